@@ -1,0 +1,2 @@
+//! The Bellhop client.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The Bellhop server.
+fn main() {}
