@@ -1,1 +1,5 @@
 //! The Bellhop server.
+
+pub mod mailbox;
+pub mod store;
+pub mod window;

@@ -1,0 +1,650 @@
+//! The rules of a mailbox, in virtual time and without I/O: values in, frames and effects out.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bellhop_protocol::frame;
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::{OpCode, Reply};
+use uuid::Uuid;
+
+use super::device::NAMELESS_SLOT;
+use super::stream::{Feed, Fetched, OwnedBody, OwnedContent, WINDOW_ITEMS};
+use super::*;
+use crate::store::AccountId;
+
+/// An outlet that keeps its frames and has room for so many bytes.
+#[derive(Clone, Debug)]
+struct Pipe(Rc<RefCell<PipeState>>);
+
+#[derive(Debug)]
+struct PipeState {
+    bytes: Vec<u8>,
+    appended: u64,
+    room: usize,
+}
+
+impl Pipe {
+    fn new() -> Pipe {
+        Pipe(Rc::new(RefCell::new(PipeState { bytes: Vec::new(), appended: 0, room: usize::MAX })))
+    }
+
+    fn set_room(&self, room: usize) {
+        self.0.borrow_mut().room = room;
+    }
+
+    fn appended(&self) -> u64 {
+        self.0.borrow().appended
+    }
+
+    /// What came since the last call: `7:hi` for a message, `8=2` for a receipt of state 2, `hi` for a delivery.
+    fn read(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut self.0.borrow_mut().bytes);
+        let (mut rest, mut seen) = (bytes.as_slice(), Vec::new());
+        while let Some(frame) = frame::parse(rest, frame::LIMIT_MAX).unwrap() {
+            seen.push(match Reply::decode(frame.op, frame.data).unwrap() {
+                Reply::Message(message) => format!("{}:{}", message.seq, message.text),
+                Reply::Receipt(receipt) => format!("{}={}", receipt.seq, receipt.state.byte()),
+                Reply::Delivery { text, .. } => text.to_owned(),
+                other => panic!("{other:?}"),
+            });
+            rest = &rest[frame.wire_len()..];
+        }
+        seen
+    }
+}
+
+impl Outlet for Pipe {
+    fn push(&self, len: usize, _: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
+        let mut pipe = self.0.borrow_mut();
+        pipe.room = pipe.room.checked_sub(len)?;
+        let before = pipe.bytes.len();
+        write(&mut pipe.bytes);
+        assert_eq!(pipe.bytes.len() - before, len, "the announced length is the written one");
+        pipe.appended += len as u64;
+        Some(pipe.appended)
+    }
+}
+
+const BOUNDS: Bounds =
+    Bounds { waiting: Load { count: 20, bytes: 1000 }, of_sender: 10, had: Load { count: 20, bytes: 1000 } };
+const NOW: u64 = 100 * UNSEEN_MS_MAX;
+
+/// A mailbox, what it asked for, and a store of everything published, for fetching.
+struct Bench {
+    mailbox: Mailbox<Pipe>,
+    effects: Effects,
+    stored: Vec<(u64, String)>,
+    next_session: u64,
+}
+
+fn device(number: u8) -> DeviceId {
+    DeviceId([number; 16])
+}
+
+fn author(number: u8) -> Author {
+    Author { account: AccountId(number.into()), device: Some(device(number)) }
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let mailbox = Mailbox::new(0, u64::MAX >> 1, false);
+        Bench { mailbox, effects: Effects::default(), stored: Vec::new(), next_session: 1 }
+    }
+
+    fn text(&mut self) -> (SessionId, Pipe) {
+        self.attach(None)
+    }
+
+    fn attach(&mut self, device: Option<u8>) -> (SessionId, Pipe) {
+        let (id, pipe) = (SessionId(self.next_session), Pipe::new());
+        self.next_session += 1;
+        let id_of = device.map(self::device);
+        self.mailbox.attach(id, id_of, pipe.clone(), 8, NOW, &mut self.effects).unwrap();
+        (id, pipe)
+    }
+
+    /// A session with the extension, its stream open and fed.
+    fn open(&mut self, device: u8) -> (SessionId, Pipe) {
+        let (id, pipe) = self.attach(Some(device));
+        self.mailbox.open(id, NOW, &mut self.effects);
+        self.feed(id);
+        (id, pipe)
+    }
+
+    fn stage(&mut self, text: &str, marks: Marks) -> u64 {
+        let row = RowId(self.stored.len() as u64 + 1);
+        let seq = self.mailbox.stage(row, text.len(), marks, 1);
+        self.stored.push((seq, text.to_owned()));
+        seq
+    }
+
+    fn publish(&mut self, seq: u64) -> bool {
+        let text = self.stored.iter().find(|(stored, _)| *stored == seq).unwrap().1.clone();
+        let content = Content {
+            id: MessageId(Uuid::from_u128(seq.into())),
+            time_ms: NOW,
+            name: "alice",
+            body: Body::Message(author(1), &text),
+        };
+        self.mailbox.publish(seq, &content, &mut self.effects)
+    }
+
+    fn send(&mut self, text: &str) -> bool {
+        let seq = self.stage(text, Marks::default());
+        self.publish(seq)
+    }
+
+    fn send_wanted(&mut self, text: &str) {
+        let seq = self.stage(text, Marks::WANTED);
+        self.publish(seq);
+    }
+
+    /// Files a receipt for `device`.
+    fn receipt(&mut self, device: Option<u8>, state: ReceiptState) {
+        let party = self.mailbox.party_of(device.map(self::device)).unwrap();
+        let seq = self.mailbox.stage(RowId(900), 0, Marks::RECEIPT, party);
+        let content =
+            Content { id: MessageId(Uuid::nil()), time_ms: NOW, name: "bob", body: Body::Receipt(state) };
+        self.mailbox.publish(seq, &content, &mut self.effects);
+    }
+
+    /// Feeds a session as its connection would, fetching what is asked for.
+    fn feed(&mut self, id: SessionId) -> Feed {
+        let mut fetched = Vec::new();
+        loop {
+            match self.mailbox.feed(id, &fetched, &mut self.effects) {
+                Feed::Fetch(rows) => {
+                    assert!(!rows.is_empty());
+                    fetched = rows.iter().map(|row| self.fetch(*row)).collect();
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn fetch(&self, row: RowId) -> Fetched {
+        let (seq, text) = &self.stored[row.0 as usize - 1];
+        let body = OwnedBody::Message(author(1), text.clone());
+        let id = MessageId(Uuid::from_u128((*seq).into()));
+        Fetched { seq: *seq, content: OwnedContent { id, time_ms: NOW, name: "alice".into(), body } }
+    }
+
+    fn ack(&mut self, id: SessionId, ranges: &[(u64, u64)]) {
+        self.mailbox.ack(id, ranges.iter().copied(), &BOUNDS, &mut self.effects);
+        self.feed(id);
+    }
+
+    /// DELIVER of a text session, answered in full.
+    fn deliver(&mut self, id: SessionId) -> u64 {
+        self.mailbox.deliver(id);
+        match self.feed(id) {
+            Feed::Delivered(count) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The text session sent a request after it had read everything.
+    fn answers(&mut self, id: SessionId, pipe: &Pipe) {
+        self.mailbox.take_written(id, pipe.appended(), &BOUNDS, &mut self.effects);
+    }
+
+    fn freed(&mut self) -> Vec<u64> {
+        self.effects.freed.drain(..).map(|row| row.0).collect()
+    }
+
+    fn kept(&self) -> Vec<u64> {
+        self.mailbox.items().iter().map(|item| item.seq).collect()
+    }
+}
+
+#[test]
+fn nobody_sees_what_is_not_committed() {
+    let mut bench = Bench::new();
+    let (id, pipe) = bench.open(1);
+    let seq = bench.stage("hi", Marks::default());
+    bench.feed(id);
+    assert_eq!((pipe.read(), bench.mailbox.items_for(1)), (vec![], 0));
+    assert!(bench.publish(seq));
+    assert_eq!(pipe.read(), ["1:hi"]);
+}
+
+#[test]
+fn what_is_rolled_back_leaves_a_gap() {
+    let mut bench = Bench::new();
+    let (_, pipe) = bench.open(1);
+    bench.stage("lost", Marks::default());
+    bench.mailbox.unstage(1);
+    bench.send("kept");
+    assert_eq!((pipe.read(), bench.kept()), (vec!["2:kept".to_owned()], vec![2]));
+}
+
+#[test]
+fn a_stream_replays_acknowledges_and_goes_on() {
+    let mut bench = Bench::new();
+    assert!(!bench.send("one"));
+    assert!(!bench.send("two"));
+    let (id, pipe) = bench.attach(Some(1));
+    assert!(!bench.send("three"), "a session without a stream is not online");
+    assert_eq!(bench.mailbox.open(id, NOW, &mut Effects::default()), 3);
+    bench.feed(id);
+    assert_eq!(pipe.read(), ["1:one", "2:two", "3:three"]);
+    assert!(bench.send("four"));
+    assert_eq!(pipe.read(), ["4:four"]);
+    assert_eq!(
+        bench.mailbox.open(id, NOW, &mut Effects::default()),
+        4,
+        "asked again, it tells and sends nothing"
+    );
+    bench.feed(id);
+    bench.ack(id, &[(1, 2), (4, 4)]);
+    assert_eq!((pipe.read(), bench.freed(), bench.kept()), (vec![], vec![1, 2, 4], vec![3]));
+    bench.mailbox.detach(id, NOW);
+    let (_, pipe) = bench.open(1);
+    assert_eq!(pipe.read(), ["3:three"], "what was not acknowledged comes again");
+}
+
+#[test]
+fn an_ack_covers_only_what_was_sent() {
+    let mut bench = Bench::new();
+    bench.send("one");
+    let (id, pipe) = bench.attach(Some(1));
+    bench.ack(id, &[(0, u64::MAX >> 1)]);
+    assert_eq!(bench.kept(), [1], "before DELIVER nothing was sent");
+    bench.mailbox.open(id, NOW, &mut Effects::default());
+    pipe.set_room(0);
+    bench.ack(id, &[(0, u64::MAX >> 1)]);
+    assert_eq!(bench.kept(), [1], "it waits for room and was not sent yet");
+    pipe.set_room(1000);
+    bench.feed(id);
+    bench.send("two");
+    bench.ack(id, &[(0, u64::MAX >> 1)]);
+    assert!(bench.kept().is_empty());
+    bench.send("three");
+    assert_eq!(pipe.read(), ["1:one", "2:two", "3:three"], "numbers of the future were not acknowledged");
+}
+
+#[test]
+fn every_receiving_device_gets_its_own() {
+    let mut bench = Bench::new();
+    let (first, first_pipe) = bench.open(1);
+    let (_, second_pipe) = bench.open(2);
+    bench.send("one");
+    assert_eq!((first_pipe.read(), second_pipe.read()), (vec!["1:one".into()], vec!["1:one".to_owned()]));
+    bench.ack(first, &[(1, 1)]);
+    assert_eq!((bench.kept(), bench.mailbox.items().had().count), (vec![1], 1));
+    let (third, third_pipe) = bench.open(3);
+    assert_eq!(third_pipe.read(), ["1:one"], "a new device begins with the oldest item still kept");
+    bench.ack(third, &[(1, 1)]);
+    assert_eq!(bench.kept(), [1], "the second device does not have it yet");
+}
+
+#[test]
+fn the_window_bounds_what_is_underway() {
+    let mut bench = Bench::new();
+    let (id, pipe) = bench.open(1);
+    let sent = WINDOW_ITEMS + 10;
+    let handed_over = (0..sent).filter(|_| bench.send("x")).count() as u64;
+    assert_eq!(handed_over, WINDOW_ITEMS);
+    assert_eq!(bench.feed(id), Feed::Blocked);
+    assert_eq!(pipe.read().len() as u64, WINDOW_ITEMS);
+    bench.ack(id, &[(1, 3)]);
+    assert_eq!(pipe.read(), ["1025:x", "1026:x", "1027:x"]);
+    assert!(!bench.send("y"), "what is behind gets nothing past the others");
+    bench.ack(id, &[(4, 500)]);
+    assert_eq!(pipe.read().last().map(String::as_str), Some("1035:y"));
+}
+
+#[test]
+fn a_text_larger_than_the_window_still_goes() {
+    let mut bench = Bench::new();
+    let (_, pipe) = bench.open(1);
+    let text = "x".repeat(300_000);
+    assert!(bench.send(&text));
+    assert!(!bench.send("y"));
+    assert_eq!(pipe.read().len(), 1);
+}
+
+#[test]
+fn a_full_outbox_leaves_the_rest_in_the_store() {
+    let mut bench = Bench::new();
+    let (id, pipe) = bench.open(1);
+    pipe.set_room(100);
+    let got = (0..50).filter(|_| bench.send("0123456789")).count();
+    assert_eq!((got, bench.feed(id)), (1, Feed::Blocked));
+    pipe.set_room(usize::MAX);
+    assert_eq!(bench.feed(id), Feed::Idle);
+    assert_eq!(pipe.read().len(), 50);
+    assert!(bench.send("live again"));
+}
+
+#[test]
+fn a_text_session_gets_new_messages_and_asks_for_old_ones() {
+    let mut bench = Bench::new();
+    bench.send("old");
+    let (id, pipe) = bench.text();
+    assert!(bench.send("new"));
+    assert_eq!(pipe.read(), ["new"]);
+    assert_eq!(bench.mailbox.waiting_for(NAMELESS_SLOT), 2);
+    assert_eq!(bench.deliver(id), 1);
+    assert_eq!(pipe.read(), ["old"], "what was written on this connection does not come again");
+    assert_eq!(bench.deliver(id), 0);
+    assert!(bench.send("newer"));
+    assert_eq!(pipe.read(), ["newer"]);
+}
+
+#[test]
+fn a_text_session_takes_by_its_next_request() {
+    let mut bench = Bench::new();
+    bench.send("old");
+    let (id, pipe) = bench.text();
+    bench.send("new");
+    bench.mailbox.take_written(id, 0, &BOUNDS, &mut bench.effects);
+    assert_eq!(bench.kept(), [1, 2], "nothing was written when the request began");
+    bench.answers(id, &pipe);
+    assert_eq!(bench.kept(), [1], "the pushed one is taken, the old one was not written");
+    bench.deliver(id);
+    bench.mailbox.detach(id, NOW);
+    let (id, pipe) = bench.text();
+    assert_eq!(bench.deliver(id), 1, "the connection ended before a request: it waits again");
+    bench.answers(id, &pipe);
+    assert!(bench.kept().is_empty());
+    assert_eq!(bench.freed(), [2, 1]);
+}
+
+#[test]
+fn what_another_text_session_has_underway_comes_here_too() {
+    let mut bench = Bench::new();
+    bench.send("one");
+    let (first, first_pipe) = bench.text();
+    assert_eq!(bench.deliver(first), 1);
+    let (second, second_pipe) = bench.text();
+    assert_eq!(bench.deliver(second), 1);
+    assert_eq!(second_pipe.read(), ["one"]);
+    bench.answers(first, &first_pipe);
+    assert!(bench.kept().is_empty(), "taken is the account's");
+    bench.answers(second, &second_pipe);
+    assert_eq!(bench.deliver(second), 0);
+}
+
+#[test]
+fn what_is_written_and_untaken_does_not_fill_the_mailbox() {
+    let mut bench = Bench::new();
+    let (id, _) = bench.text();
+    for _ in 0..30 {
+        bench.mailbox.admit(1, 1, &BOUNDS).unwrap();
+        bench.send("x");
+    }
+    bench.mailbox.detach(id, NOW);
+    assert_eq!(bench.mailbox.items().waiting().count, 30);
+    assert_eq!(bench.mailbox.admit(1, 1, &BOUNDS).unwrap_err().code, Code::MAILBOX_FULL);
+}
+
+#[test]
+fn more_than_ten_thousand_written_count_as_taken() {
+    let mut bench = Bench::new();
+    let (id, pipe) = bench.text();
+    (0..10_005).for_each(|_| assert!(bench.send("x")));
+    bench.mailbox.take_excess(id, 0, &BOUNDS, &mut bench.effects);
+    assert_eq!(bench.kept().len(), 10_005, "what is not written is not taken");
+    bench.mailbox.take_excess(id, pipe.appended(), &BOUNDS, &mut bench.effects);
+    assert_eq!(bench.kept().len(), 10_000);
+    assert_eq!(bench.kept()[0], 6);
+}
+
+#[test]
+fn bounds_count_what_no_device_has() {
+    let mut bench = Bench::new();
+    (0..10).for_each(|_| assert!(!bench.send("x")));
+    let refused = bench.mailbox.admit(1, 1, &BOUNDS).unwrap_err();
+    assert_eq!(refused.code, Code::MAILBOX_FULL, "ten of one sender");
+    assert!(bench.mailbox.admit(2, 981, &BOUNDS).is_ok());
+    assert_eq!(
+        bench.mailbox.admit(2, 991, &BOUNDS).unwrap_err().code,
+        Code::MAILBOX_FULL,
+        "a thousand bytes"
+    );
+    let (id, _) = bench.open(1);
+    bench.open(2);
+    bench.ack(id, &[(1, 10)]);
+    assert_eq!(bench.mailbox.items().waiting().count, 0);
+    assert!(bench.mailbox.admit(1, 1, &BOUNDS).is_ok());
+}
+
+#[test]
+fn what_one_device_has_goes_when_the_room_is_needed() {
+    let mut bench = Bench::new();
+    bench.open(2);
+    let (id, _) = bench.open(1);
+    for seq in 1..=25 {
+        bench.send("x");
+        bench.ack(id, &[(seq, seq)]);
+    }
+    assert_eq!((bench.kept(), bench.effects.dropped), ((6..=25).collect::<Vec<u64>>(), 5));
+}
+
+#[test]
+fn the_first_device_that_has_a_message_ends_it_for_its_sender() {
+    let mut bench = Bench::new();
+    let (first, _) = bench.open(1);
+    let (second, _) = bench.open(2);
+    bench.send_wanted("one");
+    bench.send("two");
+    bench.ack(first, &[(1, 2)]);
+    let owed = bench.mailbox.take_owed();
+    let origin = Some((author(1), MessageId(Uuid::from_u128(1))));
+    assert_eq!(owed, [Owed { row: RowId(1), origin }]);
+    bench.ack(second, &[(1, 2)]);
+    assert!(!bench.mailbox.owes(), "exactly once");
+}
+
+#[test]
+fn a_receipt_of_a_message_out_of_memory_names_its_row() {
+    let mut bench = Bench::new();
+    bench.send_wanted("one");
+    let (id, _) = bench.open(1);
+    bench.ack(id, &[(1, 1)]);
+    assert_eq!(bench.mailbox.take_owed(), [Owed { row: RowId(1), origin: None }]);
+}
+
+#[test]
+fn receipts_are_for_the_device_that_posted() {
+    let mut bench = Bench::new();
+    let (first, first_pipe) = bench.open(1);
+    let (second, second_pipe) = bench.open(2);
+    let (text, text_pipe) = bench.text();
+    bench.receipt(Some(1), ReceiptState::Delivered);
+    bench.send("hi");
+    assert_eq!(first_pipe.read(), ["1=1", "2:hi"]);
+    assert_eq!(second_pipe.read(), ["2:hi"]);
+    assert_eq!(text_pipe.read(), ["hi"]);
+    assert_eq!((bench.mailbox.items_for(1), bench.mailbox.waiting_for(1)), (2, 1));
+    assert_eq!(bench.mailbox.items_for(2), 1);
+    bench.ack(second, &[(1, 2)]);
+    bench.answers(text, &text_pipe);
+    assert_eq!((bench.kept(), bench.effects.receipts_ended), (vec![1, 2], 0));
+    bench.ack(first, &[(1, 2)]);
+    assert_eq!((bench.kept(), bench.effects.receipts_ended), (vec![], 1));
+}
+
+#[test]
+fn read_receipts_are_for_all_devices_with_the_extension() {
+    let mut bench = Bench::new();
+    let (first, first_pipe) = bench.open(1);
+    let (second, second_pipe) = bench.open(2);
+    bench.text();
+    bench.receipt(None, ReceiptState::Read);
+    assert_eq!((first_pipe.read(), second_pipe.read()), (vec!["1=2".into()], vec!["1=2".to_owned()]));
+    bench.ack(first, &[(1, 1)]);
+    assert_eq!(bench.kept(), [1]);
+    bench.ack(second, &[(1, 1)]);
+    assert!(bench.kept().is_empty());
+}
+
+#[test]
+fn a_device_has_one_session() {
+    let mut bench = Bench::new();
+    bench.send("one");
+    let (old, old_pipe) = bench.open(1);
+    let (id, pipe) = (SessionId(77), Pipe::new());
+    let replaced = bench.mailbox.attach(id, Some(device(1)), pipe, 8, NOW, &mut bench.effects).unwrap();
+    assert!(replaced.is_some_and(|outlet| Rc::ptr_eq(&outlet.0, &old_pipe.0)));
+    assert!(!bench.mailbox.has_session(old) && bench.mailbox.has_session(id));
+    bench.ack(old, &[(1, 1)]);
+    assert_eq!(bench.kept(), [1], "the old session has no say any more");
+}
+
+#[test]
+fn the_ninth_session_is_refused() {
+    let mut bench = Bench::new();
+    (0..8).for_each(|_| drop(bench.text()));
+    let refused =
+        bench.mailbox.attach(SessionId(9), Some(device(1)), Pipe::new(), 8, NOW, &mut Effects::default());
+    assert_eq!(refused.unwrap_err().code, Code::TOO_MANY_SESSIONS);
+}
+
+#[test]
+fn a_device_not_seen_for_thirty_days_holds_nothing_back() {
+    let mut bench = Bench::new();
+    let (lost, _) = bench.open(1);
+    bench.mailbox.detach(lost, NOW);
+    let (id, _) = bench.open(2);
+    bench.send("one");
+    bench.ack(id, &[(1, 1)]);
+    assert_eq!(bench.kept(), [1]);
+    bench.mailbox.review(NOW + UNSEEN_MS_MAX, &mut bench.effects);
+    assert_eq!(bench.kept(), [1]);
+    bench.mailbox.review(NOW + UNSEEN_MS_MAX + 1, &mut bench.effects);
+    assert!(bench.kept().is_empty());
+}
+
+#[test]
+fn a_seventeenth_device_stops_the_longest_unseen() {
+    let mut bench = Bench::new();
+    for number in 1..=17 {
+        let (id, _) = bench.open(number);
+        bench.mailbox.detach(id, NOW + u64::from(number));
+    }
+    let receiving: Vec<u8> = bench
+        .mailbox
+        .devices()
+        .iter()
+        .filter(|device| device.receiving)
+        .map(|device| device.id.0[0])
+        .collect();
+    assert_eq!(receiving, (2..=17).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_sixty_fifth_device_is_forgotten_with_its_receipts_but_not_what_it_had() {
+    let mut bench = Bench::new();
+    let (first, _) = bench.open(1);
+    bench.send_wanted("one");
+    bench.ack(first, &[(1, 1)]);
+    bench.mailbox.take_owed();
+    bench.receipt(Some(1), ReceiptState::Delivered);
+    bench.mailbox.detach(first, NOW);
+    let (keeper, _) = bench.open(100);
+    for number in 2..=64 {
+        let (id, _) = bench.attach(Some(number));
+        bench.mailbox.detach(id, NOW + u64::from(number));
+    }
+    assert_eq!(bench.mailbox.take_lost(), [device(1)]);
+    assert_eq!((bench.kept(), bench.effects.receipts_ended), (vec![], 1));
+    bench.send_wanted("two");
+    bench.ack(keeper, &[(3, 3)]);
+    assert_eq!(bench.mailbox.take_owed().len(), 1);
+}
+
+#[test]
+fn a_restart_puts_back_what_waits() {
+    let mut bench = Bench::new();
+    let mut restored = Mailbox::<Pipe>::new(1024, 1024, false);
+    let mut known = Device::new(device(1), 0, NOW);
+    known.receiving = true;
+    known.acked = acked::Acked::new(5, vec![(8, 8)]);
+    restored.restore_device(known);
+    let mut second = Device::new(device(2), 0, NOW);
+    second.receiving = true;
+    restored.restore_device(second);
+    let message = |seq| Item::new(seq, RowId(seq), 1, Marks::WANTED, 1);
+    assert!([4, 7, 8, 9].map(|seq| restored.restore_item(message(seq))).iter().all(|kept| *kept));
+    assert_eq!(restored.items().had().count, 2, "4 and 8 were had by the first device");
+    bench.mailbox = restored;
+    assert_eq!(bench.mailbox.block_needed(), Some(1024 + SEQ_BLOCK));
+    bench.mailbox.reserve(2048);
+    let (id, pipe) = bench.attach(Some(1));
+    assert_eq!(bench.mailbox.open(id, NOW, &mut Effects::default()), 2);
+    bench.stored = (1..=9).map(|seq| (seq, format!("m{seq}"))).collect();
+    bench.feed(id);
+    assert_eq!(pipe.read(), ["7:m7", "9:m9"]);
+    assert_eq!(bench.stage("new", Marks::default()), 1025, "no number of before is used again");
+}
+
+#[test]
+fn what_all_have_is_not_put_back() {
+    let mut restored = Mailbox::<Pipe>::new(1024, 1024, false);
+    let mut known = Device::new(device(1), 0, NOW);
+    known.receiving = true;
+    known.acked = acked::Acked::new(5, vec![]);
+    restored.restore_device(known);
+    assert!(!restored.restore_item(Item::new(5, RowId(5), 1, Marks::default(), 1)));
+    assert!(
+        !restored.restore_item(Item::new(6, RowId(6), 0, Marks::RECEIPT, 44)),
+        "for a device that is gone"
+    );
+    assert!(restored.restore_item(Item::new(7, RowId(7), 1, Marks::default(), 1)));
+}
+
+#[test]
+fn an_expired_message_owes_its_sender_a_receipt_unless_it_was_had() {
+    let mut bench = Bench::new();
+    bench.open(2);
+    let (id, _) = bench.open(1);
+    bench.send_wanted("one");
+    bench.send_wanted("two");
+    bench.send("three");
+    bench.ack(id, &[(2, 2)]);
+    let owed: Vec<bool> =
+        [1, 2, 3, 4].map(|seq| bench.mailbox.expire(seq, &mut bench.effects).is_some()).into();
+    assert_eq!(owed, [true, false, false, false]);
+    assert!(bench.kept().is_empty());
+}
+
+#[test]
+fn deleting_lets_go_of_the_others_and_returns_what_waited() {
+    let mut bench = Bench::new();
+    bench.send("one");
+    let (id, _) = bench.open(1);
+    let (_, other) = bench.text();
+    let (items, outlets) = bench.mailbox.delete(id);
+    assert_eq!((items.len(), outlets.len()), (1, 1));
+    assert!(Rc::ptr_eq(&outlets[0].0, &other.0));
+    assert_eq!(bench.mailbox.life(), Life::Deleted);
+}
+
+#[test]
+fn only_an_idle_mailbox_retires() {
+    let mut bench = Bench::new();
+    assert_eq!(OpCode::Deliver.byte(), 6);
+    let (id, _) = bench.text();
+    assert!(!bench.mailbox.retire());
+    bench.mailbox.detach(id, NOW);
+    assert!(!bench.mailbox.retire(), "its devices are not saved");
+    bench.mailbox.devices_mut().iter_mut().for_each(|device| device.unsaved = false);
+    assert!(bench.mailbox.retire());
+    assert_eq!(bench.mailbox.life(), Life::Retired);
+}
+
+#[test]
+fn messages_in_memory_stay_in_the_tail_while_nobody_is_here() {
+    let mut bench = Bench { mailbox: Mailbox::new(0, 1000, true), ..Bench::new() };
+    (0..5).for_each(|number| assert!(!bench.send(&format!("m{number}"))));
+    let (id, pipe) = bench.attach(Some(1));
+    bench.mailbox.open(id, NOW, &mut Effects::default());
+    assert_eq!(bench.mailbox.feed(id, &[], &mut Effects::default()), Feed::Idle, "nothing is fetched");
+    assert_eq!(pipe.read().len(), 5);
+    bench.mailbox.detach(id, NOW);
+    let (_, pipe) = bench.open(1);
+    assert_eq!(pipe.read().len(), 5);
+}

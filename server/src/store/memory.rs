@@ -1,0 +1,185 @@
+//! A store that forgets with the process: the contract of [`Store`] in its plainest form, for tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellhop_protocol::DeviceId;
+use parking_lot::Mutex;
+
+use super::{
+    AccountId, AccountRow, Batch, Boot, DeviceRow, LogRow, Reader, RowId, Store, StoreError, TokenRow,
+    Waiting, Write,
+};
+use crate::window::CounterWindow;
+
+#[derive(Clone, Debug, Default)]
+struct Tables {
+    accounts: BTreeMap<AccountId, AccountRow>,
+    last_account: i64,
+    devices: BTreeMap<(AccountId, DeviceId), DeviceRow>,
+    windows: BTreeMap<(AccountId, DeviceId), CounterWindow>,
+    tokens: BTreeMap<[u8; 32], TokenRow>,
+    log: BTreeMap<RowId, LogRow<String>>,
+}
+
+/// The store. Clones share what they hold, so that a test can stop one server and start another on it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+}
+
+impl MemoryStore {
+    /// The rows of the log, for tests.
+    pub fn log(&self) -> Vec<LogRow<String>> {
+        self.tables.lock().log.values().cloned().collect()
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, batch: &Batch, write: &Write) {
+        match write {
+            Write::AddAccount(account) => {
+                self.last_account = self.last_account.max(account.id.0);
+                self.accounts.insert(account.id, account.clone());
+            }
+            Write::DeleteAccount(id) => {
+                self.accounts.remove(id);
+                self.tokens.retain(|_, token| token.account != *id);
+            }
+            Write::Reserve(id, reserved) => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.reserved = *reserved;
+                }
+            }
+            Write::SaveDevice(device) => {
+                self.devices.insert((device.account, device.device), device.clone());
+            }
+            Write::SaveWindow(account, device, window) => {
+                if self.devices.contains_key(&(*account, *device)) {
+                    self.windows.insert((*account, *device), (**window).clone());
+                }
+            }
+            Write::ForgetDevice(account, device) => {
+                self.devices.remove(&(*account, *device));
+                self.windows.remove(&(*account, *device));
+                self.tokens.retain(|_, token| (token.account, token.device) != (*account, *device));
+            }
+            Write::ForgetDevices(account) => {
+                self.devices.retain(|(of, _), _| of != account);
+                self.windows.retain(|(of, _), _| of != account);
+            }
+            Write::Append(row) => {
+                let LogRow { row, account, seq, time_ms, kind, name, text } = *row;
+                let (name, text) = (batch.words(name).to_owned(), batch.words(text).to_owned());
+                self.log.insert(row, LogRow { row, account, seq, time_ms, kind, name, text });
+            }
+            Write::DropRows(first, last) => self.log.retain(|row, _| row < first || row > last),
+            Write::SaveToken(token) => drop(self.tokens.insert(token.hash, *token)),
+            Write::DropTokens { account, device, except } => self.tokens.retain(|hash, token| {
+                token.account != *account
+                    || device.is_some_and(|device| token.device != device)
+                    || *except == Some(*hash)
+            }),
+        }
+    }
+}
+
+fn borrow(row: &LogRow<String>) -> LogRow<&str> {
+    let LogRow { row: id, account, seq, time_ms, kind, .. } = *row;
+    LogRow { row: id, account, seq, time_ms, kind, name: &row.name, text: &row.text }
+}
+
+impl Store for MemoryStore {
+    fn boot(&mut self) -> Result<Boot, StoreError> {
+        let tables = self.tables.lock();
+        Ok(Boot {
+            node: "memory".into(),
+            id_key: [7; 16],
+            next_account: AccountId(tables.last_account + 1),
+            next_row: RowId(tables.log.keys().next_back().map_or(0, |row| row.0) + 1),
+        })
+    }
+
+    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError> {
+        for row in self.tables.lock().log.values() {
+            let LogRow { row: id, account, seq, time_ms, kind, .. } = *row;
+            let row_without_words = LogRow { row: id, account, seq, time_ms, kind, name: (), text: () };
+            visit(Waiting { row: row_without_words, size: row.text.len() });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let mut tables = self.tables.lock();
+        batch.writes.iter().for_each(|write| tables.apply(batch, write));
+        Ok(())
+    }
+
+    fn account(&mut self, folded: &str) -> Result<Option<AccountRow>, StoreError> {
+        Ok(self.tables.lock().accounts.values().find(|account| account.folded == folded).cloned())
+    }
+
+    fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
+        Ok(self.tables.lock().accounts.get(&id).cloned())
+    }
+
+    fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+        let tables = self.tables.lock();
+        Ok(tables.devices.values().filter(|device| device.account == account).cloned().collect())
+    }
+
+    fn window(&mut self, account: AccountId, device: DeviceId) -> Result<Option<CounterWindow>, StoreError> {
+        Ok(self.tables.lock().windows.get(&(account, device)).cloned())
+    }
+
+    fn token(&mut self, hash: &[u8; 32]) -> Result<Option<TokenRow>, StoreError> {
+        Ok(self.tables.lock().tokens.get(hash).copied())
+    }
+
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+        let tables = self.tables.lock();
+        rows.iter().filter_map(|row| tables.log.get(row)).for_each(|row| visit(borrow(row)));
+        Ok(())
+    }
+
+    fn range(
+        &mut self,
+        first: RowId,
+        last: RowId,
+        visit: &mut dyn FnMut(LogRow<&str>),
+    ) -> Result<(), StoreError> {
+        let tables = self.tables.lock();
+        tables.log.range(first..=last).for_each(|(_, row)| visit(borrow(row)));
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Reader for MemoryStore {
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+        Store::rows(self, rows, visit)
+    }
+
+    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError> {
+        let tables = self.tables.lock();
+        let mut names: Vec<_> = tables
+            .accounts
+            .values()
+            .map(|account| (account.folded.as_str(), account.name.as_str()))
+            .collect();
+        names.sort_unstable();
+        names
+            .into_iter()
+            .filter(|(folded, _)| *folded > after)
+            .take_while(|(folded, name)| visit(folded, name))
+            .for_each(drop);
+        Ok(())
+    }
+}

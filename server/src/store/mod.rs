@@ -1,0 +1,330 @@
+//! What is kept across a restart: accounts, devices, tokens and the log of messages.
+//!
+//! A [`Store`] is used by one thread, which hands it everything that is to become true together as one [`Batch`]. A
+//! [`Reader`] sees what was committed, from other threads. Neither knows a session. [`sqlite`] is the store that runs;
+//! [`memory`] forgets with the process and serves tests; one suite tests both.
+//!
+//! Messages lie in a *log*, in the order in which they were committed. A mailbox finds its rows through the row numbers
+//! that it keeps in memory, so that a message costs one append and no index.
+
+pub mod log;
+pub mod memory;
+mod schema;
+pub mod sqlite;
+
+#[cfg(test)]
+mod tests;
+
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::{DeviceId, MessageId};
+use uuid::Uuid;
+
+use crate::window::CounterWindow;
+
+/// An account's number in the store. Never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(pub i64);
+
+impl AccountId {
+    /// The number cut to 32 bits, for counting senders.
+    pub fn short(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// A row of the log. Rises in the order of commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId(pub u64);
+
+impl RowId {
+    /// In no log: the item lives in memory alone.
+    pub const NONE: RowId = RowId(0);
+}
+
+/// An account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Its number.
+    pub id: AccountId,
+    /// Its uuid on the wire.
+    pub uuid: Uuid,
+    /// Its name, as it was created.
+    pub name: String,
+    /// What its name is compared by.
+    pub folded: String,
+    /// The hash of its password, as a PHC string.
+    pub password: Option<String>,
+    /// Seq numbers up to here may have been used.
+    pub reserved: u64,
+    /// When it was made, in ms since 1970.
+    pub created_ms: u64,
+}
+
+impl std::fmt::Debug for AccountRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountRow").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A device, without its counter window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// The account.
+    pub account: AccountId,
+    /// The device.
+    pub device: DeviceId,
+    /// Everything up to here is acknowledged.
+    pub floor: u64,
+    /// What is acknowledged above the floor.
+    pub ranges: Vec<(u64, u64)>,
+    /// True if and only if items wait for it.
+    pub receiving: bool,
+    /// When it was last here, in ms since 1970.
+    pub seen_ms: u64,
+}
+
+/// Who sent a message, as far as receipts need to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The account.
+    pub account: AccountId,
+    /// The device, of a POST.
+    pub device: Option<DeviceId>,
+}
+
+/// What a message's id is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A POST: its device and counter.
+    Post(DeviceId, u64),
+    /// A SEND: its id, drawn at random.
+    Send(MessageId),
+}
+
+/// What a row of the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A message.
+    Message {
+        /// Who sent it.
+        sender: AccountId,
+        /// What its id is made of.
+        origin: Origin,
+        /// True where the sender wants to learn how it ends.
+        wanted: bool,
+    },
+    /// A receipt.
+    Receipt {
+        /// The device that it is for; `None` for all with the extension.
+        device: Option<DeviceId>,
+        /// The message that it is about.
+        id: MessageId,
+        /// How that ended.
+        state: ReceiptState,
+    },
+}
+
+/// A row of the log: an item of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRow<T> {
+    /// The row.
+    pub row: RowId,
+    /// Whose mailbox it lies in.
+    pub account: AccountId,
+    /// Its number there.
+    pub seq: u64,
+    /// When it was kept, in ms since 1970.
+    pub time_ms: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// The sender's name; for a receipt, who took, read or lost the message.
+    pub name: T,
+    /// The text; empty for a receipt.
+    pub text: T,
+}
+
+/// A row of the log without its words: what a start needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The row, its name and text left out.
+    pub row: LogRow<()>,
+    /// Bytes of the text.
+    pub size: usize,
+}
+
+/// A piece of [`Batch::bytes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    start: usize,
+    len: usize,
+}
+
+/// A token, by its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The account it logs in.
+    pub account: AccountId,
+    /// The device it is bound to.
+    pub device: DeviceId,
+    /// When it ends, in ms since 1970; `None` while it is the newest.
+    pub expires_ms: Option<u64>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Adds an account, whose folded name nobody has.
+    AddAccount(AccountRow),
+    /// Deletes an account and its tokens. Its rows and devices stay until they are purged.
+    DeleteAccount(AccountId),
+    /// Seq numbers of the account up to this one may be used from now on.
+    Reserve(AccountId, u64),
+    /// Saves a device's state, but not its window.
+    SaveDevice(DeviceRow),
+    /// Saves a device's window; the device has been saved before.
+    SaveWindow(AccountId, DeviceId, Box<CounterWindow>),
+    /// Forgets a device.
+    ForgetDevice(AccountId, DeviceId),
+    /// Forgets all devices of an account that was deleted.
+    ForgetDevices(AccountId),
+    /// Appends to the log; its row is above all others.
+    Append(LogRow<Span>),
+    /// Drops rows of the log, both ends included.
+    DropRows(RowId, RowId),
+    /// Adds a token, or gives it an end.
+    SaveToken(TokenRow),
+    /// Drops the tokens of an account's device but for one.
+    DropTokens {
+        /// The account.
+        account: AccountId,
+        /// The device; `None` for all.
+        device: Option<DeviceId>,
+        /// The hash of the token to keep.
+        except: Option<[u8; 32]>,
+    },
+}
+
+/// Changes that become true together or not at all, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The changes.
+    pub writes: Vec<Write>,
+    /// The words of appended rows.
+    bytes: Vec<u8>,
+    /// True where the batch must outlive a power loss even if the server promises less for messages.
+    pub durable: bool,
+}
+
+impl Batch {
+    /// Keeps words for the rows of this batch.
+    pub fn word(&mut self, word: &str) -> Span {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(word.as_bytes());
+        Span { start, len: word.len() }
+    }
+
+    /// The words of a span of this batch.
+    pub fn words(&self, span: Span) -> &str {
+        let words = self.bytes.get(span.start..span.start + span.len);
+        words.and_then(|words| std::str::from_utf8(words).ok()).unwrap_or_default()
+    }
+
+    /// True if and only if there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Forgets the changes and keeps the memory.
+    pub fn clear(&mut self) {
+        self.writes.clear();
+        self.bytes.clear();
+        self.durable = false;
+    }
+}
+
+/// What a store knows of itself when it was opened.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The server's name for itself.
+    pub node: String,
+    /// The secret behind the ids of POSTs.
+    pub id_key: [u8; 16],
+    /// The number of the next account.
+    pub next_account: AccountId,
+    /// The next row of the log.
+    pub next_row: RowId,
+}
+
+/// Why the store did not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full. Nothing of the batch is true, and a later one may go through.
+    #[error("the disk is full")]
+    Full,
+    /// Reading or writing failed. Whether a batch became true is not known.
+    #[error("{0}")]
+    Fault(String),
+    /// The file is not what it should be.
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+/// The one writer.
+pub trait Store: Send {
+    /// What the store knows of itself.
+    fn boot(&mut self) -> Result<Boot, StoreError>;
+
+    /// Shows every row of the log, in order, to `visit`.
+    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError>;
+
+    /// Makes everything in the batch true, or nothing, in the order of its writes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Full`] where certainly nothing became true. After any other error the store is not used again.
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// The account with this folded name.
+    fn account(&mut self, folded: &str) -> Result<Option<AccountRow>, StoreError>;
+
+    /// The account with this number.
+    fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError>;
+
+    /// The devices of an account; also of one that was deleted and is not purged yet.
+    fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError>;
+
+    /// A device's counter window.
+    fn window(&mut self, account: AccountId, device: DeviceId) -> Result<Option<CounterWindow>, StoreError>;
+
+    /// The token with this hash.
+    fn token(&mut self, hash: &[u8; 32]) -> Result<Option<TokenRow>, StoreError>;
+
+    /// Shows the rows that are still there, in the order asked, to `visit`.
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError>;
+
+    /// Shows the rows from `first` to `last` that are still there, in order, to `visit`.
+    fn range(
+        &mut self,
+        first: RowId,
+        last: RowId,
+        visit: &mut dyn FnMut(LogRow<&str>),
+    ) -> Result<(), StoreError>;
+
+    /// Writes what is behind to its final place, before a clean end.
+    fn close(&mut self) -> Result<(), StoreError>;
+
+    /// Another way to read what was committed.
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
+}
+
+/// Reads what was committed. Each call is short, so that it holds nothing up.
+pub trait Reader: Send {
+    /// Shows the rows that are still there, in the order asked, to `visit`.
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError>;
+
+    /// Shows the folded and the shown names of accounts above `after`, in the order of the folded ones, to `visit`
+    /// until it returns false.
+    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError>;
+}

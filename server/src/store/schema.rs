@@ -1,0 +1,100 @@
+//! The tables, and how a file of an older version becomes one of this.
+
+use rusqlite::Connection;
+
+use super::StoreError;
+
+/// Marks the file as Bellhop's ("BELL"), so that another program's database is not taken for one.
+const APPLICATION_ID: i32 = 0x4245_4C4C;
+
+/// Each step takes a file from the version that is its place in the list to the next one.
+const STEPS: &[&str] = &["
+    -- One row each: node, the server's name for itself; id-key, the secret behind the ids of POSTs.
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+    -- AUTOINCREMENT: a number is never given again, so nothing of a deleted account can be inherited.
+    CREATE TABLE account (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uuid BLOB NOT NULL,
+        name TEXT NOT NULL,
+        folded TEXT NOT NULL UNIQUE,
+        password TEXT,
+        reserved INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+
+    -- ranges: pairs of big-endian u64; counters: the window of POST counters.
+    CREATE TABLE device (
+        account INTEGER NOT NULL,
+        id BLOB NOT NULL,
+        floor INTEGER NOT NULL,
+        ranges BLOB NOT NULL,
+        receiving INTEGER NOT NULL,
+        seen_ms INTEGER NOT NULL,
+        counters BLOB,
+        PRIMARY KEY (account, id)
+    ) STRICT, WITHOUT ROWID;
+
+    -- The log, in the order of commits. No index but the row itself: a second one costs ten times the message.
+    -- kind 0: a message; 1: a message that wants a receipt; for both sender is the account, origin the device and
+    -- number the counter of a POST, or origin the id and number 0 of a SEND. kind 2: a receipt; sender is 0, origin
+    -- the device it is for (zeros: all), number the state, body the id of the message.
+    CREATE TABLE log (
+        id INTEGER PRIMARY KEY,
+        account INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        time_ms INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        sender INTEGER NOT NULL,
+        origin BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE token (
+        hash BLOB PRIMARY KEY,
+        account INTEGER NOT NULL,
+        device BLOB NOT NULL,
+        expires_ms INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX token_of ON token (account, device);
+"];
+
+/// Brings the file to the current version; `fill` puts the first rows into a new one.
+pub(super) fn migrate(
+    db: &mut Connection,
+    fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<(), StoreError> {
+    let fault =
+        |error: rusqlite::Error| StoreError::Fault(format!("cannot bring the database up to date: {error}"));
+    let transaction =
+        db.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(fault)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
+    let application: i32 =
+        transaction.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(fault)?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
+    if application != APPLICATION_ID && (version != 0 || tables != 0) {
+        return Err(StoreError::Corrupt("the file is another program's database".into()));
+    }
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    let Some(steps) = STEPS.get(done..) else {
+        return Err(StoreError::Corrupt(format!(
+            "the database is of version {version}, this server knows versions up to {}: use the newer server",
+            STEPS.len()
+        )));
+    };
+    if steps.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        transaction.execute_batch(step).map_err(fault)?;
+    }
+    if done == 0 {
+        fill(&transaction).map_err(fault)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(fault)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(fault)?;
+    transaction.commit().map_err(fault)
+}

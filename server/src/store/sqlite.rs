@@ -1,0 +1,519 @@
+//! The store in an SQLite file, in WAL mode.
+//!
+//! At `power` a commit is fsynced before it returns. At `crash` it is handed to the operating system, but for batches
+//! that must outlive a power loss at any level; at `none` no message comes here, so that what comes is synced.
+
+use std::path::{Path, PathBuf};
+
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::{DeviceId, MessageId};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, Row, named_params, params,
+};
+use uuid::Uuid;
+
+use super::{
+    AccountId, AccountRow, Batch, Boot, DeviceRow, Kind, LogRow, Origin, Reader, RowId, Span, Store,
+    StoreError, TokenRow, Waiting, Write, schema,
+};
+use crate::window::CounterWindow;
+
+/// Before this version SQLite could corrupt a database when the WAL was reset (fixed in 3.51.3).
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// How long a writer waits for somebody else's lock on the file.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// When a commit returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// When it is on the disk.
+    Always,
+    /// When the operating system has it, but for durable batches.
+    WhenDurable,
+}
+
+/// The store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    db: Connection,
+    path: PathBuf,
+    sync: Sync,
+}
+
+/// The secrets and the name that a new file gets.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// The server's name for itself.
+    pub node: String,
+    /// The secret behind the ids of POSTs.
+    pub id_key: [u8; 16],
+}
+
+impl SqliteStore {
+    /// Opens the file, making or upgrading it as needed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] for a file that is not a sound database of this program.
+    pub fn open(path: &Path, sync: Sync, seed: Seed) -> Result<SqliteStore, StoreError> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            return Err(StoreError::Fault(format!("SQLite {} is too old", rusqlite::version())));
+        }
+        let mut db = Connection::open(path).map_err(fault)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+        db.set_prepared_statement_cache_capacity(32);
+        db.execute_batch("PRAGMA synchronous = FULL").map_err(fault)?;
+        schema::migrate(&mut db, |db| {
+            let mut insert = db.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
+            insert.execute(params!["node", seed.node.as_bytes()])?;
+            insert.execute(params!["id-key", seed.id_key.as_slice()])?;
+            Ok(())
+        })?;
+        // 16 MiB of WAL before a checkpoint, and a WAL that grew beyond that is cut again.
+        db.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4096;
+             PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16384;",
+        )
+        .map_err(fault)?;
+        let store = SqliteStore { db, path: path.to_owned(), sync };
+        store.set_synchronous(sync == Sync::Always)?;
+        Ok(store)
+    }
+
+    fn set_synchronous(&self, full: bool) -> Result<(), StoreError> {
+        let pragma = if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+        self.db.execute_batch(pragma).map_err(fault)
+    }
+
+    /// What `PRAGMA synchronous` reads now: 1 is NORMAL, 2 is FULL.
+    #[cfg(test)]
+    pub(super) fn synchronous(&self) -> i64 {
+        self.db.query_row("PRAGMA synchronous", [], |row| row.get(0)).expect("a pragma")
+    }
+
+    fn meta(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT value FROM meta WHERE name = ?1").map_err(fault)?;
+        let value = query.query_row([name], |row| row.get(0)).optional().map_err(fault)?;
+        value.ok_or_else(|| StoreError::Corrupt(format!("the database does not tell its {name}")))
+    }
+
+    fn apply(&self, batch: &Batch) -> rusqlite::Result<()> {
+        let mut writes = batch.writes.as_slice();
+        while let Some((write, rest)) = writes.split_first() {
+            if let Write::Append(_) = write {
+                let run = writes.iter().take_while(|write| matches!(write, Write::Append(_))).count();
+                let (appends, rest) = writes.split_at(run);
+                self.append(batch, appends)?;
+                writes = rest;
+                continue;
+            }
+            self.apply_one(write)?;
+            writes = rest;
+        }
+        Ok(())
+    }
+
+    fn append(&self, batch: &Batch, appends: &[Write]) -> rusqlite::Result<()> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO log (id, account, seq, time_ms, kind, sender, origin, number, name, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        for write in appends {
+            if let Write::Append(row) = write {
+                append_row(&mut insert, batch, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_one(&self, write: &Write) -> rusqlite::Result<()> {
+        let execute = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
+            self.db.prepare_cached(sql)?.execute(params).map(|_| ())
+        };
+        match write {
+            Write::Append(_) => Ok(()),
+            Write::AddAccount(account) => execute(
+                "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    account.id.0,
+                    account.uuid.as_bytes().as_slice(),
+                    account.name,
+                    account.folded,
+                    account.password,
+                    number(account.reserved),
+                    number(account.created_ms)
+                ],
+            ),
+            Write::DeleteAccount(id) => {
+                execute("DELETE FROM token WHERE account = ?1", params![id.0])?;
+                execute("DELETE FROM account WHERE id = ?1", params![id.0])
+            }
+            Write::Reserve(id, reserved) => {
+                execute("UPDATE account SET reserved = ?2 WHERE id = ?1", params![id.0, number(*reserved)])
+            }
+            Write::SaveDevice(device) => execute(
+                "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (account, id) DO UPDATE
+                 SET floor = ?3, ranges = ?4, receiving = ?5, seen_ms = ?6",
+                params![
+                    device.account.0,
+                    device.device.0.as_slice(),
+                    number(device.floor),
+                    ranges_to_bytes(&device.ranges),
+                    device.receiving,
+                    number(device.seen_ms)
+                ],
+            ),
+            Write::SaveWindow(account, device, window) => execute(
+                "UPDATE device SET counters = ?3 WHERE account = ?1 AND id = ?2",
+                params![account.0, device.0.as_slice(), window.to_bytes().as_slice()],
+            ),
+            Write::ForgetDevice(account, device) => {
+                execute(
+                    "DELETE FROM token WHERE account = ?1 AND device = ?2",
+                    params![account.0, device.0.as_slice()],
+                )?;
+                execute(
+                    "DELETE FROM device WHERE account = ?1 AND id = ?2",
+                    params![account.0, device.0.as_slice()],
+                )
+            }
+            Write::ForgetDevices(account) => {
+                execute("DELETE FROM device WHERE account = ?1", params![account.0])
+            }
+            Write::DropRows(first, last) => execute(
+                "DELETE FROM log WHERE id BETWEEN ?1 AND ?2",
+                params![number(first.0), number(last.0)],
+            ),
+            Write::SaveToken(token) => execute(
+                "INSERT INTO token (hash, account, device, expires_ms) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4",
+                params![
+                    token.hash.as_slice(),
+                    token.account.0,
+                    token.device.0.as_slice(),
+                    token.expires_ms.map(number)
+                ],
+            ),
+            Write::DropTokens { account, device, except } => {
+                let mut drop = self.db.prepare_cached(
+                    "DELETE FROM token WHERE account = :account
+                     AND (:device IS NULL OR device = :device) AND (:except IS NULL OR hash <> :except)",
+                )?;
+                drop.execute(named_params! {
+                    ":account": account.0,
+                    ":device": device.as_ref().map(|device| device.0.as_slice()),
+                    ":except": except.as_ref().map(|hash| hash.as_slice()),
+                })
+                .map(|_| ())
+            }
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn boot(&mut self) -> Result<Boot, StoreError> {
+        let id_key = self.meta("id-key")?;
+        let sequence = "SELECT seq FROM sqlite_sequence WHERE name = 'account'";
+        let account: Option<i64> =
+            self.db.query_row(sequence, [], |row| row.get(0)).optional().map_err(fault)?;
+        let row: Option<i64> =
+            self.db.query_row("SELECT max(id) FROM log", [], |row| row.get(0)).map_err(fault)?;
+        Ok(Boot {
+            node: String::from_utf8_lossy(&self.meta("node")?).into_owned(),
+            id_key: id_key
+                .try_into()
+                .map_err(|_| StoreError::Corrupt("the id key has another length".into()))?,
+            next_account: AccountId(account.unwrap_or(0) + 1),
+            next_row: RowId(unsigned(row.unwrap_or(0)) + 1),
+        })
+    }
+
+    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError> {
+        let mut query = self
+            .db
+            .prepare(
+                "SELECT id, account, seq, time_ms, kind, sender, origin, number,
+                        CASE kind WHEN 2 THEN body END, length(body) FROM log ORDER BY id",
+            )
+            .map_err(fault)?;
+        let mut rows = query.query([]).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            let body = row.get_ref(8).map_err(fault)?.as_blob_or_null().map_err(corrupt)?.unwrap_or_default();
+            let found = log_row(row, body, (), ())?;
+            let receipt = matches!(found.kind, Kind::Receipt { .. });
+            let size = if receipt { 0 } else { row.get::<_, i64>(9).map_err(fault)? as usize };
+            visit(Waiting { row: found, size });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let raised = self.sync == Sync::WhenDurable && batch.durable;
+        if raised {
+            self.set_synchronous(true)?;
+        }
+        let begun = self.db.execute_batch("BEGIN IMMEDIATE");
+        let done = begun.and_then(|()| self.apply(batch)).and_then(|()| self.db.execute_batch("COMMIT"));
+        if let Err(error) = done {
+            // SQLite may have rolled back by itself; without a transaction this does nothing worse than fail.
+            let rolled_back = self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok();
+            return Err(match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) if rolled_back => StoreError::Full,
+                _ => fault(error),
+            });
+        }
+        if raised {
+            self.set_synchronous(false)?;
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, folded: &str) -> Result<Option<AccountRow>, StoreError> {
+        let sql =
+            "SELECT id, uuid, name, folded, password, reserved, created_ms FROM account WHERE folded = ?1";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        query.query_row([folded], account_row).optional().map_err(fault)
+    }
+
+    fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
+        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms FROM account WHERE id = ?1";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        query.query_row([id.0], account_row).optional().map_err(fault)
+    }
+
+    fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+        let sql = "SELECT id, floor, ranges, receiving, seen_ms FROM device WHERE account = ?1";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let rows = query.query_map([account.0], |row| {
+            Ok(DeviceRow {
+                account,
+                device: DeviceId(row.get(0)?),
+                floor: unsigned(row.get(1)?),
+                ranges: ranges_from_bytes(row.get_ref(2)?.as_blob()?),
+                receiving: row.get(3)?,
+                seen_ms: unsigned(row.get(4)?),
+            })
+        });
+        rows.and_then(Iterator::collect).map_err(fault)
+    }
+
+    fn window(&mut self, account: AccountId, device: DeviceId) -> Result<Option<CounterWindow>, StoreError> {
+        let sql = "SELECT counters FROM device WHERE account = ?1 AND id = ?2";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let found: Option<Option<Vec<u8>>> = query
+            .query_row(params![account.0, device.0.as_slice()], |row| row.get(0))
+            .optional()
+            .map_err(fault)?;
+        match found.flatten() {
+            None => Ok(None),
+            Some(bytes) => CounterWindow::from_bytes(&bytes)
+                .map(Some)
+                .ok_or_else(|| StoreError::Corrupt("a counter window has another length".into())),
+        }
+    }
+
+    fn token(&mut self, hash: &[u8; 32]) -> Result<Option<TokenRow>, StoreError> {
+        let sql = "SELECT account, device, expires_ms FROM token WHERE hash = ?1";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let row = query.query_row([hash.as_slice()], |row| {
+            Ok(TokenRow {
+                hash: *hash,
+                account: AccountId(row.get(0)?),
+                device: DeviceId(row.get(1)?),
+                expires_ms: row.get::<_, Option<i64>>(2)?.map(unsigned),
+            })
+        });
+        row.optional().map_err(fault)
+    }
+
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+        read_rows(&self.db, rows, visit)
+    }
+
+    fn range(
+        &mut self,
+        first: RowId,
+        last: RowId,
+        visit: &mut dyn FnMut(LogRow<&str>),
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name
+                   FROM log WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut found = query.query(params![number(first.0), number(last.0)]).map_err(fault)?;
+        while let Some(row) = found.next().map_err(fault)? {
+            visit(whole_row(row)?);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(fault)
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(&self.path, flags).map_err(fault)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+        db.execute_batch("PRAGMA cache_size = -4096").map_err(fault)?;
+        Ok(Box::new(SqliteReader { db }))
+    }
+}
+
+/// A connection that only reads.
+struct SqliteReader {
+    db: Connection,
+}
+
+impl Reader for SqliteReader {
+    fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+        // One transaction, so that finding the end of the WAL is paid once.
+        self.db.execute_batch("BEGIN").map_err(fault)?;
+        let found = read_rows(&self.db, rows, visit);
+        self.db.execute_batch("COMMIT").map_err(fault)?;
+        found
+    }
+
+    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError> {
+        let sql = "SELECT folded, name FROM account WHERE folded > ?1 ORDER BY folded";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut rows = query.query([after]).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            let (folded, name) = (text(row, 0)?, text(row, 1)?);
+            if !visit(folded, name) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_rows(db: &Connection, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+    let sql =
+        "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name FROM log WHERE id = ?1";
+    let mut query = db.prepare_cached(sql).map_err(fault)?;
+    for row in rows {
+        let mut found = query.query([number(row.0)]).map_err(fault)?;
+        if let Some(row) = found.next().map_err(fault)? {
+            visit(whole_row(row)?);
+        }
+    }
+    Ok(())
+}
+
+fn append_row(insert: &mut CachedStatement<'_>, batch: &Batch, row: &LogRow<Span>) -> rusqlite::Result<()> {
+    let zeros = [0; 16];
+    let (kind, sender, origin, count, body) = match &row.kind {
+        Kind::Message { sender, origin, wanted } => {
+            let (origin, counter) = match origin {
+                Origin::Post(device, counter) => (&device.0, number(*counter)),
+                Origin::Send(id) => (id.0.as_bytes(), 0),
+            };
+            (i64::from(*wanted), sender.0, origin, counter, batch.words(row.text).as_bytes())
+        }
+        Kind::Receipt { device, id, state } => {
+            let device = device.as_ref().map_or(&zeros, |device| &device.0);
+            (2, 0, device, i64::from(state.byte()), id.0.as_bytes().as_slice())
+        }
+    };
+    insert.raw_bind_parameter(1, number(row.row.0))?;
+    insert.raw_bind_parameter(2, row.account.0)?;
+    insert.raw_bind_parameter(3, number(row.seq))?;
+    insert.raw_bind_parameter(4, number(row.time_ms))?;
+    insert.raw_bind_parameter(5, kind)?;
+    insert.raw_bind_parameter(6, sender)?;
+    insert.raw_bind_parameter(7, origin.as_slice())?;
+    insert.raw_bind_parameter(8, count)?;
+    insert.raw_bind_parameter(9, batch.words(row.name))?;
+    insert.raw_bind_parameter(10, body)?;
+    insert.raw_execute().map(|_| ())
+}
+
+fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
+    Ok(AccountRow {
+        id: AccountId(row.get(0)?),
+        uuid: Uuid::from_bytes(row.get(1)?),
+        name: row.get(2)?,
+        folded: row.get(3)?,
+        password: row.get(4)?,
+        reserved: unsigned(row.get(5)?),
+        created_ms: unsigned(row.get(6)?),
+    })
+}
+
+/// The first nine columns, with the words given.
+fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result<LogRow<T>, StoreError> {
+    let origin: [u8; 16] = row.get(6).map_err(fault)?;
+    let count: i64 = row.get(7).map_err(fault)?;
+    let kind: i64 = row.get(4).map_err(fault)?;
+    let kind = match kind {
+        0 | 1 => Kind::Message {
+            sender: AccountId(row.get(5).map_err(fault)?),
+            origin: match count {
+                0 => Origin::Send(MessageId(Uuid::from_bytes(origin))),
+                counter => Origin::Post(DeviceId(origin), unsigned(counter)),
+            },
+            wanted: kind == 1,
+        },
+        2 => Kind::Receipt {
+            device: (origin != [0; 16]).then_some(DeviceId(origin)),
+            id: MessageId(Uuid::from_slice(body).map_err(corrupt)?),
+            state: ReceiptState::from_byte(u8::try_from(count).map_err(corrupt)?),
+        },
+        other => return Err(StoreError::Corrupt(format!("a row of kind {other} in the log"))),
+    };
+    Ok(LogRow {
+        row: RowId(unsigned(row.get(0).map_err(fault)?)),
+        account: AccountId(row.get(1).map_err(fault)?),
+        seq: unsigned(row.get(2).map_err(fault)?),
+        time_ms: unsigned(row.get(3).map_err(fault)?),
+        kind,
+        name,
+        text,
+    })
+}
+
+fn whole_row<'a>(row: &'a Row<'_>) -> Result<LogRow<&'a str>, StoreError> {
+    let body = row.get_ref(8).map_err(fault)?.as_blob().map_err(corrupt)?;
+    let name = text(row, 9)?;
+    let found = log_row(row, body, name, "")?;
+    match found.kind {
+        Kind::Message { .. } => Ok(LogRow { text: std::str::from_utf8(body).map_err(corrupt)?, ..found }),
+        Kind::Receipt { .. } => Ok(found),
+    }
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
+    row.get_ref(column).map_err(fault)?.as_str().map_err(corrupt)
+}
+
+fn ranges_to_bytes(ranges: &[(u64, u64)]) -> Vec<u8> {
+    ranges.iter().flat_map(|(first, last)| [*first, *last]).flat_map(u64::to_be_bytes).collect()
+}
+
+fn ranges_from_bytes(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap_or_default());
+    bytes.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect()
+}
+
+/// Numbers on the wire stay below 2^63 (PROTOCOL.md 6), and so do rows.
+fn number(number: u64) -> i64 {
+    number as i64
+}
+
+fn unsigned(number: i64) -> u64 {
+    number as u64
+}
+
+fn fault(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+        _ => StoreError::Fault(error.to_string()),
+    }
+}
+
+fn corrupt(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
