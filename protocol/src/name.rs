@@ -109,10 +109,15 @@ impl fmt::Debug for Name<'_> {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct NameKey<'a>(Cow<'a, str>);
 
-impl NameKey<'_> {
+impl<'a> NameKey<'a> {
     /// The folded form.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The folded form, borrowed from the name where folding changed nothing.
+    pub fn into_cow(self) -> Cow<'a, str> {
+        self.0
     }
 
     /// The folded form, owned.

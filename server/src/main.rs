@@ -1,2 +1,110 @@
-//! The Bellhop server.
-fn main() {}
+//! Arguments become a config, the config a running server, its errors exit codes: 0 after an orderly end, 1 where the
+//! server could not run or go on, 2 for arguments that are none.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use bellhop_server::config::{Args, Config, LogLevel};
+use bellhop_server::server::Server;
+use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
+
+fn main() -> ExitCode {
+    let config = match Config::load(Args::parse()) {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(2);
+        }
+    };
+    start_log(config.log);
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: &Config) -> anyhow::Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Passwords are hashed by as many threads as there are processors; a few more serve start and stop.
+        .max_blocking_threads(cores + 4)
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        // Before anything is said to be ready, so that no signal meets a server that does not listen to it.
+        let shutdown = shutdown_signal().context("cannot listen to signals")?;
+        let server = Server::start(config).await?;
+        announce(&server).context("cannot write to standard output")?;
+        Ok(server.run(shutdown).await?)
+    })
+}
+
+/// One line for each address: whoever started the server may connect now.
+fn announce(server: &Server) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for addr in server.addrs() {
+        writeln!(out, "listening on {addr}")?;
+    }
+    out.flush()
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "what ends the program is said where a person or a service manager reads it"
+)]
+fn complain(error: &dyn std::fmt::Display) {
+    eprintln!("bellhop-server: {error}");
+}
+
+fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+#[cfg(unix)]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => tracing::info!("interrupted: going down"),
+            _ = terminate.recv() => tracing::info!("terminated: going down"),
+        }
+    })
+}
+
+#[cfg(windows)]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::windows;
+    let mut interrupt = windows::ctrl_c()?;
+    let mut stop = windows::ctrl_break()?;
+    let mut close = windows::ctrl_close()?;
+    let mut shutdown = windows::ctrl_shutdown()?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = stop.recv() => {}
+            _ = close.recv() => {}
+            _ = shutdown.recv() => {}
+        }
+        tracing::info!("going down");
+    })
+}

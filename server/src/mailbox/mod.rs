@@ -19,13 +19,15 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::{Code, DeviceId, MessageId};
+use parking_lot::Mutex;
 
 use self::device::{ALL_SLOTS, DEVICES_MAX, Device, FORGOTTEN, NAMELESS, NAMELESS_SLOT, RECEIVING_MAX, Slot};
-use self::device::{UNSEEN_MS_MAX, is_settled};
+use self::device::{UNSEEN_MS_MAX, WindowCell, is_settled};
 use self::items::{Item, Items, Load, Marks};
 use self::stream::{Attached, Outlet};
 use self::tail::{Body, Content, Tail};
@@ -65,6 +67,19 @@ pub struct Owed {
     pub row: RowId,
     /// The message's author and id, where they are known.
     pub origin: Option<(Author, MessageId)>,
+}
+
+/// What a mailbox leaves when its account is deleted.
+#[derive(Debug)]
+pub struct Ended<O> {
+    /// Receipts of messages that a device has.
+    pub owed: Vec<Owed>,
+    /// Receipts of messages that nobody has, and nobody will have.
+    pub refused: Vec<Owed>,
+    /// The rows of everything that was kept.
+    pub rows: Vec<RowId>,
+    /// The sessions that have to be told and closed.
+    pub outlets: Vec<O>,
 }
 
 /// What has to be done after the lock is released.
@@ -110,6 +125,10 @@ pub struct Mailbox<O> {
     in_memory: bool,
     /// True while the mailbox is on the list of those to be saved.
     pub listed: bool,
+    /// True while the writing thread has been asked to file what is owed.
+    pub settling: bool,
+    /// How often a counter window went out of memory: one that was read before that is out of date.
+    pub windows_dropped: u64,
 }
 
 impl<O: Outlet> Mailbox<O> {
@@ -129,6 +148,8 @@ impl<O: Outlet> Mailbox<O> {
             lost: Vec::new(),
             in_memory,
             listed: false,
+            settling: false,
+            windows_dropped: 0,
         }
     }
 
@@ -159,9 +180,7 @@ impl<O: Outlet> Mailbox<O> {
 
     /// True if and only if nothing would be lost by forgetting this mailbox.
     pub fn is_idle(&self) -> bool {
-        let settled = |device: &Device| {
-            !device.unsaved && device.window.as_ref().is_none_or(|window| !window.lock().listed)
-        };
+        let settled = |device: &Device| !device.unsaved && device.window.is_none();
         self.items.is_empty()
             && self.sessions.is_empty()
             && self.owed.is_empty()
@@ -179,19 +198,27 @@ impl<O: Outlet> Mailbox<O> {
         idle
     }
 
-    /// Ends the mailbox with its account: returns its items, and lets go of all sessions but `spared`, which are
-    /// returned with their outlets.
-    pub fn delete(&mut self, spared: SessionId) -> (Vec<Item>, Vec<O>) {
+    /// Ends the mailbox with its account, and lets go of all sessions; the outlets of all but `spared` are returned.
+    pub fn delete(&mut self, spared: SessionId) -> Ended<O> {
         self.life = Life::Deleted;
-        let items = self.items.iter().copied().collect();
+        let mut ended = Ended {
+            owed: std::mem::take(&mut self.owed),
+            refused: Vec::new(),
+            rows: Vec::new(),
+            outlets: Vec::new(),
+        };
+        for item in self.items.iter() {
+            let marks = item.marks();
+            if marks.has(Marks::WANTED) && !marks.has(Marks::HAD) {
+                ended.refused.push(self.owed_for(item));
+            }
+            ended.rows.extend((item.row != RowId::NONE).then_some(item.row));
+        }
         self.items = Items::default();
         self.tail.clear();
-        self.owed.clear();
-        let gone = std::mem::take(&mut self.sessions);
-        (
-            items,
-            gone.into_iter().filter(|session| session.id != spared).map(|session| session.outlet).collect(),
-        )
+        let gone = std::mem::take(&mut self.sessions).into_iter().filter(|session| session.id != spared);
+        ended.outlets.extend(gone.map(|session| session.outlet));
+        ended
     }
 
     // ---- loading
@@ -246,9 +273,10 @@ impl<O: Outlet> Mailbox<O> {
         Ok(())
     }
 
-    /// The new end of the reserved numbers, where the next item needs a reservation first.
-    pub fn block_needed(&self) -> Option<u64> {
-        (self.next_seq > self.reserved).then(|| self.next_seq - 1 + SEQ_BLOCK)
+    /// The new end of the reserved numbers, where `more` items after the next one need a reservation first.
+    pub fn block_needed(&self, more: u64) -> Option<u64> {
+        let last = self.next_seq + more;
+        (last > self.reserved).then_some(last + SEQ_BLOCK)
     }
 
     /// Where the reserved numbers end.
@@ -258,7 +286,7 @@ impl<O: Outlet> Mailbox<O> {
 
     /// Notes that numbers up to `reserved` may be used.
     pub fn reserve(&mut self, reserved: u64) {
-        self.reserved = self.reserved.max(reserved);
+        self.reserved = reserved;
     }
 
     /// Gives an item its seq. It is kept from now on and seen by nobody until it is published.
@@ -446,6 +474,19 @@ impl<O: Outlet> Mailbox<O> {
         self.items.from(above).take_while(|item| item.seq < self.tip).filter(awaited).count() as u64
     }
 
+    /// Lets go of counter windows that are saved and that no login holds any more.
+    pub fn drop_windows(&mut self) {
+        for device in &mut self.devices {
+            let unused = |cell: &mut Arc<Mutex<WindowCell>>| {
+                Arc::get_mut(cell).is_some_and(|cell| !cell.get_mut().listed)
+            };
+            if device.window.as_mut().is_some_and(unused) {
+                device.window = None;
+                self.windows_dropped += 1;
+            }
+        }
+    }
+
     // ---- acknowledging and letting go
 
     /// The device `slot` has `first..=last`. Returns what that was in messages and receipts, and their bytes.
@@ -534,13 +575,16 @@ impl<O: Outlet> Mailbox<O> {
         Some(item)
     }
 
-    /// Lets an expired item go; returns the receipt that its sender is owed, if one is.
-    pub fn expire(&mut self, seq: u64, effects: &mut Effects) -> Option<Owed> {
+    /// Begins to let an item expire: it counts as had. Returns the receipt that its sender is owed, if one is.
+    pub fn begin_expiry(&mut self, seq: u64) -> Option<Owed> {
         let item = self.items.find(seq).copied()?;
-        let owed =
-            (item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD)).then(|| self.owed_for(&item));
-        self.remove(seq, effects);
-        owed
+        self.items.mark(seq, Marks::HAD);
+        (item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD)).then(|| self.owed_for(&item))
+    }
+
+    /// Takes that back.
+    pub fn undo_expiry(&mut self, seq: u64) {
+        self.items.unmark(seq, Marks::HAD);
     }
 
     /// Lets an item lie in another row of the log.
@@ -565,7 +609,18 @@ impl<O: Outlet> Mailbox<O> {
 
     /// The receipts that have to be filed in the same commit as the devices' state.
     pub fn take_owed(&mut self) -> Vec<Owed> {
+        self.settling = false;
         std::mem::take(&mut self.owed)
+    }
+
+    /// True if and only if every receipt that is owed can be filed without reading a row.
+    pub fn knows_owed(&self) -> bool {
+        self.owed.iter().all(|owed| owed.origin.is_some())
+    }
+
+    /// Puts receipts back that could not be filed.
+    pub fn give_back_owed(&mut self, owed: Vec<Owed>) {
+        self.owed.splice(..0, owed);
     }
 
     /// Whom a receipt in this mailbox is for: the slot of `device`, or all.

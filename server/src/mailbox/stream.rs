@@ -417,6 +417,11 @@ impl<O: Outlet> Mailbox<O> {
         let Some(device) = self.devices.iter().find(|device| device.slot == session.slot) else {
             return Vec::new();
         };
+        // What the window has no room for would only be fetched again.
+        let room = match &session.stream {
+            Stream::Open { in_flight, .. } => WINDOW_ITEMS.saturating_sub(in_flight.count) as usize,
+            _ => FETCH_ROWS,
+        };
         let mut bytes = 0;
         self.items
             .from(seq)
@@ -426,7 +431,7 @@ impl<O: Outlet> Mailbox<O> {
                 bytes += u64::from(item.size());
                 bytes <= FETCH_BYTES + u64::from(item.size()) && self.tail.find(item.seq).is_none()
             })
-            .take(FETCH_ROWS)
+            .take(FETCH_ROWS.min(room))
             .map(|item| item.row)
             .collect()
     }

@@ -16,6 +16,7 @@ use crate::window::CounterWindow;
 struct Tables {
     accounts: BTreeMap<AccountId, AccountRow>,
     last_account: i64,
+    graves: BTreeMap<AccountId, String>,
     devices: BTreeMap<(AccountId, DeviceId), DeviceRow>,
     windows: BTreeMap<(AccountId, DeviceId), CounterWindow>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
@@ -43,7 +44,9 @@ impl Tables {
                 self.accounts.insert(account.id, account.clone());
             }
             Write::DeleteAccount(id) => {
-                self.accounts.remove(id);
+                if let Some(account) = self.accounts.remove(id) {
+                    self.graves.insert(*id, account.name);
+                }
                 self.tokens.retain(|_, token| token.account != *id);
             }
             Write::Reserve(id, reserved) => {
@@ -54,23 +57,25 @@ impl Tables {
             Write::SaveDevice(device) => {
                 self.devices.insert((device.account, device.device), device.clone());
             }
-            Write::SaveWindow(account, device, window) => {
-                if self.devices.contains_key(&(*account, *device)) {
-                    self.windows.insert((*account, *device), (**window).clone());
-                }
+            Write::SaveWindow(account, device, window, seen_ms) => {
+                let (account, device, seen_ms) = (*account, *device, *seen_ms);
+                let new = DeviceRow { account, device, floor: 0, ranges: vec![], receiving: false, seen_ms };
+                self.devices.entry((account, device)).or_insert(new);
+                self.windows.insert((account, device), (**window).clone());
             }
             Write::ForgetDevice(account, device) => {
                 self.devices.remove(&(*account, *device));
                 self.windows.remove(&(*account, *device));
                 self.tokens.retain(|_, token| (token.account, token.device) != (*account, *device));
             }
-            Write::ForgetDevices(account) => {
+            Write::ForgetGrave(account) => {
+                self.graves.remove(account);
                 self.devices.retain(|(of, _), _| of != account);
                 self.windows.retain(|(of, _), _| of != account);
             }
             Write::Append(row) => {
                 let LogRow { row, account, seq, time_ms, kind, name, text } = *row;
-                let (name, text) = (batch.words(name).to_owned(), batch.words(text).to_owned());
+                let (name, text) = (name.of(&batch.words).to_owned(), text.of(&batch.words).to_owned());
                 self.log.insert(row, LogRow { row, account, seq, time_ms, kind, name, text });
             }
             Write::DropRows(first, last) => self.log.retain(|row, _| row < first || row > last),
@@ -100,13 +105,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError> {
-        for row in self.tables.lock().log.values() {
+    fn scan(&mut self, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        let tables = self.tables.lock();
+        let rows = tables.log.range(RowId(after.0 + 1)..).take(most).map(|(_, row)| {
             let LogRow { row: id, account, seq, time_ms, kind, .. } = *row;
             let row_without_words = LogRow { row: id, account, seq, time_ms, kind, name: (), text: () };
-            visit(Waiting { row: row_without_words, size: row.text.len() });
-        }
-        Ok(())
+            Waiting { row: row_without_words, size: row.text.len() }
+        });
+        Ok(rows.collect())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -121,6 +127,10 @@ impl Store for MemoryStore {
 
     fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
         Ok(self.tables.lock().accounts.get(&id).cloned())
+    }
+
+    fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {
+        Ok(self.tables.lock().graves.iter().map(|(id, name)| (*id, name.clone())).collect())
     }
 
     fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
@@ -167,7 +177,12 @@ impl Reader for MemoryStore {
         Store::rows(self, rows, visit)
     }
 
-    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError> {
+    fn names(
+        &mut self,
+        after: &str,
+        least: &str,
+        visit: &mut dyn FnMut(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
         let tables = self.tables.lock();
         let mut names: Vec<_> = tables
             .accounts
@@ -175,11 +190,8 @@ impl Reader for MemoryStore {
             .map(|account| (account.folded.as_str(), account.name.as_str()))
             .collect();
         names.sort_unstable();
-        names
-            .into_iter()
-            .filter(|(folded, _)| *folded > after)
-            .take_while(|(folded, name)| visit(folded, name))
-            .for_each(drop);
+        let asked = names.into_iter().filter(|(folded, _)| *folded > after && *folded >= least);
+        asked.take_while(|(folded, name)| visit(folded, name)).for_each(drop);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod log;
 pub mod memory;
+pub mod readers;
 mod schema;
 pub mod sqlite;
 
@@ -152,11 +153,26 @@ pub struct Waiting {
     pub size: usize,
 }
 
-/// A piece of [`Batch::bytes`].
+/// A piece of [`Batch::words`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    /// Appends `words` to `all` and tells where they lie.
+    pub fn push(all: &mut String, words: &str) -> Span {
+        let start = all.len() as u32;
+        all.push_str(words);
+        Span { start, len: words.len() as u32 }
+    }
+
+    /// The words; nothing for a span of another text.
+    pub fn of(self, all: &str) -> &str {
+        let start = self.start as usize;
+        all.get(start..start + self.len as usize).unwrap_or_default()
+    }
 }
 
 /// A token, by its hash.
@@ -177,18 +193,19 @@ pub struct TokenRow {
 pub enum Write {
     /// Adds an account, whose folded name nobody has.
     AddAccount(AccountRow),
-    /// Deletes an account and its tokens. Its rows and devices stay until they are purged.
+    /// Deletes an account and its tokens, and makes it a grave: its rows and devices stay until they are purged.
     DeleteAccount(AccountId),
     /// Seq numbers of the account up to this one may be used from now on.
     Reserve(AccountId, u64),
     /// Saves a device's state, but not its window.
     SaveDevice(DeviceRow),
-    /// Saves a device's window; the device has been saved before.
-    SaveWindow(AccountId, DeviceId, Box<CounterWindow>),
+    /// Saves a device's window. A device that was not saved before is known from then on, seen at this time in ms
+    /// since 1970.
+    SaveWindow(AccountId, DeviceId, Box<CounterWindow>, u64),
     /// Forgets a device.
     ForgetDevice(AccountId, DeviceId),
-    /// Forgets all devices of an account that was deleted.
-    ForgetDevices(AccountId),
+    /// Forgets the grave and all devices of an account that was deleted.
+    ForgetGrave(AccountId),
     /// Appends to the log; its row is above all others.
     Append(LogRow<Span>),
     /// Drops rows of the log, both ends included.
@@ -206,29 +223,42 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// True for what must outlive a power loss even where messages need not: a seq that was used, an account or a
+    /// token must not come back otherwise.
+    pub fn must_last(&self) -> bool {
+        matches!(
+            self,
+            Write::AddAccount(_)
+                | Write::DeleteAccount(_)
+                | Write::Reserve(..)
+                | Write::SaveToken(_)
+                | Write::DropTokens { .. }
+        )
+    }
+}
+
 /// Changes that become true together or not at all, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The changes.
     pub writes: Vec<Write>,
-    /// The words of appended rows.
-    bytes: Vec<u8>,
+    /// The words of appended rows, one after the other.
+    pub words: String,
     /// True where the batch must outlive a power loss even if the server promises less for messages.
     pub durable: bool,
 }
 
 impl Batch {
-    /// Keeps words for the rows of this batch.
-    pub fn word(&mut self, word: &str) -> Span {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(word.as_bytes());
-        Span { start, len: word.len() }
+    /// Adds a change.
+    pub fn push(&mut self, write: Write) {
+        self.durable |= write.must_last();
+        self.writes.push(write);
     }
 
-    /// The words of a span of this batch.
-    pub fn words(&self, span: Span) -> &str {
-        let words = self.bytes.get(span.start..span.start + span.len);
-        words.and_then(|words| std::str::from_utf8(words).ok()).unwrap_or_default()
+    /// Keeps words for the rows of this batch.
+    pub fn keep(&mut self, words: &str) -> Span {
+        Span::push(&mut self.words, words)
     }
 
     /// True if and only if there is nothing to do.
@@ -239,7 +269,7 @@ impl Batch {
     /// Forgets the changes and keeps the memory.
     pub fn clear(&mut self) {
         self.writes.clear();
-        self.bytes.clear();
+        self.words.clear();
         self.durable = false;
     }
 }
@@ -276,8 +306,8 @@ pub trait Store: Send {
     /// What the store knows of itself.
     fn boot(&mut self) -> Result<Boot, StoreError>;
 
-    /// Shows every row of the log, in order, to `visit`.
-    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError>;
+    /// The rows of the log above `after`, in order, `most` of them at the most.
+    fn scan(&mut self, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError>;
 
     /// Makes everything in the batch true, or nothing, in the order of its writes.
     ///
@@ -291,6 +321,9 @@ pub trait Store: Send {
 
     /// The account with this number.
     fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError>;
+
+    /// The accounts that were deleted and are not purged yet, with their names.
+    fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError>;
 
     /// The devices of an account; also of one that was deleted and is not purged yet.
     fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError>;
@@ -324,7 +357,12 @@ pub trait Reader: Send {
     /// Shows the rows that are still there, in the order asked, to `visit`.
     fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError>;
 
-    /// Shows the folded and the shown names of accounts above `after`, in the order of the folded ones, to `visit`
-    /// until it returns false.
-    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError>;
+    /// Shows the folded and the shown names of accounts above `after` and not below `least`, in the order of the
+    /// folded ones, to `visit` until it returns false.
+    fn names(
+        &mut self,
+        after: &str,
+        least: &str,
+        visit: &mut dyn FnMut(&str, &str) -> bool,
+    ) -> Result<(), StoreError>;
 }

@@ -52,6 +52,9 @@ const STEPS: &[&str] = &["
         body BLOB NOT NULL
     ) STRICT;
 
+    -- Accounts that were deleted and of which something is still to be purged.
+    CREATE TABLE grave (account INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+
     CREATE TABLE token (
         hash BLOB PRIMARY KEY,
         account INTEGER NOT NULL,

@@ -147,6 +147,7 @@ impl SqliteStore {
             ),
             Write::DeleteAccount(id) => {
                 execute("DELETE FROM token WHERE account = ?1", params![id.0])?;
+                execute("INSERT INTO grave SELECT id, name FROM account WHERE id = ?1", params![id.0])?;
                 execute("DELETE FROM account WHERE id = ?1", params![id.0])
             }
             Write::Reserve(id, reserved) => {
@@ -166,9 +167,11 @@ impl SqliteStore {
                     number(device.seen_ms)
                 ],
             ),
-            Write::SaveWindow(account, device, window) => execute(
-                "UPDATE device SET counters = ?3 WHERE account = ?1 AND id = ?2",
-                params![account.0, device.0.as_slice(), window.to_bytes().as_slice()],
+            Write::SaveWindow(account, device, window, seen_ms) => execute(
+                "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms, counters)
+                 VALUES (?1, ?2, 0, x'', 0, ?4, ?3)
+                 ON CONFLICT (account, id) DO UPDATE SET counters = ?3",
+                params![account.0, device.0.as_slice(), window.to_bytes().as_slice(), number(*seen_ms)],
             ),
             Write::ForgetDevice(account, device) => {
                 execute(
@@ -180,8 +183,9 @@ impl SqliteStore {
                     params![account.0, device.0.as_slice()],
                 )
             }
-            Write::ForgetDevices(account) => {
-                execute("DELETE FROM device WHERE account = ?1", params![account.0])
+            Write::ForgetGrave(account) => {
+                execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
+                execute("DELETE FROM grave WHERE account = ?1", params![account.0])
             }
             Write::DropRows(first, last) => execute(
                 "DELETE FROM log WHERE id BETWEEN ?1 AND ?2",
@@ -231,23 +235,21 @@ impl Store for SqliteStore {
         })
     }
 
-    fn scan(&mut self, visit: &mut dyn FnMut(Waiting)) -> Result<(), StoreError> {
-        let mut query = self
-            .db
-            .prepare(
-                "SELECT id, account, seq, time_ms, kind, sender, origin, number,
-                        CASE kind WHEN 2 THEN body END, length(body) FROM log ORDER BY id",
-            )
-            .map_err(fault)?;
-        let mut rows = query.query([]).map_err(fault)?;
+    fn scan(&mut self, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError> {
+        let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number,
+                          CASE kind WHEN 2 THEN body END, length(body)
+                   FROM log WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut rows = query.query(params![number(after.0), most as i64]).map_err(fault)?;
+        let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(fault)? {
             let body = row.get_ref(8).map_err(fault)?.as_blob_or_null().map_err(corrupt)?.unwrap_or_default();
-            let found = log_row(row, body, (), ())?;
-            let receipt = matches!(found.kind, Kind::Receipt { .. });
+            let row_without_words = log_row(row, body, (), ())?;
+            let receipt = matches!(row_without_words.kind, Kind::Receipt { .. });
             let size = if receipt { 0 } else { row.get::<_, i64>(9).map_err(fault)? as usize };
-            visit(Waiting { row: found, size });
+            found.push(Waiting { row: row_without_words, size });
         }
-        Ok(())
+        Ok(found)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -282,6 +284,12 @@ impl Store for SqliteStore {
         let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms FROM account WHERE id = ?1";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
         query.query_row([id.0], account_row).optional().map_err(fault)
+    }
+
+    fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {
+        let mut query = self.db.prepare_cached("SELECT account, name FROM grave").map_err(fault)?;
+        let rows = query.query_map([], |row| Ok((AccountId(row.get(0)?), row.get(1)?)));
+        rows.and_then(Iterator::collect).map_err(fault)
     }
 
     fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
@@ -376,10 +384,15 @@ impl Reader for SqliteReader {
         found
     }
 
-    fn names(&mut self, after: &str, visit: &mut dyn FnMut(&str, &str) -> bool) -> Result<(), StoreError> {
-        let sql = "SELECT folded, name FROM account WHERE folded > ?1 ORDER BY folded";
+    fn names(
+        &mut self,
+        after: &str,
+        least: &str,
+        visit: &mut dyn FnMut(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT folded, name FROM account WHERE folded > ?1 AND folded >= ?2 ORDER BY folded";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let mut rows = query.query([after]).map_err(fault)?;
+        let mut rows = query.query([after, least]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let (folded, name) = (text(row, 0)?, text(row, 1)?);
             if !visit(folded, name) {
@@ -411,7 +424,7 @@ fn append_row(insert: &mut CachedStatement<'_>, batch: &Batch, row: &LogRow<Span
                 Origin::Post(device, counter) => (&device.0, number(*counter)),
                 Origin::Send(id) => (id.0.as_bytes(), 0),
             };
-            (i64::from(*wanted), sender.0, origin, counter, batch.words(row.text).as_bytes())
+            (i64::from(*wanted), sender.0, origin, counter, row.text.of(&batch.words).as_bytes())
         }
         Kind::Receipt { device, id, state } => {
             let device = device.as_ref().map_or(&zeros, |device| &device.0);
@@ -426,7 +439,7 @@ fn append_row(insert: &mut CachedStatement<'_>, batch: &Batch, row: &LogRow<Span
     insert.raw_bind_parameter(6, sender)?;
     insert.raw_bind_parameter(7, origin.as_slice())?;
     insert.raw_bind_parameter(8, count)?;
-    insert.raw_bind_parameter(9, batch.words(row.name))?;
+    insert.raw_bind_parameter(9, row.name.of(&batch.words))?;
     insert.raw_bind_parameter(10, body)?;
     insert.raw_execute().map(|_| ())
 }

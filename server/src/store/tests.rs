@@ -89,16 +89,14 @@ fn row<T>(row: u64, account: i64, kind: Kind, name: T, text: T) -> LogRow<T> {
 fn append(store: &mut dyn Store, last: u64) {
     let mut batch = Batch::default();
     for number in 1..=last {
-        let (name, text) = (batch.word("bob"), batch.word(&format!("text {number}")));
+        let (name, text) = (batch.keep("bob"), batch.keep(&format!("text {number}")));
         batch.writes.push(Write::Append(row(number, 1, post(1, number, false), name, text)));
     }
     store.commit(&batch).unwrap();
 }
 
 fn log(store: &mut dyn Store) -> Vec<u64> {
-    let mut rows = Vec::new();
-    store.scan(&mut |waiting| rows.push(waiting.row.row.0)).unwrap();
-    rows
+    store.scan(RowId::NONE, 1_000).unwrap().iter().map(|waiting| waiting.row.row.0).collect()
 }
 
 fn a_new_store_begins_at_one(subject: &dyn Subject) {
@@ -143,7 +141,7 @@ fn rows_come_back_as_they_were(subject: &dyn Subject) {
     ];
     let mut batch = Batch::default();
     for row in rows {
-        let (name, text) = (batch.word(row.name), batch.word(row.text));
+        let (name, text) = (batch.keep(row.name), batch.keep(row.text));
         let LogRow { row, account, seq, time_ms, kind, .. } = row;
         batch.writes.push(Write::Append(LogRow { row, account, seq, time_ms, kind, name, text }));
     }
@@ -158,8 +156,9 @@ fn rows_come_back_as_they_were(subject: &dyn Subject) {
         })
         .unwrap();
     assert_eq!(found, [5, 1, 2, 4, 3]);
-    let mut scanned = Vec::new();
-    store.scan(&mut |waiting| scanned.push(waiting)).unwrap();
+    let mut scanned = store.scan(RowId::NONE, 3).unwrap();
+    assert_eq!(scanned.len(), 3);
+    scanned.extend(store.scan(RowId(3), 3).unwrap());
     for (waiting, row) in scanned.iter().zip(rows) {
         let LogRow { row, account, seq, time_ms, kind, text, .. } = row;
         let expected = LogRow { row, account, seq, time_ms, kind, name: (), text: () };
@@ -192,7 +191,7 @@ fn devices_are_saved_without_their_windows(subject: &dyn Subject) {
     };
     let mut window = CounterWindow::default();
     window.accept(70);
-    let save = Write::SaveWindow(AccountId(1), DeviceId([3; 16]), Box::new(window.clone()));
+    let save = Write::SaveWindow(AccountId(1), DeviceId([3; 16]), Box::new(window.clone()), 9);
     let mut store = subject.open();
     commit(&mut *store, [Write::SaveDevice(device(4, vec![(6, 9), (11, 11)])), save]);
     commit(&mut *store, [Write::SaveDevice(device(9, vec![]))]);
@@ -201,6 +200,12 @@ fn devices_are_saved_without_their_windows(subject: &dyn Subject) {
     assert_eq!(store.devices(AccountId(1)).unwrap(), [device(9, vec![])]);
     assert_eq!(store.window(AccountId(1), DeviceId([3; 16])).unwrap(), Some(window));
     assert_eq!(store.window(AccountId(1), DeviceId([4; 16])).unwrap(), None);
+    commit(&mut *store, [Write::SaveWindow(AccountId(2), DeviceId([5; 16]), Box::default(), 77)]);
+    let unknown = store.devices(AccountId(2)).unwrap();
+    assert_eq!(
+        unknown.iter().map(|device| (device.seen_ms, device.receiving)).collect::<Vec<_>>(),
+        [(77, false)]
+    );
     commit(&mut *store, [Write::SaveDevice(device(9, vec![(12, 13)]))]);
     assert_eq!(store.devices(AccountId(1)).unwrap()[0].ranges, [(12, 13)]);
     commit(&mut *store, [Write::ForgetDevice(AccountId(1), DeviceId([3; 16]))]);
@@ -256,8 +261,10 @@ fn a_deleted_account_leaves_its_rows_to_be_purged(subject: &dyn Subject) {
     assert_eq!(store.token(&[1; 32]).unwrap(), None);
     assert_eq!(log(&mut *store), [1, 2]);
     assert_eq!(store.devices(AccountId(1)).unwrap(), [device]);
-    commit(&mut *store, [Write::DropRows(RowId(1), RowId(2)), Write::ForgetDevices(AccountId(1))]);
+    assert_eq!(store.graves().unwrap(), [(AccountId(1), "alice".to_owned())]);
+    commit(&mut *store, [Write::DropRows(RowId(1), RowId(2)), Write::ForgetGrave(AccountId(1))]);
     assert_eq!((log(&mut *store).len(), store.devices(AccountId(1)).unwrap().len()), (0, 0));
+    assert_eq!(store.graves().unwrap(), []);
 }
 
 fn names_are_read_in_order(subject: &dyn Subject) {
@@ -265,10 +272,10 @@ fn names_are_read_in_order(subject: &dyn Subject) {
     let names = ["carol", "Alice", "bob", "Dave"];
     commit(&mut *store, (1..).zip(names).map(|(id, name)| Write::AddAccount(account(id, name))));
     let mut reader = store.reader().unwrap();
-    let mut read = |after: &str, most: usize| {
+    let mut read = |after: &str, least: &str, most: usize| {
         let mut seen = Vec::new();
         reader
-            .names(after, &mut |folded, name| {
+            .names(after, least, &mut |folded, name| {
                 assert_eq!(folded, name.to_lowercase());
                 seen.push(name.to_owned());
                 seen.len() < most
@@ -276,9 +283,10 @@ fn names_are_read_in_order(subject: &dyn Subject) {
             .unwrap();
         seen
     };
-    assert_eq!(read("", 9), ["Alice", "bob", "carol", "Dave"]);
-    assert_eq!(read("", 2), ["Alice", "bob"]);
-    assert_eq!(read("bob", 9), ["carol", "Dave"]);
+    assert_eq!(read("", "", 9), ["Alice", "bob", "carol", "Dave"]);
+    assert_eq!(read("", "", 2), ["Alice", "bob"]);
+    assert_eq!(read("bob", "", 9), ["carol", "Dave"]);
+    assert_eq!(read("", "bob", 2), ["bob", "carol"]);
 }
 
 fn a_reader_sees_what_was_committed(subject: &dyn Subject) {

@@ -1,0 +1,147 @@
+//! Passwords and tokens: how they are checked, hashed and kept secret.
+//!
+//! Hashing a password takes tens of milliseconds and 19 MiB, so it never runs on an async thread, only so many run at
+//! once, and a caller waits only so long for its turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use bellhop_protocol::Code;
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::session::SessionToken;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// The shortest password, in bytes.
+pub const PASSWORD_MIN: usize = 8;
+/// The longest password, in bytes; checked before it is hashed.
+pub const PASSWORD_MAX: usize = 256;
+
+/// How many callers may wait for their turn.
+const WAITING_MAX: usize = 64;
+/// How long a caller waits for its turn.
+const WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// A password on its way to the hash; overwritten when it goes.
+pub type Password = Zeroizing<String>;
+
+/// Hashes passwords, a bounded number at a time.
+#[derive(Clone, Debug)]
+pub struct Hasher {
+    turns: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    /// The hash of nobody's password, so that an unknown name takes as long as a wrong password.
+    nobody: Arc<str>,
+}
+
+impl Hasher {
+    /// A hasher that runs `at_once` hashes.
+    pub fn new(at_once: usize) -> Hasher {
+        let nobody = hash(&crate::clock::random::<16>()).unwrap_or_default();
+        Hasher {
+            turns: Arc::new(Semaphore::new(at_once)),
+            queue: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
+            nobody: nobody.into(),
+        }
+    }
+
+    /// Hashes a new password.
+    ///
+    /// # Errors
+    ///
+    /// `bad-password` for one that is too short or too long, `busy` where no turn comes in time.
+    pub async fn hash(&self, password: Password) -> Result<String, Refusal> {
+        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) {
+            return Err(Refusal::new(Code::BAD_PASSWORD, "a password has 8 to 256 bytes"));
+        }
+        self.run(move || hash(password.as_bytes())).await?.ok_or_else(busy)
+    }
+
+    /// Tells whether `password` is the one with this hash; without a hash it takes as long and is not.
+    ///
+    /// # Errors
+    ///
+    /// `busy` where no turn comes in time.
+    pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Refusal> {
+        if password.len() > PASSWORD_MAX {
+            return Ok(false);
+        }
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let same = self.run(move || {
+            // The cost is the one that the hash names, so that raising it locks nobody out.
+            let hash = PasswordHash::new(&hash).ok()?;
+            Some(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        Ok(same.await?.unwrap_or(false) && known)
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let _place = self.queue.try_acquire().map_err(|_| busy())?;
+        let turn = tokio::time::timeout(WAIT_MAX, self.turns.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        done.await.map_err(|_| busy())
+    }
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Code::BUSY, "too many passwords are being checked; try again in a moment")
+}
+
+/// argon2id with 19 MiB, two passes, one lane: the first choice of OWASP's cheat sheet.
+fn hash(password: &[u8]) -> Option<String> {
+    let params = Params::new(19 * 1024, 2, 1, None).ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password(password).ok().map(|hash| hash.to_string())
+}
+
+/// What is kept of a token. It is 256 random bits, so one pass of SHA-256 is enough.
+pub fn token_hash(token: &SessionToken) -> [u8; 32] {
+    Sha256::digest(token.0).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_password_opens_its_own_hash_alone() {
+        let hasher = Hasher::new(2);
+        let hash = hasher.hash(password("open sesame")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(hasher.verify(password("open sesame"), Some(hash.clone())).await.unwrap());
+        assert!(!hasher.verify(password("open  sesame"), Some(hash)).await.unwrap());
+        assert!(!hasher.verify(password("open sesame"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn lengths_are_checked_before_hashing() {
+        let hasher = Hasher::new(2);
+        for bad in ["1234567".to_owned(), "x".repeat(257)] {
+            assert_eq!(hasher.hash(password(&bad)).await.unwrap_err().code, Code::BAD_PASSWORD);
+        }
+        assert!(hasher.hash(password(&"x".repeat(256))).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_turn_in_time_it_is_busy() {
+        let hasher = Hasher::new(1);
+        let _turn = hasher.turns.acquire().await.unwrap();
+        assert_eq!(hasher.hash(password("open sesame")).await.unwrap_err().code, Code::BUSY);
+        let _places = hasher.queue.acquire_many(65).await.unwrap();
+        assert_eq!(hasher.verify(password("open sesame"), None).await.unwrap_err().code, Code::BUSY);
+    }
+}

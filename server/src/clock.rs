@@ -1,0 +1,75 @@
+//! The only reader of clocks and of randomness: everything else gets time and random bytes as values.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bellhop_protocol::MessageId;
+
+/// A moment, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Since the server started, on a clock that never jumps: for everything that waits.
+    pub up: Duration,
+    /// Milliseconds since 1970, as the machine believes: for everything that is shown or kept.
+    pub wall_ms: u64,
+}
+
+/// The machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    /// Starts the clock that never jumps.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    pub fn start() -> Clock {
+        Clock { started: Instant::now() }
+    }
+
+    /// This moment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    pub fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { up: self.started.elapsed(), wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX >> 1) }
+    }
+
+    /// The instant at which the clock that never jumps shows `up`.
+    pub fn instant(&self, up: Duration) -> Instant {
+        self.started + up
+    }
+}
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+///
+/// Where the operating system has none: no key could be made and no id be trusted.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// How many random bytes are fetched at once for ids, which need no secrecy.
+const POOL: usize = 1024;
+
+thread_local! {
+    /// Random bytes, and how many of them were used.
+    static IDS: RefCell<([u8; POOL], usize)> = const { RefCell::new(([0; POOL], POOL)) };
+}
+
+/// An id of version 4. Ids are drawn from a pool: a system call for each would cost more than the message.
+pub fn random_id() -> MessageId {
+    let bytes = IDS.with_borrow_mut(|(pool, used)| {
+        if *used + 16 > POOL {
+            *pool = random();
+            *used = 0;
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&pool[*used..*used + 16]);
+        *used += 16;
+        bytes
+    });
+    MessageId(uuid::Builder::from_random_bytes(bytes).into_uuid())
+}

@@ -1,0 +1,361 @@
+//! What was typed, in arguments and in a file, becomes what the server needs, with every check made once.
+//!
+//! An argument wins over the file, the file over the default. Nothing here touches a socket or a database.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, ValueEnum};
+use serde::Deserialize;
+
+use crate::limits::{LimitError, Limits};
+
+/// What ok means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On the disk: survives a power loss.
+    Power,
+    /// With the operating system: survives kill -9.
+    Crash,
+    /// In memory: survives nothing.
+    None,
+}
+
+/// Whether accounts need passwords.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Not on the loopback interface, everywhere else.
+    Auto,
+    /// Nowhere.
+    Open,
+    /// Everywhere.
+    Password,
+}
+
+/// Whether whoever comes may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Register {
+    /// Where accounts need no password.
+    Auto,
+    /// Everywhere.
+    Open,
+    /// Nowhere.
+    Closed,
+}
+
+/// How much the log tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What ends the server.
+    Error,
+    /// What an operator should look at.
+    Warn,
+    /// Starts, stops and settings.
+    Info,
+    /// Connections and refusals.
+    Debug,
+    /// Everything but secrets and texts.
+    Trace,
+}
+
+/// The command line.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    name = "bellhop-server",
+    version,
+    about = "The Bellhop server: accounts, mailboxes and delivery, with SQLite inside",
+    after_help = "Examples:
+  bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
+  bellhop-server 3000 --data /srv/bellhop another port and folder
+  bellhop-server --limit sends=off --limit mailbox=50000
+
+When it is ready the server writes a line `listening on ADDRESS` to standard output for each
+address; logs go to standard error. SIGINT or SIGTERM ends it in order."
+)]
+pub struct Args {
+    /// The port to listen on [default: 2050]
+    #[arg(value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// An address to listen on, or an address and a port; may be given more than once
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<String>,
+
+    /// The folder for everything that is kept [default: the platform's data folder, and the port]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// What "ok" means to a sender [default: power]
+    #[arg(long, value_enum)]
+    pub durability: Option<Durability>,
+
+    /// Whether accounts need passwords [default: auto]
+    #[arg(long, value_enum)]
+    pub auth: Option<Auth>,
+
+    /// Whether whoever comes may make an account [default: auto]
+    #[arg(long, value_enum)]
+    pub register: Option<Register>,
+
+    /// A bound, such as sends=off or mailbox=50000; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub limit: Vec<String>,
+
+    /// A file with the same settings, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How much the log tells [default: info]
+    #[arg(long, value_enum)]
+    pub log: Option<LogLevel>,
+}
+
+/// The config file: the same names as the command line.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    port: Option<u16>,
+    listen: Vec<String>,
+    data: Option<PathBuf>,
+    durability: Option<Durability>,
+    auth: Option<Auth>,
+    register: Option<Register>,
+    limit: BTreeMap<String, LimitValue>,
+    log: Option<LogLevel>,
+}
+
+/// A limit in the file: a number or "off".
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum LimitValue {
+    Number(u64),
+    Word(String),
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub addr: SocketAddr,
+    /// True where it is left out, with a line in the log, if the machine does not have its family.
+    pub optional: bool,
+}
+
+/// What the server needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
+    /// What ok means.
+    pub durability: Durability,
+    /// Whether accounts need passwords.
+    pub auth: Auth,
+    /// Whether whoever comes may make an account.
+    pub register: Register,
+    /// The bounds.
+    pub limits: Limits,
+    /// How much the log tells.
+    pub log: LogLevel,
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what is wrong there.
+        message: String,
+    },
+    /// An address is none.
+    #[error("--listen: '{0}' is no address: give 127.0.0.1, ::1, or one with a port such as 127.0.0.1:2050")]
+    Address(String),
+    /// An address that others can reach.
+    #[error(
+        "--listen: {0} can be reached by other machines, and this server does not speak TLS yet: listen on 127.0.0.1 or ::1, and let others in through ssh -L or another tunnel"
+    )]
+    NotLoopback(IpAddr),
+    /// A limit is none.
+    #[error("--limit: {0}")]
+    Limit(#[from] LimitError),
+    /// The platform has no data folder.
+    #[error("cannot find a folder for data: give one with --data ({0})")]
+    NoDataFolder(String),
+}
+
+impl Config {
+    /// Reads the file that the arguments name, and puts both together.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], which names what was given and what is wrong with it.
+    pub fn load(args: Args) -> Result<Config, ConfigError> {
+        let file = match &args.config {
+            None => File::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|cause| ConfigError::Unreadable { path: path.clone(), cause })?;
+                parse_file(path, &text)?
+            }
+        };
+        build(args, file)
+    }
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<File, ConfigError> {
+    toml::from_str(text)
+        .map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })
+}
+
+fn build(args: Args, file: File) -> Result<Config, ConfigError> {
+    let port = args.port.or(file.port).unwrap_or(bellhop_protocol::PORT);
+    let mut limits = Limits::default();
+    for (name, value) in &file.limit {
+        limits.apply(&match value {
+            LimitValue::Number(number) => format!("{name}={number}"),
+            LimitValue::Word(word) => format!("{name}={word}"),
+        })?;
+    }
+    for setting in &args.limit {
+        limits.apply(setting)?;
+    }
+    let given = if args.listen.is_empty() { file.listen } else { args.listen };
+    let data = match args.data.or(file.data) {
+        Some(data) => data,
+        None => default_data(port)?,
+    };
+    Ok(Config {
+        listen: addresses(&given, port)?,
+        data,
+        durability: args.durability.or(file.durability).unwrap_or(Durability::Power),
+        auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),
+        register: args.register.or(file.register).unwrap_or(Register::Auto),
+        limits,
+        log: args.log.or(file.log).unwrap_or(LogLevel::Info),
+    })
+}
+
+fn addresses(given: &[String], port: u16) -> Result<Vec<Listen>, ConfigError> {
+    if given.is_empty() {
+        let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok(both.map(|ip| Listen { addr: SocketAddr::new(ip, port), optional: true }).into());
+    }
+    given.iter().map(|text| address(text, port)).collect()
+}
+
+fn address(text: &str, port: u16) -> Result<Listen, ConfigError> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let addr = match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+        (Ok(addr), _) => addr,
+        (_, Ok(ip)) => SocketAddr::new(ip, port),
+        _ => return Err(ConfigError::Address(text.to_owned())),
+    };
+    match addr.ip().to_canonical().is_loopback() {
+        true => Ok(Listen { addr, optional: false }),
+        false => Err(ConfigError::NotLoopback(addr.ip())),
+    }
+}
+
+fn default_data(port: u16) -> Result<PathBuf, ConfigError> {
+    use etcetera::BaseStrategy;
+    let folders =
+        etcetera::choose_base_strategy().map_err(|error| ConfigError::NoDataFolder(error.to_string()))?;
+    // The port in the name keeps two servers of one machine apart.
+    Ok(folders.data_dir().join("bellhop-server").join(port.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(args: &[&str], file: &str) -> Result<Config, String> {
+        let args =
+            Args::try_parse_from([&["bellhop-server"], args].concat()).map_err(|error| error.to_string())?;
+        let file = parse_file(Path::new("b.toml"), file).map_err(|error| error.to_string())?;
+        build(args, file).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults() {
+        let config = config(&[], "").expect("defaults");
+        let listen: Vec<String> = config.listen.iter().map(|listen| listen.addr.to_string()).collect();
+        assert_eq!(listen, ["127.0.0.1:2050", "[::1]:2050"]);
+        assert!(config.listen.iter().all(|listen| listen.optional));
+        assert!(config.data.ends_with("bellhop-server/2050"), "{}", config.data.display());
+        assert_eq!(
+            (config.durability, config.auth, config.log),
+            (Durability::Power, Auth::Auto, LogLevel::Info)
+        );
+    }
+
+    #[test]
+    fn an_argument_wins_over_the_file() {
+        let file =
+            "port = 3000\ndurability = \"crash\"\ndata = \"/a\"\n[limit]\nsends = \"off\"\nmailbox = 7\n";
+        let from_file = config(&[], file).expect("a file");
+        assert_eq!(from_file.listen[0].addr.port(), 3000);
+        assert_eq!((from_file.durability, from_file.data), (Durability::Crash, PathBuf::from("/a")));
+        assert_eq!((from_file.limits.sends, from_file.limits.mailbox), (u64::MAX, 7));
+        let both = config(&["4000", "--durability", "none", "--limit", "mailbox=8"], file).expect("both");
+        assert_eq!((both.listen[0].addr.port(), both.durability), (4000, Durability::None));
+        assert_eq!((both.limits.sends, both.limits.mailbox), (u64::MAX, 8));
+    }
+
+    #[test]
+    fn addresses_to_listen_on() {
+        let check = |given: &[&str], expected: Result<&[&str], &str>| {
+            let args: Vec<&str> = given.iter().flat_map(|addr| ["--listen", *addr]).collect();
+            match (config(&args, ""), expected) {
+                (Ok(config), Ok(expected)) => {
+                    let listen: Vec<String> =
+                        config.listen.iter().map(|listen| listen.addr.to_string()).collect();
+                    assert_eq!(listen, expected);
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part), "{given:?}: {error}"),
+                (got, _) => panic!("{given:?}: {got:?}"),
+            }
+        };
+        check(&["127.0.0.1"], Ok(&["127.0.0.1:2050"]));
+        check(&["127.0.0.2:9", "::1", "[::1]:10"], Ok(&["127.0.0.2:9", "[::1]:2050", "[::1]:10"]));
+        check(&["0.0.0.0"], Err("TLS"));
+        check(&["::"], Err("TLS"));
+        check(&["192.0.2.1:2050"], Err("192.0.2.1"));
+        check(&["localhost"], Err("'localhost' is no address"));
+        check(&["127.0.0.1:70000"], Err("no address"));
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let check = |args: &[&str], file: &str, part: &str| {
+            let error = config(args, file).expect_err("refused");
+            assert!(error.contains(part), "{args:?} {file:?}: {error}");
+        };
+        check(&["70000"], "", "70000");
+        check(&["--durability", "maybe"], "", "power");
+        check(&["--limit", "speed=1"], "", "there is no limit 'speed'");
+        check(&[], "speed = 1", "line 1");
+        check(&[], "port = 1\nport = 2", "line 2");
+        check(&[], "port = \"x\"", "b.toml");
+        check(&[], "[limit]\nframe = \"off\"", "'off' is no value for the limit 'frame'");
+        check(&[], "[limit]\nmailbox = true", "line 2");
+    }
+}

@@ -1,0 +1,91 @@
+//! What all connections and the writing thread share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+
+use crate::auth::Hasher;
+use crate::clock::Clock;
+use crate::hub::{Account, Hub};
+use crate::ids::IdKey;
+use crate::keeper::queue::{Job, Queue};
+use crate::limits::Limits;
+use crate::mailbox::{Bounds, Effects, Mailbox};
+use crate::outbox::Outbox;
+use crate::service::mail;
+use crate::store::log::LogMap;
+use crate::store::readers::Readers;
+
+/// What is shared.
+#[derive(Debug)]
+pub struct Core {
+    /// The bounds in force.
+    pub limits: Limits,
+    /// Those of them that concern a mailbox.
+    pub bounds: Bounds,
+    /// True where messages live in memory alone (`--durability none`).
+    pub in_memory: bool,
+    /// The clocks.
+    pub clock: Clock,
+    /// Who is here.
+    pub hub: Hub,
+    /// What waits for the writing thread.
+    pub queue: Queue,
+    /// What the ids of POSTs are made with.
+    pub ids: IdKey,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// How much of the log is awaited.
+    pub log: Mutex<LogMap>,
+    /// Reads what was committed.
+    pub readers: Readers,
+    /// The server's name for itself.
+    pub node: String,
+    /// True from the moment at which the server begins to stop: no further request is taken.
+    pub stopping: AtomicBool,
+}
+
+impl Core {
+    /// Works on a mailbox under its lock, and afterwards does what that asked for: rows are freed, what has to be
+    /// saved is put on the list, and receipts that are owed get filed. Tasks to wake stay in `effects`, for the
+    /// caller to wake when it has done all it has to do.
+    pub fn with_mailbox<T>(
+        &self,
+        account: &Arc<Account>,
+        effects: &mut Effects,
+        work: impl FnOnce(&mut Mailbox<Arc<Outbox>>, &mut Effects) -> T,
+    ) -> T {
+        let mut mailbox = account.mailbox.lock();
+        let result = work(&mut mailbox, effects);
+        // On the list before a row is freed: a row is dropped only with what is on the list saved.
+        if !mailbox.listed && mailbox.is_unsaved() {
+            mailbox.listed = true;
+            self.queue.unsaved(account.clone());
+        }
+        let mut owed = Vec::new();
+        if mailbox.owes() && !mailbox.settling {
+            match self.in_memory && mailbox.knows_owed() {
+                true => owed = mailbox.take_owed(),
+                false => {
+                    mailbox.settling = true;
+                    self.queue.control(Job::Settle(account.clone()));
+                }
+            }
+        }
+        drop(mailbox);
+        self.apply(account, effects);
+        for owed in owed {
+            mail::file_delivered(self, account, &owed, effects);
+        }
+        result
+    }
+
+    /// Frees the rows and gives back the receipts that the work on a mailbox left in `effects`.
+    pub fn apply(&self, account: &Account, effects: &mut Effects) {
+        if !effects.freed.is_empty() {
+            self.log.lock().free(effects.freed.drain(..));
+        }
+        self.hub.release_receipts(account.id, std::mem::take(&mut effects.receipts_ended));
+    }
+}

@@ -1,0 +1,187 @@
+//! What waits, at the start: one pass over the log brings the mailboxes back that have something in them.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bellhop_protocol::DeviceId;
+
+use super::residents::{assemble, mailbox};
+use super::upkeep::Grave;
+use crate::core::Core;
+use crate::hub::Account;
+use crate::mailbox::items::{Item, Marks};
+use crate::mailbox::{Mailbox, SessionId};
+use crate::outbox::Outbox;
+use crate::store::{AccountId, Batch, Boot, Kind, Origin, RowId, Store, StoreError, Waiting, Write};
+use crate::window::{CounterWindow, Seen};
+
+/// How many rows are read at a time.
+const CHUNK: usize = 8192;
+
+/// What the keeper goes on from.
+pub struct Loaded {
+    pub(super) next_row: RowId,
+    pub(super) next_account: AccountId,
+    pub(super) graves: VecDeque<Grave>,
+    /// How many items wait.
+    pub waiting: u64,
+}
+
+/// Where the rows of an account go.
+enum Place {
+    Live(Account),
+    /// The account was deleted, and not everything of it purged.
+    Deleted(Box<str>, Mailbox<Arc<Outbox>>),
+}
+
+impl Place {
+    fn mailbox(&mut self) -> &mut Mailbox<Arc<Outbox>> {
+        match self {
+            Place::Live(account) => account.mailbox.get_mut(),
+            Place::Deleted(_, mailbox) => mailbox,
+        }
+    }
+}
+
+struct Loader<'a> {
+    core: &'a Core,
+    store: &'a mut dyn Store,
+    graves: HashMap<AccountId, String>,
+    places: HashMap<AccountId, Place>,
+    /// The counters of devices that posted what is in the log; `None` where the sender's account is gone.
+    windows: HashMap<(AccountId, DeviceId), Option<CounterWindow>>,
+    waiting: u64,
+}
+
+/// Brings everything that waits into the hub and the log's map, and saves the counters that the log tells of.
+///
+/// # Errors
+///
+/// Where the store cannot be read, or what it holds does not fit together.
+pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, StoreError> {
+    let graves = store.graves()?.into_iter().collect();
+    let mut loader =
+        Loader { core, store, graves, places: HashMap::new(), windows: HashMap::new(), waiting: 0 };
+    let mut after = RowId::NONE;
+    loop {
+        let rows = loader.store.scan(after, CHUNK)?;
+        let Some(last) = rows.last() else { break };
+        after = last.row.row;
+        for waiting in &rows {
+            loader.row(waiting)?;
+        }
+    }
+    loader.save_windows()?;
+    let waiting = loader.waiting;
+    let graves = loader.settle()?;
+    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, waiting })
+}
+
+impl Loader<'_> {
+    fn row(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+        let Waiting { row, size } = *waiting;
+        let place = match self.places.entry(row.account) {
+            std::collections::hash_map::Entry::Occupied(place) => place.into_mut(),
+            std::collections::hash_map::Entry::Vacant(empty) => {
+                empty.insert(open(self.core, self.store, &self.graves, row.account)?)
+            }
+        };
+        let deleted = matches!(place, Place::Deleted(..));
+        let mailbox = place.mailbox();
+        let item = match row.kind {
+            Kind::Message { sender, wanted, .. } => {
+                let marks = if wanted { Marks::WANTED } else { Marks::default() };
+                Some(Item::new(row.seq, row.row, size, marks, sender.short()))
+            }
+            Kind::Receipt { device, .. } => {
+                mailbox.party_of(device).map(|party| Item::new(row.seq, row.row, 0, Marks::RECEIPT, party))
+            }
+        };
+        let kept = item.is_some_and(|item| mailbox.restore_item(item));
+        let had = mailbox.items().find(row.seq).is_some_and(|item| item.marks().has(Marks::HAD));
+        self.core.log.lock().append(row.row, row.time_ms, kept);
+        self.waiting += u64::from(kept && !deleted);
+        match row.kind {
+            Kind::Message { sender, wanted: true, .. } if kept && !had => {
+                self.core.hub.restore_receipt(sender)
+            }
+            Kind::Receipt { .. } if kept && !deleted => self.core.hub.restore_receipt(row.account),
+            _ => {}
+        }
+        if let Kind::Message { sender, origin: Origin::Post(device, counter), .. } = row.kind {
+            self.counter(sender, device, counter)?;
+        }
+        Ok(())
+    }
+
+    fn counter(&mut self, sender: AccountId, device: DeviceId, counter: u64) -> Result<(), StoreError> {
+        let window = match self.windows.entry((sender, device)) {
+            std::collections::hash_map::Entry::Occupied(window) => window.into_mut(),
+            std::collections::hash_map::Entry::Vacant(empty) => {
+                let known = self.store.account_by_id(sender)?.is_some();
+                let stored = if known { self.store.window(sender, device)? } else { None };
+                empty.insert(known.then(|| stored.unwrap_or_default()))
+            }
+        };
+        if let Some(window) = window.as_mut().filter(|window| window.check(counter) == Seen::New) {
+            window.accept(counter);
+        }
+        Ok(())
+    }
+
+    /// The counters are saved at once, so that afterwards the store alone tells of them.
+    fn save_windows(&mut self) -> Result<(), StoreError> {
+        let seen_ms = self.core.clock.now().wall_ms;
+        let mut batch = Batch::default();
+        for ((account, device), window) in self.windows.drain() {
+            if let Some(window) = window {
+                batch.push(Write::SaveWindow(account, device, Box::new(window), seen_ms));
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.store.commit(&batch) }
+    }
+
+    /// Lets the accounts in that have something waiting, and returns what is to be purged.
+    fn settle(mut self) -> Result<VecDeque<Grave>, StoreError> {
+        let mut graves = VecDeque::new();
+        for (id, place) in self.places.drain() {
+            match place {
+                Place::Live(mut account) => {
+                    if !account.mailbox.get_mut().items().is_empty() {
+                        self.core.hub.insert(Arc::new(account));
+                    }
+                }
+                Place::Deleted(name, mut mailbox) => {
+                    let ended = mailbox.delete(SessionId(0));
+                    self.graves.remove(&id);
+                    graves.push_back(Grave::new(id, &name, ended.refused, ended.rows));
+                }
+            }
+        }
+        // Nothing waits of these, but their devices are still there.
+        graves.extend(self.graves.iter().map(|(id, name)| Grave::new(*id, name, Vec::new(), Vec::new())));
+        Ok(graves)
+    }
+}
+
+fn open(
+    core: &Core,
+    store: &mut dyn Store,
+    graves: &HashMap<AccountId, String>,
+    id: AccountId,
+) -> Result<Place, StoreError> {
+    let devices = store.devices(id)?;
+    if let Some(row) = store.account_by_id(id)? {
+        let mailbox = mailbox(row.reserved, &devices, core.in_memory);
+        return Ok(Place::Live(assemble(&row, mailbox)));
+    }
+    match graves.get(&id) {
+        Some(name) => {
+            Ok(Place::Deleted(name.as_str().into(), mailbox(u64::MAX >> 1, &devices, core.in_memory)))
+        }
+        None => Err(StoreError::Corrupt(format!(
+            "the log holds messages of account {}, which does not exist",
+            id.0
+        ))),
+    }
+}

@@ -1,0 +1,323 @@
+//! The writing thread: it decides what becomes true, and tells everybody afterwards.
+//!
+//! It takes everything that waits on its [`queue`], *stages* it into one batch by the rules of the mailboxes, has the
+//! store commit the batch, and then *releases* it: answers and pushes leave together, one wake-up a connection. A batch
+//! that did not fit on the disk is rolled back and refused; after any other failure nobody is answered and the server
+//! ends, because nobody can know what is true.
+//!
+//! * `stage`: messages and receipts. [`accounts`]: accounts, devices and tokens.
+//! * `upkeep`: what is done on the side: saving devices, dropping and moving rows, expiry, purging deleted accounts.
+//! * `residents`: which accounts are in memory. `load`: what waits, at the start.
+
+pub mod accounts;
+mod load;
+pub mod queue;
+mod residents;
+mod stage;
+mod upkeep;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::post::Posted;
+use bellhop_protocol::{Code, MessageId};
+use parking_lot::Mutex;
+
+use self::queue::{Job, MailJob, Sending, Taken};
+use self::residents::Residents;
+use self::upkeep::Upkeep;
+use crate::clock::Now;
+use crate::core::Core;
+use crate::hub::{Account, Login};
+use crate::mailbox::device::WindowCell;
+use crate::mailbox::tail::{Body, Content};
+use crate::mailbox::{Effects, Owed};
+use crate::service::mail::{self, Kept};
+use crate::store::log::Run;
+use crate::store::{AccountId, Author, Batch, RowId, Span, Store, StoreError};
+
+pub use self::load::load;
+
+/// What is told when the batch is committed.
+enum Outcome {
+    /// A message is kept: it is published and its sender answered.
+    Kept {
+        login: Arc<Login>,
+        sending: Sending,
+        to: Arc<Account>,
+        author: Author,
+        seq: u64,
+        row: RowId,
+        id: MessageId,
+        from: Span,
+        text: Span,
+    },
+    /// A message is not kept, or was before.
+    Answer { login: Arc<Login>, sending: Sending, result: Result<Kept, Refusal> },
+    /// A receipt is filed: it is published.
+    Filed { to: Arc<Account>, seq: u64, row: RowId, id: MessageId, state: ReceiptState, peer: Box<str> },
+    /// Numbers of a mailbox in memory may be used now.
+    Reserved(Arc<Account>, u64),
+    /// A message that lives in memory may be kept now.
+    InMemory(MailJob),
+    /// A receipt that lives in memory may be filed now.
+    FileInMemory(Box<queue::FileJob>),
+    /// An awaited row was appended anew.
+    Moved { account: Arc<Account>, seq: u64, old: RowId, new: RowId, time_ms: u64 },
+    /// A message expired.
+    Expired(Arc<Account>, u64),
+    /// A run of rows was dropped.
+    Dropped(Run),
+    /// A mailbox was saved.
+    Saved(Arc<Account>),
+    /// A deleted account's rows were purged.
+    Purged(Vec<RowId>),
+    /// Somebody waits for this.
+    Reply(Box<dyn FnOnce(Result<(), Refusal>) + Send>),
+}
+
+/// What is taken back when the batch is rolled back.
+enum Undo {
+    Stage(Arc<Account>, u64),
+    Reserve(Arc<Account>, u64),
+    Counter(Arc<Mutex<WindowCell>>, u64),
+    Receipt(Author),
+    Owed(Arc<Account>, Vec<Owed>),
+    Devices(Arc<Account>),
+    Expiry(Arc<Account>, u64),
+    Window(upkeep::UnsavedWindow),
+    Purge(upkeep::Grave),
+}
+
+/// The writing thread.
+pub struct Keeper {
+    core: Arc<Core>,
+    residents: Residents,
+    next_row: RowId,
+    batch: Batch,
+    outcomes: Vec<Outcome>,
+    undo: Vec<Undo>,
+    /// Mailboxes for which this batch reserves numbers ahead.
+    reserving: HashSet<AccountId>,
+    effects: Effects,
+    upkeep: Upkeep,
+    now: Now,
+    /// True while the disk is full, so that it is said once.
+    full: bool,
+}
+
+impl Keeper {
+    /// A keeper of what `store` holds and `load` has brought into memory.
+    pub fn new(core: Arc<Core>, store: Box<dyn Store>, loaded: load::Loaded) -> Keeper {
+        let now = core.clock.now();
+        Keeper {
+            residents: Residents::new(core.clone(), store, loaded.next_account),
+            core,
+            next_row: loaded.next_row,
+            batch: Batch::default(),
+            outcomes: Vec::new(),
+            undo: Vec::new(),
+            reserving: HashSet::new(),
+            effects: Effects::default(),
+            upkeep: Upkeep::new(loaded.graves),
+            now,
+            full: false,
+        }
+    }
+
+    /// Runs on the thread that calls it, until the queue is closed and everything is done.
+    ///
+    /// # Errors
+    ///
+    /// The first failure that leaves open what is true.
+    pub fn run(mut self) -> Result<(), StoreError> {
+        let mut taken = Taken::default();
+        loop {
+            let deadline = self.next_deadline().map(|up| self.core.clock.instant(up));
+            let over = self.core.queue.take(&mut taken, deadline);
+            self.turn(&mut taken)?;
+            if over {
+                return self.finish();
+            }
+        }
+    }
+
+    /// When the next thing is to be done on the side, on the clock that never jumps.
+    fn next_deadline(&self) -> Option<Duration> {
+        self.upkeep.deadline(&self.core.log.lock(), &self.core, self.now)
+    }
+
+    /// Does everything that was taken, in one batch, and what is due on the side.
+    fn turn(&mut self, taken: &mut Taken) -> Result<(), StoreError> {
+        self.now = self.core.clock.now();
+        std::mem::swap(&mut self.batch.words, &mut taken.words);
+        let jobs = taken.jobs.len() as u64;
+        for job in taken.jobs.drain(..) {
+            self.stage(job, jobs)?;
+        }
+        for account in taken.unsaved.drain(..) {
+            self.upkeep.unsaved(account, self.now);
+        }
+        self.stage_upkeep()?;
+        self.commit()?;
+        std::mem::swap(&mut self.batch.words, &mut taken.words);
+        taken.words.clear();
+        Ok(())
+    }
+
+    fn stage(&mut self, job: Job, jobs: u64) -> Result<(), StoreError> {
+        match job {
+            Job::Mail(job) => self.stage_mail(job, jobs),
+            Job::Settle(account) => self.stage_save(&account),
+            Job::File(receipt) => self.stage_file(*receipt, jobs),
+            Job::Read { reader, entries } => {
+                entries.into_iter().try_for_each(|(id, sender)| self.stage_read(&reader, id, sender, jobs))
+            }
+            Job::Account(job) => self.stage_account(*job),
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let done = if self.batch.is_empty() { Ok(()) } else { self.residents.store.commit(&self.batch) };
+        match done {
+            Ok(()) => {
+                if std::mem::take(&mut self.full) {
+                    tracing::info!("the disk has room again");
+                }
+                self.undo.clear();
+                self.residents.admit_fresh();
+                self.release();
+            }
+            Err(StoreError::Full) => {
+                if !std::mem::replace(&mut self.full, true) {
+                    tracing::error!("the disk is full: nothing new is kept until it has room");
+                }
+                self.roll_back();
+            }
+            Err(error) => return Err(error),
+        }
+        self.batch.writes.clear();
+        self.batch.durable = false;
+        self.reserving.clear();
+        self.effects.wake();
+        Ok(())
+    }
+
+    /// Notes the new rows, then tells everybody. Rows are noted first: whoever sees a message may acknowledge it.
+    fn release(&mut self) {
+        let mut log = self.core.log.lock();
+        for outcome in &self.outcomes {
+            if let Outcome::Kept { row, .. } | Outcome::Filed { row, .. } = outcome {
+                log.append(*row, self.now.wall_ms, true);
+            }
+        }
+        drop(log);
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        for outcome in outcomes.drain(..) {
+            self.release_one(outcome);
+        }
+        self.outcomes = outcomes;
+    }
+
+    fn release_one(&mut self, outcome: Outcome) {
+        let time_ms = self.now.wall_ms;
+        match outcome {
+            Outcome::Kept { login, sending, to, author, seq, id, from, text, .. } => {
+                let words = &self.batch.words;
+                let body = Body::Message(author, text.of(words));
+                let content = Content { id, time_ms, name: from.of(words), body };
+                let publish = |mailbox: &mut crate::mailbox::Mailbox<_>, effects: &mut Effects| {
+                    mailbox.publish(seq, &content, effects)
+                };
+                let handed_over = self.core.with_mailbox(&to, &mut self.effects, publish);
+                let posted = if handed_over { Posted::HandedOver } else { Posted::Stored };
+                mail::answer(
+                    &login.outbox,
+                    sending,
+                    Ok(Kept { id, time_ms, posted }),
+                    true,
+                    &mut self.effects,
+                );
+            }
+            Outcome::Answer { login, sending, result } => {
+                mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
+            }
+            Outcome::Filed { to, seq, id, state, peer, .. } => {
+                let content = Content { id, time_ms, name: &peer, body: Body::Receipt(state) };
+                self.core.with_mailbox(&to, &mut self.effects, |mailbox, effects| {
+                    mailbox.publish(seq, &content, effects);
+                });
+            }
+            Outcome::Reserved(account, reserved) => account.mailbox.lock().reserve(reserved),
+            Outcome::InMemory(job) => self.release_in_memory(&job),
+            Outcome::FileInMemory(receipt) => {
+                mail::file_in_memory(&self.core, &receipt, &mut self.effects);
+            }
+            Outcome::Moved { account, seq, old, new, time_ms } => {
+                self.release_moved(&account, seq, old, new, time_ms)
+            }
+            Outcome::Expired(account, seq) => self.release_expired(&account, seq),
+            Outcome::Dropped(run) => self.core.log.lock().dropped(run),
+            Outcome::Saved(account) => self.release_saved(&account),
+            Outcome::Purged(rows) => self.core.log.lock().free(rows.into_iter()),
+            Outcome::Reply(reply) => reply(Ok(())),
+        }
+    }
+
+    /// Takes everything back that was staged, and refuses it: certainly nothing of it is kept.
+    fn roll_back(&mut self) {
+        for undo in std::mem::take(&mut self.undo).into_iter().rev() {
+            self.undo(undo);
+        }
+        self.residents.forget_fresh();
+        let full = || Refusal::new(Code::STORAGE, "the server has no room to store this; try again later");
+        for outcome in std::mem::take(&mut self.outcomes) {
+            match outcome {
+                Outcome::Kept { login, sending, .. } | Outcome::InMemory(MailJob { login, sending, .. }) => {
+                    mail::answer(&login.outbox, sending, Err(&full()), true, &mut self.effects);
+                }
+                Outcome::Answer { login, sending, result } => {
+                    mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
+                }
+                Outcome::Reply(reply) => reply(Err(full())),
+                Outcome::Filed { .. }
+                | Outcome::Reserved(..)
+                | Outcome::FileInMemory(_)
+                | Outcome::Moved { .. }
+                | Outcome::Expired(..)
+                | Outcome::Dropped(_)
+                | Outcome::Saved(_)
+                | Outcome::Purged(_) => {}
+            }
+        }
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Stage(account, seq) => account.mailbox.lock().unstage(seq),
+            Undo::Reserve(account, reserved) => account.mailbox.lock().reserve(reserved),
+            Undo::Counter(cell, counter) => cell.lock().window.revoke(counter),
+            Undo::Receipt(author) => self.core.hub.release_receipts(author.account, 1),
+            Undo::Owed(account, owed) => {
+                account.mailbox.lock().give_back_owed(owed);
+                self.upkeep.unsaved(account, self.now);
+            }
+            Undo::Devices(account) => {
+                let mut mailbox = account.mailbox.lock();
+                mailbox.devices_mut().iter_mut().for_each(|device| device.unsaved = true);
+                mailbox.listed = true;
+                drop(mailbox);
+                self.upkeep.unsaved(account, self.now);
+            }
+            Undo::Expiry(account, seq) => account.mailbox.lock().undo_expiry(seq),
+            Undo::Window(window) => self.upkeep.windows.push(window),
+            Undo::Purge(grave) => self.upkeep.graves.push_front(grave),
+        }
+    }
+}

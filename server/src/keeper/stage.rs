@@ -1,0 +1,259 @@
+//! Staging messages and receipts: the recipient's mailbox gives the seq, the log gets a row.
+
+use std::sync::Arc;
+
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::post::Posted;
+use bellhop_protocol::{Code, MessageId};
+
+use super::queue::{FileJob, MailJob, Sending};
+use super::upkeep::device_rows;
+use super::{Keeper, Outcome, Undo};
+use crate::hub::Account;
+use crate::mailbox::items::Marks;
+use crate::mailbox::{Life, Mailbox, Owed};
+use crate::outbox::Outbox;
+use crate::service::mail::{self, Kept};
+use crate::store::readers::author;
+use crate::store::{Author, Batch, Kind, LogRow, Origin, RowId, Span, StoreError, Write};
+
+impl Keeper {
+    pub(super) fn stage_mail(&mut self, job: MailJob, jobs: u64) -> Result<(), StoreError> {
+        if self.core.in_memory {
+            return self.stage_in_memory(job, jobs);
+        }
+        let to = self.residents.by_name(job.to.of(&self.batch.words))?;
+        let outcome = match self.keep(&job, to) {
+            Ok(outcome) => outcome,
+            Err(refusal) => Outcome::Answer { login: job.login, sending: job.sending, result: Err(refusal) },
+        };
+        self.outcomes.push(outcome);
+        Ok(())
+    }
+
+    fn keep(&mut self, job: &MailJob, to: Option<Arc<Account>>) -> Result<Outcome, Refusal> {
+        let MailJob { login, sending, from, text, .. } = job;
+        let (login, sending) = (login.clone(), *sending);
+        if let Some(id) = mail::check_counter(&self.core, &login, sending)? {
+            let kept = Kept { id, time_ms: 0, posted: Posted::SeenBefore };
+            return Ok(Outcome::Answer { login, sending, result: Ok(kept) });
+        }
+        let to = to.ok_or_else(mail::nobody)?;
+        let (id, author) = mail::identify(&self.core, &login, sending);
+        let wanted = matches!(sending, Sending::Post { wanted: true, .. });
+        if wanted && !self.core.hub.reserve_receipt(author.account) {
+            return Err(mail::receipts_full());
+        }
+        let size = text.of(&self.batch.words).len();
+        let row = self.next_row;
+        let mut mailbox = to.mailbox.lock();
+        if let Err(refusal) = mailbox.admit(author.account.short(), size, &self.core.bounds) {
+            drop(mailbox);
+            self.core.hub.release_receipts(author.account, u64::from(wanted));
+            return Err(refusal);
+        }
+        self.undo.extend(wanted.then_some(Undo::Receipt(author)));
+        let seq = stage_item(
+            &mut self.batch,
+            &mut self.undo,
+            &to,
+            &mut mailbox,
+            row,
+            size,
+            sending.marks(),
+            author.account.short(),
+        );
+        if mailbox.starts_nameless() {
+            mailbox.receive_nameless();
+            device_rows(to.id, &mut mailbox, &mut self.batch);
+            self.undo.push(Undo::Devices(to.clone()));
+        }
+        drop(mailbox);
+        self.next_row = RowId(row.0 + 1);
+        self.accept_counter(&login, sending);
+        let origin = match sending {
+            Sending::Post { counter, .. } => {
+                Origin::Post(author.device.unwrap_or(crate::mailbox::device::NAMELESS), counter)
+            }
+            Sending::Send => Origin::Send(id),
+        };
+        let kind = Kind::Message { sender: author.account, origin, wanted };
+        self.batch.push(Write::Append(LogRow {
+            row,
+            account: to.id,
+            seq,
+            time_ms: self.now.wall_ms,
+            kind,
+            name: *from,
+            text: *text,
+        }));
+        Ok(Outcome::Kept { login, sending, to, author, seq, row, id, from: *from, text: *text })
+    }
+
+    fn accept_counter(&mut self, login: &crate::hub::Login, sending: Sending) {
+        let (Sending::Post { counter, .. }, Some((device, cell))) = (sending, &login.device) else { return };
+        let mut window = cell.lock();
+        window.window.accept(counter);
+        if !std::mem::replace(&mut window.listed, true) {
+            self.upkeep.window(&login.account, *device, cell.clone(), self.now);
+        }
+        drop(window);
+        self.undo.push(Undo::Counter(cell.clone(), counter));
+    }
+
+    /// Where messages live in memory, the store is needed only for accounts that are not in memory and for numbers.
+    fn stage_in_memory(&mut self, job: MailJob, jobs: u64) -> Result<(), StoreError> {
+        let outcome = match self.residents.by_name(job.to.of(&self.batch.words))? {
+            Some(to) => {
+                self.reserve_ahead(&to, jobs);
+                Outcome::InMemory(job)
+            }
+            None => {
+                let known = mail::check_counter(&self.core, &job.login, job.sending);
+                let result = known.and_then(|id| match id {
+                    Some(id) => Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
+                    None => Err(mail::nobody()),
+                });
+                Outcome::Answer { login: job.login, sending: job.sending, result }
+            }
+        };
+        self.outcomes.push(outcome);
+        Ok(())
+    }
+
+    /// Reserves numbers for everything that this batch, and what comes meanwhile, may bring to a mailbox. They may be
+    /// used when the batch is committed, since others than this thread use them.
+    fn reserve_ahead(&mut self, to: &Arc<Account>, jobs: u64) {
+        let needed = to.mailbox.lock().block_needed(jobs);
+        if let (Some(reserved), true) = (needed, !self.reserving.contains(&to.id)) {
+            self.reserving.insert(to.id);
+            self.batch.push(Write::Reserve(to.id, reserved + jobs));
+            self.outcomes.push(Outcome::Reserved(to.clone(), reserved + jobs));
+        }
+    }
+
+    pub(super) fn release_in_memory(&mut self, job: &MailJob) {
+        let MailJob { login, sending, to, text, .. } = job;
+        let (to, text) = (to.of(&self.batch.words), text.of(&self.batch.words));
+        if !mail::send_in_memory(&self.core, login, *sending, to, text, true, &mut self.effects) {
+            let busy = Refusal::new(Code::BUSY, "the recipient's account is changing; try again");
+            mail::answer(&login.outbox, *sending, Err(&busy), true, &mut self.effects);
+        }
+    }
+
+    /// Files a receipt with the author of a message, if the author and the device are still known.
+    pub(super) fn stage_file(&mut self, receipt: FileJob, jobs: u64) -> Result<(), StoreError> {
+        let FileJob { author, id, state, peer } = receipt;
+        let Some(to) = self.residents.by_id(author.account)? else {
+            self.core.hub.release_receipts(author.account, 1);
+            return Ok(());
+        };
+        if self.core.in_memory {
+            self.reserve_ahead(&to, jobs);
+            self.outcomes.push(Outcome::FileInMemory(Box::new(FileJob { author, id, state, peer })));
+            return Ok(());
+        }
+        let mut mailbox = to.mailbox.lock();
+        let Some(party) = mailbox.party_of(author.device).filter(|_| mailbox.life() == Life::Live) else {
+            drop(mailbox);
+            self.core.hub.release_receipts(author.account, 1);
+            return Ok(());
+        };
+        let row = self.next_row;
+        self.next_row = RowId(row.0 + 1);
+        let seq =
+            stage_item(&mut self.batch, &mut self.undo, &to, &mut mailbox, row, 0, Marks::RECEIPT, party);
+        drop(mailbox);
+        let kind = Kind::Receipt { device: author.device, id, state };
+        let (name, text) = (self.batch.keep(&peer), self.batch.keep(""));
+        let time_ms = self.now.wall_ms;
+        self.batch.push(Write::Append(LogRow { row, account: to.id, seq, time_ms, kind, name, text }));
+        self.outcomes.push(Outcome::Filed { to, seq, row, id, state, peer });
+        Ok(())
+    }
+
+    /// Tells the named sender that a message was read: best effort, within the sender's budget of receipts.
+    pub(super) fn stage_read(
+        &mut self,
+        reader: &Account,
+        id: MessageId,
+        sender: Span,
+        jobs: u64,
+    ) -> Result<(), StoreError> {
+        let Some(to) = self.residents.by_name(sender.of(&self.batch.words))? else { return Ok(()) };
+        if !self.core.hub.reserve_receipt(to.id) {
+            return Ok(());
+        }
+        let author = Author { account: to.id, device: None };
+        self.undo.push(Undo::Receipt(author));
+        let peer = reader.name.clone();
+        self.stage_file(FileJob { author, id, state: ReceiptState::Read, peer }, jobs)
+    }
+
+    /// Files what a mailbox owes: the receipts of messages that one of its devices has by now.
+    pub(super) fn stage_owed(
+        &mut self,
+        account: &Arc<Account>,
+        owed: Vec<Owed>,
+        state: ReceiptState,
+    ) -> Result<(), StoreError> {
+        for owed in owed {
+            let origin = match owed.origin {
+                Some(origin) => Some(origin),
+                None => self.origin_of(owed.row)?,
+            };
+            if let Some((author, id)) = origin {
+                self.stage_file(FileJob { author, id, state, peer: account.name.clone() }, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who sent the message in a row, and its id.
+    pub(super) fn origin_of(&mut self, row: RowId) -> Result<Option<(Author, MessageId)>, StoreError> {
+        let mut found = None;
+        let ids = self.core.ids;
+        self.residents.store.rows(&[row], &mut |row| {
+            if let Kind::Message { sender, origin, .. } = row.kind {
+                found = Some((author(sender, origin), ids.of_row(&row)));
+            }
+        })?;
+        Ok(found)
+    }
+}
+
+/// Gives an item its seq, reserving numbers first where they are used up.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of the keeper that are borrowed apart, and the item"
+)]
+fn stage_item(
+    batch: &mut Batch,
+    undo: &mut Vec<Undo>,
+    to: &Arc<Account>,
+    mailbox: &mut Mailbox<Arc<Outbox>>,
+    row: RowId,
+    size: usize,
+    marks: Marks,
+    party: u32,
+) -> u64 {
+    if let Some(reserved) = mailbox.block_needed(0) {
+        reserve(batch, undo, to, mailbox, reserved);
+    }
+    let seq = mailbox.stage(row, size, marks, party);
+    undo.push(Undo::Stage(to.clone(), seq));
+    seq
+}
+
+fn reserve(
+    batch: &mut Batch,
+    undo: &mut Vec<Undo>,
+    to: &Arc<Account>,
+    mailbox: &mut Mailbox<Arc<Outbox>>,
+    reserved: u64,
+) {
+    batch.push(Write::Reserve(to.id, reserved));
+    undo.push(Undo::Reserve(to.clone(), mailbox.reserved()));
+    mailbox.reserve(reserved);
+}

@@ -1,0 +1,249 @@
+//! Every bound that an operator can set, in one table: its name, its default, and why it is there.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::mailbox::Bounds;
+use crate::mailbox::items::Load;
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// A number of something.
+    Count,
+    /// A number a second.
+    PerSecond,
+    /// Seconds.
+    Seconds,
+    /// Days.
+    Days,
+}
+
+/// Why `NAME=VALUE` was not a limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// There is no `=`.
+    #[error("a limit is given as NAME=VALUE")]
+    Shape,
+    /// No limit has this name.
+    #[error("there is no limit '{0}'; there are: {1}")]
+    Name(String, String),
+    /// The value is not one that the limit can have.
+    #[error("'{value}' is no value for the limit '{name}': a number from {least} to {most}{off}")]
+    Value {
+        /// The limit.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// The lowest value.
+        least: u64,
+        /// The highest value.
+        most: u64,
+        /// `, or off`, where the limit can be switched off.
+        off: &'static str,
+    },
+}
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $field:ident = $name:literal, $default:expr, $least:literal..=$most:expr, $unit:ident, $off:ident;)+) => {
+        /// The limits in force. `u64::MAX` is off.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Limits {
+            $($(#[doc = $doc])+ pub $field: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Limits {
+                Limits { $($field: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Name, value and unit of every limit.
+            pub fn list(&self) -> Vec<(&'static str, u64, Unit)> {
+                vec![$(($name, self.$field, Unit::$unit)),+]
+            }
+
+            fn set(&mut self, name: &str, value: &str) -> Result<(), LimitError> {
+                match name {
+                    $($name => {
+                        self.$field = parse($name, value, $least, $most, limits!(@off $off))?;
+                        Ok(())
+                    })+
+                    _ => {
+                        let names: Vec<&str> = vec!["all", $($name),+];
+                        Err(LimitError::Name(name.to_owned(), names.join(", ")))
+                    }
+                }
+            }
+
+            fn all_off(&mut self) {
+                $(if limits!(@off $off) { self.$field = u64::MAX; })+
+            }
+        }
+    };
+    (@off off) => { true };
+    (@off fixed) => { false };
+}
+
+limits! {
+    /// Data of a frame after login: what one frame may make the server hold.
+    frame = "frame", 65_536, 1_024..=16_777_215, Bytes, fixed;
+    /// Text of a message: a message is not a file.
+    text = "text", 16_384, 1..=16_000_000, Bytes, fixed;
+    /// Bytes that wait for a slow reader; the rest stays in the store.
+    outbox = "outbox", 262_144, 65_536..=1_073_741_824, Bytes, fixed;
+    /// Jobs that wait for the writing thread; beyond that sockets are read no further.
+    pending_writes = "pending-writes", 4_096, 1..=1_048_576, Count, fixed;
+    /// Connections: each costs a descriptor and memory. Held below the process's own limit of files.
+    connections = "connections", 10_000, 1..=10_000_000, Count, off;
+    /// Connections of an address (/32 or /64): one machine must not take them all.
+    connections_addr = "connections-addr", 64, 1..=10_000_000, Count, off;
+    /// New connections of an address a second, with a burst of ten times as many.
+    accept_rate = "accept-rate", 10, 1..=1_000_000, PerSecond, off;
+    /// Connections that are not logged in: nobody has answered for them yet.
+    unauth = "unauth", 128, 1..=10_000_000, Count, off;
+    /// Connections of an address that are not logged in.
+    unauth_addr = "unauth-addr", 8, 1..=10_000_000, Count, off;
+    /// From accept to login: a connection must come to its point.
+    login_time = "login-time", 10, 1..=3_600, Seconds, off;
+    /// From a frame's first byte to its last.
+    frame_time = "frame-time", 10, 1..=3_600, Seconds, off;
+    /// Silence after which the other side is asked whether it is there; three of them end the connection.
+    heartbeat = "heartbeat", 30, 1..=3_600, Seconds, fixed;
+    /// Password hashes at a time, 19 MiB each; 0 stands for as many as there are processors.
+    hashes = "hashes", 0, 0..=1_024, Count, fixed;
+    /// Sessions of an account.
+    sessions = "sessions", 8, 1..=1_000_000, Count, off;
+    /// Sends of an account a second, with a burst of ten times as many; beyond that its connections are read more
+    /// slowly.
+    sends = "sends", 100, 1..=1_000_000_000, PerSecond, off;
+    /// LISTs of a connection a second; further ones wait.
+    list_rate = "list-rate", 5, 1..=1_000_000, PerSecond, off;
+    /// Messages in a mailbox that no device has. Off, nothing is refused for want of room, the bytes neither.
+    mailbox = "mailbox", 10_000, 1..=1_000_000_000, Count, off;
+    /// Bytes of such messages.
+    mailbox_bytes = "mailbox-bytes", 16_777_216, 1_024..=1_000_000_000_000, Bytes, off;
+    /// Of such messages, from one sender: one must not fill the mailbox for all.
+    mailbox_sender = "mailbox-sender", 2_000, 1..=1_000_000_000, Count, off;
+    /// Days after which a message that nobody took expires.
+    expiry = "expiry", 30, 1..=3_650, Days, off;
+}
+
+/// What only waits for further devices is bounded by these even where `mailbox` is off: it refuses nothing.
+const HAD: Load = Load { count: 10_000, bytes: 16_777_216 };
+
+impl Limits {
+    /// Sets one limit, or all that can be, from `NAME=VALUE`.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`], which names the limit and what it takes.
+    pub fn apply(&mut self, setting: &str) -> Result<(), LimitError> {
+        let (name, value) = setting.split_once('=').ok_or(LimitError::Shape)?;
+        if (name, value) == ("all", "off") {
+            self.all_off();
+            return Ok(());
+        }
+        self.set(name, value)
+    }
+
+    /// The bounds of a mailbox.
+    pub fn bounds(&self) -> Bounds {
+        let bytes = if self.mailbox == u64::MAX { u64::MAX } else { self.mailbox_bytes };
+        Bounds {
+            waiting: Load { count: self.mailbox, bytes },
+            of_sender: self.mailbox_sender,
+            had: if self.mailbox == u64::MAX {
+                HAD
+            } else {
+                Load { count: self.mailbox, bytes: bytes.min(HAD.bytes) }
+            },
+        }
+    }
+}
+
+fn parse(
+    name: &'static str,
+    value: &str,
+    least: u64,
+    most: u64,
+    can_be_off: bool,
+) -> Result<u64, LimitError> {
+    if can_be_off && value == "off" {
+        return Ok(u64::MAX);
+    }
+    match u64::from_str(value) {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => {
+            let off = if can_be_off { ", or off" } else { "" };
+            Err(LimitError::Value { name, value: value.to_owned(), least, most, off })
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unit::Bytes => "bytes",
+            Unit::Count => "",
+            Unit::PerSecond => "a second",
+            Unit::Seconds => "s",
+            Unit::Days => "days",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings() {
+        let check = |setting: &str, expected: Result<(&str, u64), &str>| {
+            let mut limits = Limits::default();
+            let got = limits.apply(setting).map_err(|error| error.to_string());
+            match (got, expected) {
+                (Ok(()), Ok((name, value))) => {
+                    let found = limits.list().into_iter().find(|(known, ..)| *known == name);
+                    assert_eq!(found.map(|(_, value, _)| value), Some(value), "{setting}");
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part), "{setting}: {error}"),
+                (got, _) => panic!("{setting}: {got:?}"),
+            }
+        };
+        check("sends=off", Ok(("sends", u64::MAX)));
+        check("sends=1", Ok(("sends", 1)));
+        check("mailbox-sender=17", Ok(("mailbox-sender", 17)));
+        check("frame=off", Err("a number from 1024 to 16777215"));
+        check("frame=1023", Err("'1023' is no value for the limit 'frame'"));
+        check("frame=16777216", Err("16777216"));
+        check("sends=0", Err("or off"));
+        check("sends=-1", Err("'-1'"));
+        check("sends=", Err("''"));
+        check("sends", Err("NAME=VALUE"));
+        check("speed=9", Err("there are: all, frame, text"));
+    }
+
+    #[test]
+    fn all_off_spares_what_protects_memory() {
+        let mut limits = Limits::default();
+        limits.apply("all=off").expect("a setting");
+        let defaults = Limits::default();
+        let spared = ["frame", "text", "outbox", "pending-writes", "heartbeat", "hashes"];
+        for ((name, value, _), (_, default, _)) in limits.list().into_iter().zip(defaults.list()) {
+            let expected = if spared.contains(&name) { default } else { u64::MAX };
+            assert_eq!(value, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn without_a_bound_on_mailboxes_nothing_is_refused_and_stale_copies_still_go() {
+        let mut limits = Limits::default();
+        limits.apply("mailbox=off").expect("a setting");
+        let bounds = limits.bounds();
+        assert_eq!((bounds.waiting, bounds.had), (Load { count: u64::MAX, bytes: u64::MAX }, HAD));
+    }
+}

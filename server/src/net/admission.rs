@@ -1,0 +1,205 @@
+//! Who may connect: bounds on connections, in all and for an address, before and after login.
+//!
+//! Counting is plain data in virtual time; [`Permit`] gives a place back when its connection goes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::limits::Limits;
+use crate::rate::Bucket;
+
+/// Above this many addresses, those with nothing to remember are forgotten.
+const ADDRESSES_KEPT: usize = 4096;
+
+/// Why a connection was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The address has as many connections as it may, or opens them too fast.
+    Address,
+    /// As many connections are not logged in as may be.
+    Unauthenticated,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: u64,
+    unauthenticated: u64,
+    accepted: Bucket,
+    last: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    unauthenticated: u64,
+    addresses: HashMap<IpAddr, Counts>,
+}
+
+/// The connections there are.
+#[derive(Debug)]
+pub struct Admission {
+    state: Mutex<State>,
+    connections_addr: u64,
+    accept_rate: u64,
+    unauth: u64,
+    unauth_addr: u64,
+}
+
+/// A connection's place. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Permit {
+    admission: Arc<Admission>,
+    address: IpAddr,
+    authenticated: bool,
+}
+
+impl Admission {
+    /// No connections yet.
+    pub fn new(limits: &Limits) -> Admission {
+        Admission {
+            state: Mutex::default(),
+            connections_addr: limits.connections_addr,
+            accept_rate: limits.accept_rate,
+            unauth: limits.unauth,
+            unauth_addr: limits.unauth_addr,
+        }
+    }
+
+    /// Lets a connection in.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], and nothing is counted but the attempt.
+    pub fn admit(self: &Arc<Admission>, address: IpAddr, now: Duration) -> Result<Permit, Refused> {
+        let address = network(address);
+        let mut state = self.state.lock();
+        if state.addresses.len() >= ADDRESSES_KEPT {
+            state
+                .addresses
+                .retain(|_, counts| counts.connections > 0 || counts.last + Duration::from_secs(60) > now);
+        }
+        let unauthenticated = state.unauthenticated;
+        let counts = state.addresses.entry(address).or_default();
+        counts.last = now;
+        if counts.accepted.take(1, now, self.accept_rate).is_err()
+            || counts.connections >= self.connections_addr
+            || counts.unauthenticated >= self.unauth_addr
+        {
+            return Err(Refused::Address);
+        }
+        if unauthenticated >= self.unauth {
+            return Err(Refused::Unauthenticated);
+        }
+        counts.connections += 1;
+        counts.unauthenticated += 1;
+        state.unauthenticated += 1;
+        Ok(Permit { admission: self.clone(), address, authenticated: false })
+    }
+}
+
+impl Permit {
+    /// Counts the connection as logged in, or as not.
+    pub fn set_authenticated(&mut self, authenticated: bool) {
+        if std::mem::replace(&mut self.authenticated, authenticated) == authenticated {
+            return;
+        }
+        let mut state = self.admission.state.lock();
+        let change =
+            |count: &mut u64| *count = if authenticated { count.saturating_sub(1) } else { *count + 1 };
+        change(&mut state.unauthenticated);
+        if let Some(counts) = state.addresses.get_mut(&self.address) {
+            change(&mut counts.unauthenticated);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.set_authenticated(true);
+        if let Some(counts) = self.admission.state.lock().addresses.get_mut(&self.address) {
+            counts.connections = counts.connections.saturating_sub(1);
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 of an IPv6 one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (u128::MAX << 64)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn admission(settings: &[&str]) -> Arc<Admission> {
+        let mut limits = Limits::default();
+        limits.apply("all=off").unwrap();
+        settings.iter().for_each(|setting| limits.apply(setting).unwrap());
+        Arc::new(Admission::new(&limits))
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_has_so_many_connections() {
+        let admission = admission(&["connections-addr=2"]);
+        let first = admission.admit(ip("127.0.0.1"), S).unwrap();
+        let _second = admission.admit(ip("::ffff:127.0.0.1"), S).unwrap();
+        assert_eq!(admission.admit(ip("127.0.0.1"), S).unwrap_err(), Refused::Address);
+        let _other = admission.admit(ip("127.0.0.2"), S).unwrap();
+        drop(first);
+        assert!(admission.admit(ip("127.0.0.1"), S).is_ok());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let admission = admission(&["connections-addr=1"]);
+        let _one = admission.admit(ip("2001:db8::1"), S).unwrap();
+        assert_eq!(admission.admit(ip("2001:db8::2"), S).unwrap_err(), Refused::Address);
+        assert!(admission.admit(ip("2001:db8:0:1::2"), S).is_ok());
+    }
+
+    #[test]
+    fn who_is_not_logged_in_is_bounded() {
+        let admission = admission(&["unauth=3", "unauth-addr=2"]);
+        let mut first = admission.admit(ip("127.0.0.1"), S).unwrap();
+        let _second = admission.admit(ip("127.0.0.1"), S).unwrap();
+        assert_eq!(admission.admit(ip("127.0.0.1"), S).unwrap_err(), Refused::Address);
+        let _third = admission.admit(ip("127.0.0.2"), S).unwrap();
+        assert_eq!(admission.admit(ip("127.0.0.3"), S).unwrap_err(), Refused::Unauthenticated);
+        first.set_authenticated(true);
+        first.set_authenticated(true);
+        let fourth = admission.admit(ip("127.0.0.3"), S).unwrap();
+        first.set_authenticated(false);
+        assert_eq!(admission.admit(ip("127.0.0.4"), S).unwrap_err(), Refused::Unauthenticated);
+        drop((first, fourth));
+        assert!(admission.admit(ip("127.0.0.4"), S).is_ok());
+    }
+
+    #[test]
+    fn new_connections_have_a_rate() {
+        let admission = admission(&["accept-rate=10"]);
+        let mut opened = |now| (0..300).filter(|_| admission.admit(ip("127.0.0.1"), now).is_ok()).count();
+        assert_eq!([opened(100 * S), opened(101 * S)], [100, 10]);
+        assert!(admission.admit(ip("127.0.0.2"), 101 * S).is_ok());
+    }
+
+    #[test]
+    fn addresses_are_forgotten() {
+        let admission = admission(&[]);
+        for number in 0..ADDRESSES_KEPT as u32 + 10 {
+            drop(admission.admit(IpAddr::V4(number.into()), S * number));
+        }
+        assert!(admission.state.lock().addresses.len() < 100);
+    }
+}

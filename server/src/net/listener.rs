@@ -1,0 +1,214 @@
+//! Listening and accepting: a place is had before a connection is taken, and an error is waited out, not spun on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_protocol::op::NOTICE;
+use bellhop_protocol::{Code, text};
+use dashmap::DashMap;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::admission::Admission;
+use super::conn::Conn;
+use crate::config::Listen;
+use crate::core::Core;
+use crate::outbox::Outbox;
+use crate::rate::Bucket;
+use crate::service::{Caller, Policy};
+
+/// Connections that the operating system holds until they are accepted.
+const BACKLOG: i32 = 1024;
+/// How long the first failed accept is waited out; each further one twice as long, up to [`WAIT_MAX`].
+const WAIT_MIN: Duration = Duration::from_millis(10);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// How often a failing accept is logged.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+/// A dead peer is found out in 45 s and three times 15 s, as fast as a heartbeat would.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(45), Duration::from_secs(15), 3);
+/// Bytes that a peer does not acknowledge for so long end the connection.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The connections there are, so that stopping can end them.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// The tasks.
+    pub tasks: TaskTracker,
+    /// The way to each.
+    pub live: DashMap<u64, (Arc<Outbox>, tokio::task::AbortHandle)>,
+}
+
+/// Opens listeners on all addresses. Where the first one is given port 0, the port it gets serves for the others too.
+///
+/// # Errors
+///
+/// The address that could not be had, and why.
+pub fn listen_all(listen: &[Listen]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+    // A port that was free for the first address may be taken on the second: then another one is tried.
+    let mut attempts = if listen.iter().any(|listen| listen.addr.port() == 0) { 20 } else { 1 };
+    loop {
+        attempts -= 1;
+        match listen_once(listen) {
+            Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+fn listen_once(listen: &[Listen]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+    let mut listeners = Vec::new();
+    let mut port = None;
+    for Listen { addr, optional } in listen {
+        let mut addr = *addr;
+        if addr.port() == 0 {
+            addr.set_port(port.unwrap_or(0));
+        }
+        match bind(addr) {
+            Ok(listener) => {
+                port = port.or(listener.local_addr().ok().map(|addr| addr.port()));
+                listeners.push(listener);
+            }
+            Err(error) if *optional && is_missing_family(&error) => {
+                tracing::warn!(%addr, %error, "not listening there: this machine has no such address");
+            }
+            Err(error) => return Err((addr, error)),
+        }
+    }
+    match (listeners.is_empty(), listen.first()) {
+        (true, Some(first)) => Err((first.addr, io::ErrorKind::AddrNotAvailable.into())),
+        _ => Ok(listeners),
+    }
+}
+
+fn is_missing_family(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no kind of its own: 97 on Linux, 47 on macOS, 10047 on Windows.
+    error.kind() == io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47 | 10047))
+}
+
+fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows the same option would let two servers share a port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// What the accepting tasks share.
+#[derive(Clone)]
+pub struct Acceptor {
+    /// What connections share.
+    pub core: Arc<Core>,
+    /// What the listener allows.
+    pub policy: Policy,
+    /// A place for each connection there may be.
+    pub places: Arc<Semaphore>,
+    /// Who may connect.
+    pub admission: Arc<Admission>,
+    /// The connections there are.
+    pub connections: Arc<Connections>,
+    /// Told when to stop accepting.
+    pub stop: CancellationToken,
+}
+
+impl Acceptor {
+    /// Accepts connections until told to stop.
+    pub async fn run(self, listener: TcpListener) {
+        let mut wait = WAIT_MIN;
+        let mut logged = None;
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = self.accept(&listener) => accepted,
+            };
+            match accepted {
+                Ok(()) => wait = WAIT_MIN,
+                Err(error) => {
+                    let now = self.core.clock.now().up;
+                    if logged.is_none_or(|at| at + LOG_EVERY <= now) {
+                        logged = Some(now);
+                        tracing::warn!(%error, "cannot accept connections; trying on");
+                    }
+                    tokio::select! {
+                        () = self.stop.cancelled() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    wait = (wait * 2).min(WAIT_MAX);
+                }
+            }
+        }
+    }
+
+    async fn accept(&self, listener: &TcpListener) -> io::Result<()> {
+        let place = match self.places.clone().acquire_owned().await {
+            Ok(place) => place,
+            Err(closed) => return Err(io::Error::other(closed)),
+        };
+        let (stream, peer) = listener.accept().await?;
+        let core = &self.core;
+        let permit = match self.admission.admit(peer.ip(), core.clock.now().up) {
+            Ok(permit) => permit,
+            Err(refused) => {
+                tracing::debug!(%peer, ?refused, "a connection too many");
+                turn_away(&stream);
+                return Ok(());
+            }
+        };
+        prepare(&stream);
+        let outbox = Arc::new(Outbox::new(core.limits.outbox as usize));
+        let id = core.hub.next_session().0;
+        let caller = Caller {
+            core: core.clone(),
+            policy: self.policy,
+            outbox: outbox.clone(),
+            device: None,
+            login: None,
+            lists: Bucket::default(),
+        };
+        let connections = self.connections.clone();
+        let conn = Conn::new(stream, caller, permit);
+        let task = self.connections.tasks.spawn(async move {
+            conn.await;
+            connections.live.remove(&id);
+            drop(place);
+        });
+        self.connections.live.insert(id, (outbox, task.abort_handle()));
+        if task.is_finished() {
+            self.connections.live.remove(&id);
+        }
+        Ok(())
+    }
+}
+
+/// A connection that there is no room for learns why, as far as that is possible without waiting for it.
+fn turn_away(stream: &TcpStream) {
+    let mut notice = Vec::new();
+    text::put_error(&mut notice, NOTICE, Code::BUSY, "too many connections; try again in a moment");
+    let _ = stream.try_write(&notice);
+}
+
+/// Sets what a connection needs; a system that does not know an option goes without it.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let (after, every, times) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(after).with_interval(every);
+    #[cfg(not(windows))]
+    let keepalive = keepalive.with_retries(times);
+    #[cfg(windows)]
+    let _ = times;
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}

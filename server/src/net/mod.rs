@@ -1,0 +1,5 @@
+//! Sockets: they carry bytes, and decide nothing but who may connect.
+
+pub mod admission;
+pub mod conn;
+pub mod listener;

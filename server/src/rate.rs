@@ -1,0 +1,83 @@
+//! A token bucket in one word: the generic cell rate algorithm of ITU-T I.371, without a lock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How many seconds' worth may come at once.
+const BURST_SECONDS: u64 = 10;
+
+/// So many a second, with a burst of ten times as many.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    /// When the next one would be due if they came evenly, in ns on the clock that never jumps.
+    due_ns: AtomicU64,
+}
+
+impl Bucket {
+    /// Takes `count`, or a whole burst where that is less, at `now` on the clock that never jumps; `u64::MAX` a second is no limit.
+    ///
+    /// # Errors
+    ///
+    /// When they can be had, where the bucket holds fewer; nothing was taken.
+    pub fn take(&self, count: u64, now: Duration, per_second: u64) -> Result<(), Duration> {
+        if per_second == u64::MAX {
+            return Ok(());
+        }
+        let now = now.as_nanos() as u64;
+        let cost = cost(count, per_second);
+        let mut due = self.due_ns.load(Ordering::Relaxed);
+        loop {
+            let next = due.max(now) + cost;
+            if next > now + TOLERANCE_NS {
+                return Err(Duration::from_nanos(next - TOLERANCE_NS));
+            }
+            match self.due_ns.compare_exchange_weak(due, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(other) => due = other,
+            }
+        }
+    }
+
+    /// Gives `count` back that were taken for something that did not happen.
+    pub fn give_back(&self, count: u64, per_second: u64) {
+        if per_second != u64::MAX {
+            self.due_ns.fetch_sub(cost(count, per_second), Ordering::Relaxed);
+        }
+    }
+}
+
+const TOLERANCE_NS: u64 = BURST_SECONDS * 1_000_000_000;
+
+fn cost(count: u64, per_second: u64) -> u64 {
+    (1_000_000_000 / per_second.max(1)).saturating_mul(count).min(TOLERANCE_NS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_and_then_so_many_a_second() {
+        let bucket = Bucket::default();
+        let at = |ms| Duration::from_millis(ms);
+        assert_eq!((0..2_000).filter(|_| bucket.take(1, at(5_000), 100).is_ok()).count(), 1_000);
+        assert_eq!(bucket.take(1, at(5_000), 100), Err(at(5_010)));
+        assert_eq!(bucket.take(1, at(5_009), 100), Err(at(5_010)));
+        assert_eq!(bucket.take(1, at(5_010), 100), Ok(()));
+        assert_eq!((0..2_000).filter(|_| bucket.take(1, at(7_010), 100).is_ok()).count(), 200);
+        assert_eq!((0..2_000).filter(|_| bucket.take(1, at(60_000), 100).is_ok()).count(), 1_000);
+    }
+
+    #[test]
+    fn more_than_a_burst_costs_a_burst() {
+        let (bucket, at) = (Bucket::default(), |s| Duration::from_secs(s));
+        assert_eq!(bucket.take(3_500, at(100), 100), Ok(()));
+        assert_eq!(bucket.take(3_500, at(100), 100), Err(at(110)));
+    }
+
+    #[test]
+    fn off_is_no_limit() {
+        let bucket = Bucket::default();
+        assert!((0..100_000).all(|_| bucket.take(1, Duration::ZERO, u64::MAX).is_ok()));
+    }
+}

@@ -1,0 +1,341 @@
+//! Builds the parts, owns every task and thread, and ends them in order.
+//!
+//! The order of the end: no new connections; no new requests; the writing thread finishes what it was given; every
+//! connection writes what is due and a word of farewell; the reading threads go. What takes longer than it may is cut
+//! off: nothing that was acknowledged depends on it.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bellhop_protocol::Code;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::Hasher;
+use crate::clock::{Clock, random};
+use crate::config::{Auth, Config, Durability, Register};
+use crate::core::Core;
+use crate::hub::Hub;
+use crate::ids::IdKey;
+use crate::keeper::queue::Queue;
+use crate::keeper::{self, Keeper};
+use crate::mailbox::Effects;
+use crate::net::admission::Admission;
+use crate::net::listener::{Acceptor, Connections, listen_all};
+use crate::service::Policy;
+use crate::store::readers::{ReaderThreads, Readers};
+use crate::store::sqlite::{Seed, SqliteStore, Sync};
+use crate::store::{Store, StoreError};
+
+/// How long the writing thread may take to finish, and then the connections to write what is due.
+const FINISH_MAX: Duration = Duration::from_secs(2);
+/// Descriptors that are kept for files, threads and listeners.
+const FILES_SPARED: u64 = 16;
+
+/// Why the server does not run, or runs no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address could not be had.
+    #[error("cannot listen on {addr}: {cause}{}", hint(cause))]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The data folder could not be made or used.
+    #[error("cannot use the data folder {}: {cause}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Another server has the data folder.
+    #[error("another server uses the data folder {}: stop it, or give another folder with --data", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The database could not be opened or read.
+    #[error("{}: {cause}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: StoreError,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The writing thread failed: what it was doing may or may not be kept, and nobody was told that it is.
+    #[error("cannot write: {0}; start the server again when the cause is gone")]
+    Writing(StoreError),
+    /// The writing thread panicked.
+    #[error("the writing thread panicked")]
+    Panicked,
+}
+
+fn hint(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => " (another program listens there; give another port)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 belong to the system)",
+        _ => "",
+    }
+}
+
+type KeeperEnd = oneshot::Receiver<Result<(), StoreError>>;
+
+/// A running server.
+pub struct Server {
+    core: Arc<Core>,
+    addrs: Vec<SocketAddr>,
+    acceptors: TaskTracker,
+    connections: Arc<Connections>,
+    stop: CancellationToken,
+    keeper: std::thread::JoinHandle<()>,
+    keeper_end: KeeperEnd,
+    readers: ReaderThreads,
+    /// Held while the server runs, so that no other one uses the folder.
+    _lock: File,
+}
+
+impl Server {
+    /// Opens the store, brings back what waits, and listens.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`], which names what stands in the way.
+    pub async fn start(config: &Config) -> Result<Server, ServerError> {
+        let lock = lock_folder(&config.data)?;
+        let path = config.data.join("bellhop.db");
+        let opened = tokio::task::spawn_blocking({
+            let (config, path) = (config.clone(), path.clone());
+            move || open(&config, &path)
+        });
+        let failed = |cause| ServerError::Store { path: path.clone(), cause };
+        let Opened { core, readers, keeper } =
+            opened.await.map_err(|_| ServerError::Panicked)?.map_err(failed)?;
+
+        let listeners =
+            listen_all(&config.listen).map_err(|(addr, cause)| ServerError::Listen { addr, cause })?;
+        let (ended, keeper_end) = oneshot::channel();
+        let keeper = std::thread::Builder::new()
+            .name("bellhop-keeper".to_owned())
+            .spawn(move || drop(ended.send(keeper.run())))
+            .map_err(ServerError::Thread)?;
+        let mut server = Server {
+            addrs: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            core,
+            acceptors: TaskTracker::new(),
+            connections: Arc::default(),
+            stop: CancellationToken::new(),
+            keeper,
+            keeper_end,
+            readers,
+            _lock: lock,
+        };
+        server.accept(config, listeners);
+        Ok(server)
+    }
+
+    fn accept(&mut self, config: &Config, listeners: Vec<TcpListener>) {
+        let places = Arc::new(Semaphore::new(places(config.limits.connections)));
+        let admission = Arc::new(Admission::new(&config.limits));
+        for listener in listeners {
+            let loopback = listener.local_addr().is_ok_and(|addr| addr.ip().is_loopback());
+            let acceptor = Acceptor {
+                core: self.core.clone(),
+                policy: policy(config, loopback),
+                places: places.clone(),
+                admission: admission.clone(),
+                connections: self.connections.clone(),
+                stop: self.stop.clone(),
+            };
+            self.acceptors.spawn(acceptor.run(listener));
+        }
+    }
+
+    /// Where the server listens.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// What its parts share.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Runs until `shutdown`, or until the store fails.
+    ///
+    /// # Errors
+    ///
+    /// Where the store failed.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        tokio::select! {
+            () = shutdown => self.stop().await,
+            ended = &mut self.keeper_end => {
+                // Whoever waits for an answer gets none: nobody knows what was kept.
+                self.cut_off();
+                Err(failure(ended))
+            }
+        }
+    }
+
+    /// Ends the server in order.
+    ///
+    /// # Errors
+    ///
+    /// Where the store failed on its last writes.
+    pub async fn stop(mut self) -> Result<(), ServerError> {
+        self.stop.cancel();
+        self.acceptors.close();
+        self.acceptors.wait().await;
+        self.core.stopping.store(true, Ordering::Relaxed);
+        self.core.queue.close();
+        let ended = tokio::time::timeout(FINISH_MAX, &mut self.keeper_end).await;
+
+        let mut effects = Effects::default();
+        for entry in self.connections.live.iter() {
+            entry.0.close(Code::SHUTTING_DOWN, "the server is going down", &mut effects);
+        }
+        effects.wake();
+        self.connections.tasks.close();
+        if tokio::time::timeout(FINISH_MAX, self.connections.tasks.wait()).await.is_err() {
+            tracing::info!("some connections did not take their last bytes");
+        }
+        self.cut_off();
+        match ended {
+            Ok(Ok(Ok(()))) => {
+                let Server { core, keeper, readers, .. } = self;
+                // The connections' last tasks hold the core, and with it the way to the reading threads.
+                let joined = tokio::task::spawn_blocking(move || {
+                    drop(core);
+                    let joined = keeper.join().is_ok();
+                    readers.join();
+                    joined
+                });
+                match tokio::time::timeout(FINISH_MAX, joined).await {
+                    Ok(Ok(true)) | Err(_) => Ok(()),
+                    Ok(_) => Err(ServerError::Panicked),
+                }
+            }
+            Ok(ended) => Err(failure(ended)),
+            Err(_) => Err(ServerError::Writing(StoreError::Fault("the last writes took too long".into()))),
+        }
+    }
+
+    fn cut_off(&self) {
+        for entry in self.connections.live.iter() {
+            entry.1.abort();
+        }
+    }
+}
+
+fn failure(ended: Result<Result<(), StoreError>, oneshot::error::RecvError>) -> ServerError {
+    match ended {
+        Ok(Err(cause)) => ServerError::Writing(cause),
+        Ok(Ok(())) | Err(_) => ServerError::Panicked,
+    }
+}
+
+struct Opened {
+    core: Arc<Core>,
+    readers: ReaderThreads,
+    keeper: Keeper,
+}
+
+/// Opens the store and brings back what waits.
+fn open(config: &Config, path: &Path) -> Result<Opened, StoreError> {
+    let sync = if config.durability == Durability::Power { Sync::Always } else { Sync::WhenDurable };
+    let [a, b, c, d] = random::<4>();
+    let seed = Seed { node: format!("node-{a:02x}{b:02x}{c:02x}{d:02x}"), id_key: random() };
+    let mut store: Box<dyn Store> = Box::new(SqliteStore::open(path, sync, seed)?);
+    let boot = store.boot()?;
+    let ids = IdKey::new(boot.id_key);
+    let (readers, reader_threads) = Readers::start(&*store, ids)?;
+    let limits = config.limits.clone();
+    let at_once = match limits.hashes {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        hashes => hashes as usize,
+    };
+    let core = Arc::new(Core {
+        bounds: limits.bounds(),
+        in_memory: config.durability == Durability::None,
+        clock: Clock::start(),
+        hub: Hub::default(),
+        queue: Queue::new(limits.pending_writes),
+        ids,
+        hasher: Hasher::new(at_once),
+        log: Mutex::default(),
+        readers,
+        node: boot.node.clone(),
+        stopping: AtomicBool::new(false),
+        limits,
+    });
+    let loaded = keeper::load(&core, &mut *store, &boot)?;
+    tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = ?config.durability, "store opened");
+    let keeper = Keeper::new(core.clone(), store, loaded);
+    Ok(Opened { core, readers: reader_threads, keeper })
+}
+
+/// What a listener allows.
+fn policy(config: &Config, loopback: bool) -> Policy {
+    let open = match config.auth {
+        Auth::Auto => loopback,
+        Auth::Open => true,
+        Auth::Password => false,
+    };
+    let register = match config.register {
+        Register::Auto => open,
+        Register::Open => true,
+        Register::Closed => false,
+    };
+    Policy { open, password: !open, register }
+}
+
+/// How many connections there may be: never so many that the process runs out of descriptors.
+fn places(wanted: u64) -> usize {
+    let most = match file_limit() {
+        Some(files) => files.saturating_sub(FILES_SPARED.max(files / 16)).max(1),
+        None => u64::MAX,
+    };
+    (wanted.min(most) as usize).min(Semaphore::MAX_PERMITS)
+}
+
+#[cfg(target_os = "linux")]
+fn file_limit() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_limit() -> Option<u64> {
+    None
+}
+
+/// Makes the folder, for its owner alone, and locks it.
+fn lock_folder(path: &Path) -> Result<File, ServerError> {
+    let failed = |cause| ServerError::Folder { path: path.to_owned(), cause };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(failed)?;
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(ServerError::InUse { path: path.to_owned() }),
+        Err(fs::TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}

@@ -1,0 +1,388 @@
+//! Accounts: LIST, CREATE, LOGIN, LOGOUT, DELETE, TOKEN and RESUME. Each takes its time: the store is asked, or a
+//! password hashed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::frame::LIMIT_AFTER_LOGIN;
+use bellhop_protocol::session::{self, Resumed, SessionToken};
+use bellhop_protocol::text::{Names, Secret, TextAnswer};
+use bellhop_protocol::{Code, DeviceId, Name, OpCode, text};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::{Caller, Done, Flow, Hold, Policy, delivery};
+use crate::auth::{Password, token_hash};
+use crate::clock::random;
+use crate::core::Core;
+use crate::hub::{Account, Login};
+use crate::keeper::accounts::{AccountJob, Found};
+use crate::keeper::queue::Job;
+use crate::mailbox::{Effects, Life};
+use crate::outbox::Outbox;
+use crate::store::TokenRow;
+use crate::store::readers::ListJob;
+
+/// The longest pattern of LIST, in bytes.
+const PATTERN_MAX: usize = 128;
+/// How often a login is tried again because the account went out of memory in between.
+const ATTEMPTS: usize = 3;
+
+/// What a work keeps of its caller.
+#[derive(Clone)]
+struct Context {
+    core: Arc<Core>,
+    policy: Policy,
+    outbox: Arc<Outbox>,
+    device: Option<DeviceId>,
+}
+
+impl Context {
+    fn of(caller: &Caller) -> Context {
+        Context {
+            core: caller.core.clone(),
+            policy: caller.policy,
+            outbox: caller.outbox.clone(),
+            device: caller.device,
+        }
+    }
+
+    /// Asks the writing thread.
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> AccountJob,
+    ) -> Result<T, Refusal> {
+        let (reply, replied_to) = oneshot::channel();
+        self.core.queue.control(Job::Account(Box::new(job(reply))));
+        replied(replied_to).await
+    }
+
+    async fn find(&self, folded: String) -> Result<Found, Refusal> {
+        let device = self.device;
+        self.ask(|reply| AccountJob::Find { folded, device, reply }).await
+    }
+}
+
+/// Waits for a reply. Where the writing thread has ended there is none, and none is made up: what was asked may have
+/// been done. The connection is about to be closed.
+pub(super) async fn replied<T>(reply: oneshot::Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+    match reply.await {
+        Ok(result) => result,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Answers with an effect of its own, for works, which run outside the connection's turn.
+fn answer(outbox: &Outbox, write: impl FnOnce(&mut Vec<u8>)) -> Done {
+    outbox.answer(&mut Effects::default(), write);
+    Done::Answered
+}
+
+pub(super) fn refused(outbox: &Outbox, op: OpCode, refusal: &Refusal) -> Done {
+    answer(outbox, |out| bellhop_protocol::request::put_refusal(out, op.byte(), &[], refusal))
+}
+
+fn owned(password: Option<Secret<'_>>) -> Option<Password> {
+    password.map(|secret| Zeroizing::new(secret.0.to_owned()))
+}
+
+pub(super) fn list(caller: &Caller, glob: Option<&str>, after: Option<&str>, now: Duration) -> Flow {
+    if glob.is_some_and(|glob| glob.len() > PATTERN_MAX) {
+        let refusal = Refusal::new(Code::MALFORMED, "a pattern has at most 128 bytes");
+        return Flow::Work(Box::pin(std::future::ready(refused(&caller.outbox, OpCode::List, &refusal))));
+    }
+    if let Err(until) = caller.lists.take(1, now, caller.core.limits.list_rate) {
+        return Flow::Hold(Hold::Rate(until));
+    }
+    let job = ListJob {
+        pattern: glob.map(|glob| bellhop_protocol::name::fold(glob).into_owned()),
+        after: after.map(bellhop_protocol::name::fold).unwrap_or_default().into_owned(),
+        bytes_max: LIMIT_AFTER_LOGIN as usize - "more|".len(),
+    };
+    let Context { core, outbox, .. } = Context::of(caller);
+    Flow::Work(Box::pin(async move {
+        let page = match core.readers.list(job) {
+            Some(page) => page.await,
+            None => {
+                let refusal =
+                    Refusal::new(Code::BUSY, "too many lists are being made; try again in a moment");
+                return refused(&outbox, OpCode::List, &refusal);
+            }
+        };
+        match page {
+            Ok(Ok(page)) => {
+                let listed = TextAnswer::Listed { names: Names::new(&page.names), more: page.more };
+                answer(&outbox, |out| listed.put(OpCode::List, out))
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "cannot read the names");
+                refused(&outbox, OpCode::List, &Refusal::new(Code::STORAGE, "the names cannot be read now"))
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }))
+}
+
+pub(super) fn create(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>>) -> Flow {
+    let (context, name, password) = (Context::of(caller), name.to_owned(), owned(password));
+    Flow::Work(Box::pin(async move {
+        let made = async {
+            if !context.policy.register {
+                return Err(Refusal::new(
+                    Code::REGISTRATION_CLOSED,
+                    "accounts are not made by whoever comes here (--register)",
+                ));
+            }
+            if password.is_none() && context.policy.password {
+                return Err(password_needed());
+            }
+            let password = match password {
+                Some(password) => Some(context.core.hasher.hash(password).await?),
+                None => None,
+            };
+            let device = context.device;
+            let found = context.ask(|reply| AccountJob::Create { name, password, device, reply }).await?;
+            let created = |out: &mut Vec<u8>, account: &Account, _: u64| {
+                TextAnswer::Created(account.uuid).put(OpCode::Create, out);
+            };
+            match attach(&context, found, created) {
+                Attached::In(login) => Ok(login),
+                Attached::Refused(refusal) => Err(refusal),
+                Attached::Again => Err(changing()),
+            }
+        };
+        match made.await {
+            Ok(login) => Done::LoggedIn(login),
+            Err(refusal) => refused(&context.outbox, OpCode::Create, &refusal),
+        }
+    }))
+}
+
+pub(super) fn login(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>>) -> Flow {
+    let (context, folded, password) = (Context::of(caller), name.key().into_string(), owned(password));
+    Flow::Work(Box::pin(async move {
+        let mut checked = None;
+        for _ in 0..ATTEMPTS {
+            let found = context.find(folded.clone()).await;
+            // A password that was found good is not hashed again for the same account.
+            let known = found.as_ref().ok().map(|found| found.account.uuid);
+            if checked.is_none() || checked != known {
+                let hash = found.as_ref().map(|found| found.password.clone());
+                if let Err(refusal) = verify(&context, hash, password.clone()).await {
+                    return refused(&context.outbox, OpCode::Login, &refusal);
+                }
+                checked = known;
+            }
+            let Ok(found) = found else { break };
+            let logged_in = |out: &mut Vec<u8>, account: &Account, waiting: u64| {
+                TextAnswer::LoggedIn(account.uuid, waiting).put(OpCode::Login, out);
+            };
+            match attach(&context, found, logged_in) {
+                Attached::In(login) => return Done::LoggedIn(login),
+                Attached::Refused(refusal) => return refused(&context.outbox, OpCode::Login, &refusal),
+                Attached::Again => {}
+            }
+        }
+        refused(&context.outbox, OpCode::Login, &changing())
+    }))
+}
+
+/// Checks what a login offers against what the account has. Where the listener is not open, an unknown name takes as
+/// long as a wrong password, and is refused alike.
+async fn verify(
+    context: &Context,
+    found: Result<Option<String>, &Refusal>,
+    password: Option<Password>,
+) -> Result<(), Refusal> {
+    let wrong = || Refusal::new(Code::BAD_PASSWORD, "wrong name or password");
+    match (found, password) {
+        (Err(refusal), _) if refusal.code != Code::NO_SUCH_USER => Err(refusal.clone()),
+        (Err(refusal), _) if context.policy.open => Err(refusal.clone()),
+        (Err(_), None) => Err(password_needed()),
+        (Err(_), Some(password)) => {
+            context.core.hasher.verify(password, None).await?;
+            Err(wrong())
+        }
+        (Ok(None), None) if context.policy.password => Err(password_needed()),
+        (Ok(None), None) => Ok(()),
+        (Ok(None), Some(_)) if context.policy.open => {
+            Err(Refusal::new(Code::BAD_PASSWORD, "this account has no password; log in without one"))
+        }
+        (Ok(hash), Some(password)) => match context.core.hasher.verify(password, hash).await? {
+            true => Ok(()),
+            false => Err(wrong()),
+        },
+        (Ok(Some(_)), None) => Err(password_needed()),
+    }
+}
+
+fn password_needed() -> Refusal {
+    Refusal::new(Code::PASSWORD_NEEDED, "a password is needed here")
+}
+
+fn changing() -> Refusal {
+    Refusal::new(Code::BUSY, "the account is changing; try again")
+}
+
+/// What became of letting a session in.
+enum Attached {
+    In(Arc<Login>),
+    /// What was found is out of date: look again.
+    Again,
+    Refused(Refusal),
+}
+
+/// Lets a session in, and answers before anything is pushed to it: under the lock of the mailbox.
+fn attach(context: &Context, found: Found, answer: impl FnOnce(&mut Vec<u8>, &Account, u64)) -> Attached {
+    let Context { core, outbox, device, .. } = context;
+    let Found { account, window, .. } = found;
+    let (session, now_ms) = (core.hub.next_session(), core.clock.now().wall_ms);
+    let mut effects = Effects::default();
+    let attached = core.with_mailbox(&account, &mut effects, |mailbox, effects| {
+        let known = device.and_then(|id| mailbox.devices().iter().find(|device| device.id == id));
+        let in_memory = known.and_then(|device| device.window.clone());
+        let cell = match (in_memory, window) {
+            (Some(cell), _) => Some(cell),
+            (None, Some((cell, dropped))) if dropped == mailbox.windows_dropped => Some(cell),
+            (None, None) if device.is_none() => None,
+            _ => return Err(None),
+        };
+        match mailbox.life() {
+            Life::Live => {}
+            Life::Retired => return Err(None),
+            Life::Deleted => {
+                return Err(Some(Refusal::new(Code::NO_SUCH_USER, "the account was deleted meanwhile")));
+            }
+        }
+        let replaced = mailbox
+            .attach(session, *device, outbox.clone(), core.limits.sessions, now_ms, effects)
+            .map_err(Some)?;
+        if let Some(id) = device {
+            mailbox.device(*id, now_ms, effects).window = cell.clone();
+        }
+        let slot = mailbox.slot_for(device.unwrap_or(crate::mailbox::device::NAMELESS));
+        let waiting = mailbox.waiting_for(slot);
+        outbox.answer(effects, |out| answer(out, &account, waiting));
+        Ok((replaced, cell))
+    });
+    let result = match attached {
+        Ok((replaced, cell)) => {
+            if let Some(older) = replaced {
+                older.close(Code::REPLACED, "a newer session of this device took over", &mut effects);
+            }
+            let device = device.zip(cell);
+            Attached::In(Arc::new(Login { account, session, outbox: outbox.clone(), device }))
+        }
+        Err(None) => Attached::Again,
+        Err(Some(refusal)) => Attached::Refused(refusal),
+    };
+    effects.wake();
+    result
+}
+
+pub(super) fn logout(caller: &Caller, name: Option<Name<'_>>, effects: &mut Effects) -> Flow {
+    if caller.outbox.due() != Default::default() {
+        return Flow::Hold(Hold::Due);
+    }
+    let Some(login) = caller.login.clone() else { return Flow::Done };
+    if name.is_some_and(|name| name.key().as_str() != &*login.account.folded) {
+        let refusal = Refusal::new(Code::NOT_LOGGED_IN, "another name is logged in");
+        caller.outbox.answer(effects, |out| {
+            text::put_error(out, OpCode::Logout.answer(), refusal.code, &refusal.sentence)
+        });
+        return Flow::Done;
+    }
+    let context = Context::of(caller);
+    Flow::Work(Box::pin(async move {
+        if let Some((device, _)) = login.device {
+            let account = login.account.clone();
+            if let Err(refusal) = context.ask(|reply| AccountJob::Revoke { account, device, reply }).await {
+                return refused(&context.outbox, OpCode::Logout, &refusal);
+            }
+        }
+        let mut effects = Effects::default();
+        delivery::leave(&context.core, &login, &mut effects);
+        effects.wake();
+        answer(&context.outbox, |out| TextAnswer::LoggedOut.put(OpCode::Logout, out));
+        Done::LoggedOut
+    }))
+}
+
+pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
+    if caller.outbox.due() != Default::default() {
+        return Flow::Hold(Hold::Due);
+    }
+    let Some(login) = caller.login.clone() else { return Flow::Done };
+    let (context, password) = (Context::of(caller), owned(password));
+    Flow::Work(Box::pin(async move {
+        let deleted = async {
+            let found = context.find(login.account.folded.to_string()).await?;
+            if found.account.id != login.account.id {
+                return Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile"));
+            }
+            match (found.password, password) {
+                (None, _) => {}
+                (Some(_), None) => return Err(password_needed()),
+                (Some(hash), Some(password)) => {
+                    if !context.core.hasher.verify(password, Some(hash)).await? {
+                        return Err(Refusal::new(Code::BAD_PASSWORD, "wrong password"));
+                    }
+                }
+            }
+            let (account, session) = (login.account.clone(), login.session);
+            context.ask(|reply| AccountJob::Delete { account, session, reply }).await
+        };
+        match deleted.await {
+            Ok(others) => {
+                let mut effects = Effects::default();
+                for other in others {
+                    other.close(Code::ACCOUNT_DELETED, "the account was deleted", &mut effects);
+                }
+                effects.wake();
+                answer(&context.outbox, |out| TextAnswer::Deleted.put(OpCode::Delete, out));
+                Done::LoggedOut
+            }
+            Err(refusal) => refused(&context.outbox, OpCode::Delete, &refusal),
+        }
+    }))
+}
+
+pub(super) fn token(caller: &Caller) -> Flow {
+    let (Some(login), Some(device)) = (caller.login.clone(), caller.device) else { return Flow::Done };
+    let context = Context::of(caller);
+    Flow::Work(Box::pin(async move {
+        let token = SessionToken(random());
+        let row = TokenRow { hash: token_hash(&token), account: login.account.id, device, expires_ms: None };
+        match context.ask(|reply| AccountJob::Token { token: row, reply }).await {
+            Ok(()) => answer(&context.outbox, |out| session::put_token(&token, out)),
+            Err(refusal) => refused(&context.outbox, OpCode::Token, &refusal),
+        }
+    }))
+}
+
+pub(super) fn resume(caller: &Caller, token: SessionToken) -> Flow {
+    let context = Context::of(caller);
+    let Some(device) = caller.device else { return Flow::Done };
+    Flow::Work(Box::pin(async move {
+        for _ in 0..ATTEMPTS {
+            let new = SessionToken(random());
+            let (hash, successor) = (token_hash(&token), token_hash(&new));
+            let found = context.ask(|reply| AccountJob::Resume { hash, successor, device, reply }).await;
+            let found = match found {
+                Ok(found) => found,
+                Err(refusal) => return refused(&context.outbox, OpCode::Resume, &refusal),
+            };
+            let resumed = |out: &mut Vec<u8>, account: &Account, waiting: u64| {
+                let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+                Resumed { account: account.uuid, waiting, token: new }.put(out);
+            };
+            match attach(&context, found, resumed) {
+                Attached::In(login) => return Done::LoggedIn(login),
+                Attached::Refused(refusal) => return refused(&context.outbox, OpCode::Resume, &refusal),
+                Attached::Again => {}
+            }
+        }
+        refused(&context.outbox, OpCode::Resume, &changing())
+    }))
+}

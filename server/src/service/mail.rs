@@ -1,0 +1,276 @@
+//! Sending: what becomes of a SEND or a POST, and of the receipts that it leads to.
+//!
+//! Where messages are durable, the writing thread decides: a message goes on its queue, and is answered when its batch
+//! is committed. Where they live in memory (`--durability none`) it is kept, pushed and answered here and now; only
+//! what needs the store first, such as a recipient that is not in memory, takes the way of the queue.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::item::ReceiptState;
+use bellhop_protocol::post::{PostAnswer, PostFailure, PostOk, Posted};
+use bellhop_protocol::text::{self, Outcome};
+use bellhop_protocol::{Code, MessageId, OpCode};
+
+use crate::clock::random_id;
+use crate::core::Core;
+use crate::hub::{Account, Login};
+use crate::keeper::queue::{FileJob, Full, Job, Sending};
+use crate::mailbox::items::Marks;
+use crate::mailbox::tail::{Body, Content};
+use crate::mailbox::{Effects, Life, Owed};
+use crate::outbox::{Due, Outbox};
+use crate::store::{Author, RowId};
+use crate::window::Seen;
+
+/// A message that is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Its id.
+    pub id: MessageId,
+    /// When it was kept, in ms since 1970.
+    pub time_ms: u64,
+    /// What became of it at first.
+    pub posted: Posted,
+}
+
+/// Sends a text to the account with this folded name.
+///
+/// # Errors
+///
+/// [`Full`] where the writing thread has too much to do: nothing happened, and `waker` is woken when it is worth
+/// another try.
+pub fn send(
+    core: &Core,
+    login: &Arc<Login>,
+    sending: Sending,
+    to: &str,
+    text: &str,
+    waker: &Waker,
+    effects: &mut Effects,
+) -> Result<(), Full> {
+    let due = login.outbox.due();
+    // What a device sends keeps its order: nothing overtakes what is on the queue.
+    if core.in_memory
+        && due == Due::default()
+        && send_in_memory(core, login, sending, to, text, false, effects)
+    {
+        return Ok(());
+    }
+    core.queue.mail(login, sending, to, text, waker)?;
+    login.outbox.owe(|due| *sending.due(due) += 1);
+    Ok(())
+}
+
+impl Sending {
+    /// The count of answers that this is one of.
+    pub fn due(self, due: &mut Due) -> &mut u32 {
+        match self {
+            Sending::Send => &mut due.sends,
+            Sending::Post { .. } => &mut due.posts,
+        }
+    }
+
+    /// The marks of the item.
+    pub fn marks(self) -> Marks {
+        match self {
+            Sending::Post { wanted: true, .. } => Marks::WANTED,
+            _ => Marks::default(),
+        }
+    }
+}
+
+/// Checks a POST's counter: the id it has where it was accepted before, `None` where it is new.
+///
+/// # Errors
+///
+/// `stale-counter` for one that the window has forgotten.
+pub fn check_counter(core: &Core, login: &Login, sending: Sending) -> Result<Option<MessageId>, Refusal> {
+    let (Sending::Post { counter, .. }, Some((device, cell))) = (sending, &login.device) else {
+        return Ok(None);
+    };
+    match cell.lock().window.check(counter) {
+        Seen::New => Ok(None),
+        Seen::Before => Ok(Some(core.ids.id(login.account.id, *device, counter))),
+        Seen::Stale => Err(Refusal::new(Code::STALE_COUNTER, "the counter is older than the last 1024")),
+    }
+}
+
+/// The id that the message gets, and its author.
+pub fn identify(core: &Core, login: &Login, sending: Sending) -> (MessageId, Author) {
+    let account = login.account.id;
+    match (sending, &login.device) {
+        (Sending::Post { counter, .. }, Some((device, _))) => {
+            (core.ids.id(account, *device, counter), Author { account, device: Some(*device) })
+        }
+        _ => (random_id(), Author { account, device: None }),
+    }
+}
+
+/// The refusal of a message for a name that nobody has.
+pub fn nobody() -> Refusal {
+    Refusal::new(Code::NO_SUCH_USER, "nobody here has this name")
+}
+
+/// The refusal of a POST that wants a receipt too many.
+pub fn receipts_full() -> Refusal {
+    Refusal::new(Code::RECEIPTS_FULL, "too many receipts are outstanding; acknowledge some first")
+}
+
+/// Keeps, pushes and answers a message in memory; false where the writing thread has to do something first. `due` is
+/// true where that thread does it now.
+pub fn send_in_memory(
+    core: &Core,
+    login: &Arc<Login>,
+    sending: Sending,
+    to: &str,
+    text: &str,
+    due: bool,
+    effects: &mut Effects,
+) -> bool {
+    let Some(recipient) = core.hub.by_name(to) else { return false };
+    // Held over the mailbox, so that two connections of one device cannot both find the counter new.
+    let mut window = login.device.as_ref().map(|(_, cell)| cell.clone());
+    let mut guard = window.as_mut().map(|cell| cell.lock());
+    if let (Sending::Post { counter, .. }, Some(cell)) = (sending, &guard) {
+        match cell.window.check(counter) {
+            Seen::New => {}
+            Seen::Before => {
+                let id = identify(core, login, sending).0;
+                answer(
+                    &login.outbox,
+                    sending,
+                    Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
+                    due,
+                    effects,
+                );
+                return true;
+            }
+            Seen::Stale => {
+                let stale = Refusal::new(Code::STALE_COUNTER, "the counter is older than the last 1024");
+                answer(&login.outbox, sending, Err(&stale), due, effects);
+                return true;
+            }
+        }
+    }
+    let wanted = sending.marks().has(Marks::WANTED);
+    if wanted && !core.hub.reserve_receipt(login.account.id) {
+        answer(&login.outbox, sending, Err(&receipts_full()), due, effects);
+        return true;
+    }
+    let kept = keep_in_memory(core, login, sending, &recipient, text, effects);
+    if wanted && !matches!(kept, Some(Ok(_))) {
+        core.hub.release_receipts(login.account.id, 1);
+    }
+    if let (Some(Ok(_)), Sending::Post { counter, .. }, Some(cell)) = (&kept, sending, &mut guard) {
+        cell.window.accept(counter);
+    }
+    match kept {
+        None => return false,
+        Some(Ok(kept)) => answer(&login.outbox, sending, Ok(kept), due, effects),
+        Some(Err(refusal)) => answer(&login.outbox, sending, Err(&refusal), due, effects),
+    }
+    true
+}
+
+fn keep_in_memory(
+    core: &Core,
+    login: &Login,
+    sending: Sending,
+    recipient: &Arc<Account>,
+    text: &str,
+    effects: &mut Effects,
+) -> Option<Result<Kept, Refusal>> {
+    let (id, author) = identify(core, login, sending);
+    let time_ms = core.clock.now().wall_ms;
+    core.with_mailbox(recipient, effects, |mailbox, effects| {
+        if mailbox.life() != Life::Live || mailbox.block_needed(0).is_some() {
+            return None;
+        }
+        let sender = login.account.id.short();
+        if let Err(refusal) = mailbox.admit(sender, text.len(), &core.bounds) {
+            return Some(Err(refusal));
+        }
+        let seq = mailbox.stage(RowId::NONE, text.len(), sending.marks(), sender);
+        let content = Content { id, time_ms, name: &login.account.name, body: Body::Message(author, text) };
+        let posted = match mailbox.publish(seq, &content, effects) {
+            true => Posted::HandedOver,
+            false => Posted::Stored,
+        };
+        Some(Ok(Kept { id, time_ms, posted }))
+    })
+}
+
+/// Answers a SEND or a POST; `due` where the writing thread owed it.
+pub fn answer(
+    outbox: &Outbox,
+    sending: Sending,
+    result: Result<Kept, &Refusal>,
+    due: bool,
+    effects: &mut Effects,
+) {
+    let write = |out: &mut Vec<u8>| put_answer(sending, result, out);
+    match due {
+        true => outbox.answer_due(|due| *sending.due(due) -= 1, effects, write),
+        false => outbox.answer(effects, write),
+    }
+}
+
+fn put_answer(sending: Sending, result: Result<Kept, &Refusal>, out: &mut Vec<u8>) {
+    match (sending, result) {
+        (Sending::Send, Ok(kept)) => {
+            let outcome = match kept.posted {
+                Posted::HandedOver => Outcome::Delivered,
+                Posted::Stored | Posted::SeenBefore => Outcome::Queued,
+            };
+            text::put_sent(out, outcome, kept.id);
+        }
+        (Sending::Send, Err(refusal)) => {
+            text::put_error(out, OpCode::Send.answer(), refusal.code, &refusal.sentence);
+        }
+        (Sending::Post { counter, .. }, Ok(kept)) => {
+            let ok = PostOk { posted: kept.posted, id: kept.id, time_ms: kept.time_ms };
+            PostAnswer { counter, result: Ok(ok) }.put(out);
+        }
+        (Sending::Post { counter, .. }, Err(refusal)) => {
+            let retry_after_ms = match refusal.code {
+                Code::MAILBOX_FULL | Code::RECEIPTS_FULL | Code::STORAGE => 60_000,
+                _ => 0,
+            };
+            let failure = PostFailure { code: refusal.code, retry_after_ms, sentence: &refusal.sentence };
+            PostAnswer { counter, result: Err(failure) }.put(out);
+        }
+    }
+}
+
+/// Files, in memory, the receipt of a message that `account` has.
+pub fn file_delivered(core: &Core, account: &Account, owed: &Owed, effects: &mut Effects) {
+    let Some((author, id)) = owed.origin else { return };
+    let receipt = FileJob { author, id, state: ReceiptState::Delivered, peer: account.name.clone() };
+    if !file_in_memory(core, &receipt, effects) {
+        core.queue.control(Job::File(Box::new(receipt)));
+    }
+}
+
+/// Files a receipt in memory; false where the writing thread has to do something first. Where the device is forgotten
+/// it goes nowhere.
+pub fn file_in_memory(core: &Core, receipt: &FileJob, effects: &mut Effects) -> bool {
+    let FileJob { author, id, state, peer } = receipt;
+    let content =
+        Content { id: *id, time_ms: core.clock.now().wall_ms, name: peer, body: Body::Receipt(*state) };
+    let Some(sender) = core.hub.by_id(author.account) else { return false };
+    core.with_mailbox(&sender, effects, |mailbox, effects| {
+        if mailbox.life() != Life::Live || mailbox.block_needed(0).is_some() {
+            return false;
+        }
+        match mailbox.party_of(author.device) {
+            Some(party) => {
+                let seq = mailbox.stage(RowId::NONE, 0, Marks::RECEIPT, party);
+                mailbox.publish(seq, &content, effects);
+            }
+            None => effects.receipts_ended += 1,
+        }
+        true
+    })
+}

@@ -1,0 +1,235 @@
+//! What requests mean. One `match` dispatches them all; a door, such as a TCP connection, converts bytes to requests and
+//! adds no rule.
+//!
+//! A request is answered at once, handed to the writing thread, or worked on by a future that the door polls while it
+//! reads nothing further. Answers go to the caller's outbox.
+
+pub mod account;
+pub mod delivery;
+pub mod mail;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use bellhop_protocol::code::Refusal;
+use bellhop_protocol::op::ANSWER;
+use bellhop_protocol::session::{Hello, Welcome};
+use bellhop_protocol::{Address, Code, DeviceId, OpCode, Request, VERSION, frame, request};
+
+use crate::core::Core;
+use crate::hub::Login;
+use crate::keeper::queue::{Full, Sending};
+use crate::mailbox::Effects;
+use crate::mailbox::device::{FORGOTTEN, NAMELESS};
+use crate::mailbox::stream::WINDOW_ITEMS;
+use crate::outbox::{Due, Outbox};
+use crate::rate::Bucket;
+
+/// How many answers the writing thread may owe a connection.
+const DUE_MAX: u32 = 1024;
+/// What the server says it is.
+pub const AGENT: &str = concat!("bellhop-server/", env!("CARGO_PKG_VERSION"));
+
+/// What a listener allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// LIST before login, and `no-such-user` said as such.
+    pub open: bool,
+    /// Accounts need passwords.
+    pub password: bool,
+    /// Whoever comes may make an account.
+    pub register: bool,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub struct Caller {
+    /// What is shared.
+    pub core: Arc<Core>,
+    /// What its listener allows.
+    pub policy: Policy,
+    /// Where answers go.
+    pub outbox: Arc<Outbox>,
+    /// Its device, after HELLO.
+    pub device: Option<DeviceId>,
+    /// Who is logged in.
+    pub login: Option<Arc<Login>>,
+    /// What it may still LIST.
+    pub lists: Bucket,
+}
+
+/// A request that takes its time.
+pub type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// What became of a request.
+pub enum Flow {
+    /// It is answered, or will be.
+    Done,
+    /// HELLO was accepted.
+    Greeted,
+    /// It is not taken yet: try again when something changes.
+    Hold(Hold),
+    /// It is worked on.
+    Work(Work),
+    /// The caller's stream has something to give.
+    Feed,
+    /// The caller, without the extension, is brought what waits; nothing further is read until that is done.
+    Delivering,
+}
+
+/// Why a request is not taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Answers are due first; the outbox wakes the task.
+    Due,
+    /// The writing thread has too much to do, and wakes the task.
+    Full,
+    /// It comes too fast: it may be taken at this time, on the clock that never jumps.
+    Rate(Duration),
+}
+
+/// What a finished work means for the connection.
+#[derive(Debug)]
+pub enum Done {
+    /// It is answered.
+    Answered,
+    /// Somebody is logged in.
+    LoggedIn(Arc<Login>),
+    /// Nobody is logged in any more.
+    LoggedOut,
+    /// DELIVER was made durable: it is answered now.
+    Deliver,
+}
+
+/// Handles the frame `op`, `data`, which the session allows.
+pub fn dispatch(
+    caller: &mut Caller,
+    op: u8,
+    data: &[u8],
+    now: Duration,
+    waker: &Waker,
+    effects: &mut Effects,
+) -> Flow {
+    let request = match Request::decode(op, data) {
+        Ok(request) => request,
+        Err(refusal) => return refuse(caller, op, data, &refusal, effects),
+    };
+    match request {
+        Request::Send { to, text } => send(caller, Sending::Send, to, text, now, waker, effects),
+        Request::Post(post) => {
+            let sending = Sending::Post { counter: post.counter, wanted: post.receipts };
+            send(caller, sending, post.to, post.text, now, waker, effects)
+        }
+        Request::Ack(ack) => delivery::ack(caller, ack, effects),
+        Request::Read(read) => delivery::read(caller, read, now, waker),
+        Request::Ping(bytes) => {
+            caller.outbox.answer(effects, |out| frame::put(out, OpCode::Ping.answer(), &bytes));
+            Flow::Done
+        }
+        Request::Pong(_) => Flow::Done,
+        Request::Hello(hello) => greet(caller, &hello, effects),
+        Request::Token => account::token(caller),
+        Request::Resume(token) => account::resume(caller, token),
+        // From here on answers keep the order of their requests.
+        _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
+        Request::List { glob, after } => account::list(caller, glob, after, now),
+        Request::Create { name, password } => account::create(caller, name, password),
+        Request::Login { name, password } => account::login(caller, name, password),
+        Request::Logout { name } => account::logout(caller, name, effects),
+        Request::Delete { password } => account::delete(caller, password),
+        Request::Deliver => delivery::deliver(caller, effects),
+    }
+}
+
+/// Refuses a frame in the form in which its op is answered, and in its turn.
+pub fn refuse(caller: &Caller, op: u8, data: &[u8], refusal: &Refusal, effects: &mut Effects) -> Flow {
+    let Due { sends, posts } = caller.outbox.due();
+    let in_turn = match OpCode::from_byte(op) {
+        Some(OpCode::Post) => posts == 0,
+        _ => sends == 0,
+    };
+    if !in_turn {
+        return Flow::Hold(Hold::Due);
+    }
+    caller.outbox.answer(effects, |out| request::put_refusal(out, op, data, refusal));
+    Flow::Done
+}
+
+fn send(
+    caller: &Caller,
+    sending: Sending,
+    to: Address<'_>,
+    text: &str,
+    now: Duration,
+    waker: &Waker,
+    effects: &mut Effects,
+) -> Flow {
+    let Some(login) = &caller.login else { return Flow::Done };
+    let mut due = caller.outbox.due();
+    if *sending.due(&mut due) >= DUE_MAX {
+        return Flow::Hold(Hold::Due);
+    }
+    let refusal = if text.len() as u64 > caller.core.limits.text {
+        Some(Refusal::new(Code::TOO_LONG, format!("a text has at most {} bytes", caller.core.limits.text)))
+    } else if to.realm.is_some() {
+        Some(Refusal::new(Code::NO_SUCH_USER, "this server knows no other servers"))
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        if *sending.due(&mut due) > 0 {
+            return Flow::Hold(Hold::Due);
+        }
+        mail::answer(&caller.outbox, sending, Err(&refusal), false, effects);
+        return Flow::Done;
+    }
+    if let Err(until) = login.account.sends.take(1, now, caller.core.limits.sends) {
+        return Flow::Hold(Hold::Rate(until));
+    }
+    match mail::send(&caller.core, login, sending, to.user.key().as_str(), text, waker, effects) {
+        Ok(()) => Flow::Done,
+        Err(Full) => {
+            login.account.sends.give_back(1, caller.core.limits.sends);
+            Flow::Hold(Hold::Full)
+        }
+    }
+}
+
+fn greet(caller: &mut Caller, hello: &Hello<'_>, effects: &mut Effects) -> Flow {
+    let op = OpCode::Hello.answer();
+    let refusal = if hello.version != VERSION {
+        Some(Refusal::new(Code::VERSION, format!("this server speaks version {VERSION}")))
+    } else if hello.device == NAMELESS || hello.device == FORGOTTEN {
+        Some(Refusal::new(Code::MALFORMED, "a device is 128 random bits, not all alike"))
+    } else {
+        None
+    };
+    if let Some(Refusal { code, sentence }) = refusal {
+        caller.outbox.answer(effects, |out| bellhop_protocol::session::put_status(out, op, code, &sentence));
+        return Flow::Done;
+    }
+    caller.device = Some(hello.device);
+    let limits = &caller.core.limits;
+    let welcome = Welcome {
+        version: VERSION,
+        features: 0,
+        max_data: limits.frame as u32,
+        window: WINDOW_ITEMS as u16,
+        heartbeat_s: limits.heartbeat as u16,
+        agent: AGENT,
+        node: &caller.core.node,
+    };
+    caller.outbox.answer(effects, |out| welcome.put(out));
+    Flow::Greeted
+}
+
+/// Refuses a frame that is longer than it may be, from its header alone.
+pub fn refuse_too_long(caller: &Caller, too_long: frame::TooLong, effects: &mut Effects) {
+    let sentence = format!("a frame holds at most {} bytes of data here", too_long.limit);
+    let refusal = Refusal::new(Code::TOO_LONG, sentence);
+    let op = if too_long.op == OpCode::Ping.answer() { too_long.op & !ANSWER } else { too_long.op };
+    caller.outbox.answer(effects, |out| request::put_refusal(out, op, &[], &refusal));
+}

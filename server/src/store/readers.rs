@@ -1,0 +1,211 @@
+//! The threads that read what was committed: one for mailboxes that are behind, one for lists.
+//!
+//! They are apart so that a long list holds no mailbox up. A connection has at most one request with each.
+
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Reader, RowId, Store, StoreError};
+use crate::ids::IdKey;
+use crate::mailbox::stream::{Fetched, OwnedBody, OwnedContent};
+use crate::store::{AccountId, Author, Kind, LogRow, Origin};
+
+/// How many requests may wait for a thread.
+const WAITING_MAX: usize = 16 * 1024;
+
+/// Names for a LIST.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The names, with bars between them.
+    pub names: String,
+    /// True where there are more.
+    pub more: bool,
+}
+
+/// What a LIST asks for.
+#[derive(Clone, Debug)]
+pub struct ListJob {
+    /// The folded pattern; everybody where there is none.
+    pub pattern: Option<String>,
+    /// Only folded names above this one.
+    pub after: String,
+    /// How many bytes the answer may take.
+    pub bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct FetchJob {
+    account: AccountId,
+    rows: Vec<RowId>,
+    reply: oneshot::Sender<Result<Vec<Fetched>, StoreError>>,
+}
+
+/// The way to the threads.
+#[derive(Clone, Debug)]
+pub struct Readers {
+    fetch: mpsc::Sender<FetchJob>,
+    list: mpsc::Sender<(ListJob, oneshot::Sender<Result<Page, StoreError>>)>,
+}
+
+/// The threads, which end when every [`Readers`] is gone.
+#[derive(Debug)]
+pub struct ReaderThreads(Vec<JoinHandle<()>>);
+
+impl Readers {
+    /// Starts the threads on what `store` commits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store cannot be read from another thread.
+    pub fn start(store: &dyn Store, ids: IdKey) -> Result<(Readers, ReaderThreads), StoreError> {
+        let (fetch, mut fetches) = mpsc::channel::<FetchJob>(WAITING_MAX);
+        let (list, mut lists) = mpsc::channel::<(ListJob, oneshot::Sender<_>)>(WAITING_MAX);
+        let (mut mail, mut names) = (store.reader()?, store.reader()?);
+        let fetcher = spawn("bellhop-fetch", move || {
+            while let Some(job) = fetches.blocking_recv() {
+                let found = fetch_rows(&mut *mail, &ids, job.account, &job.rows);
+                // Where nobody waits for it any longer, the connection is gone.
+                let _ = job.reply.send(found);
+            }
+        })?;
+        let lister = spawn("bellhop-list", move || {
+            while let Some((job, reply)) = lists.blocking_recv() {
+                let _ = reply.send(list_names(&mut *names, &job));
+            }
+        })?;
+        Ok((Readers { fetch, list }, ReaderThreads(vec![fetcher, lister])))
+    }
+
+    /// Asks for rows of an account's mailbox; `None` where too many wait already.
+    pub fn fetch(
+        &self,
+        account: AccountId,
+        rows: Vec<RowId>,
+    ) -> Option<oneshot::Receiver<Result<Vec<Fetched>, StoreError>>> {
+        let (reply, found) = oneshot::channel();
+        self.fetch.try_send(FetchJob { account, rows, reply }).ok().map(|()| found)
+    }
+
+    /// Asks for names; `None` where too many wait already.
+    pub fn list(&self, job: ListJob) -> Option<oneshot::Receiver<Result<Page, StoreError>>> {
+        let (reply, found) = oneshot::channel();
+        self.list.try_send((job, reply)).ok().map(|()| found)
+    }
+}
+
+impl ReaderThreads {
+    /// Waits for the threads, when every [`Readers`] is gone.
+    pub fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                tracing::error!("a reading thread panicked");
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map_err(|error| StoreError::Fault(format!("cannot start a thread: {error}")))
+}
+
+fn fetch_rows(
+    reader: &mut dyn Reader,
+    ids: &IdKey,
+    account: AccountId,
+    rows: &[RowId],
+) -> Result<Vec<Fetched>, StoreError> {
+    let mut found = Vec::with_capacity(rows.len());
+    reader.rows(rows, &mut |row| {
+        // A row is somebody else's if it was dropped and a restart gave its number again.
+        if row.account == account {
+            found.push(fetched(ids, &row));
+        }
+    })?;
+    Ok(found)
+}
+
+/// The item of a row.
+pub fn fetched(ids: &IdKey, row: &LogRow<&str>) -> Fetched {
+    let body = match row.kind {
+        Kind::Message { sender, origin, .. } => {
+            OwnedBody::Message(author(sender, origin), row.text.to_owned())
+        }
+        Kind::Receipt { state, .. } => OwnedBody::Receipt(state),
+    };
+    let content = OwnedContent { id: ids.of_row(row), time_ms: row.time_ms, name: row.name.to_owned(), body };
+    Fetched { seq: row.seq, content }
+}
+
+/// Who sent a message.
+pub fn author(account: AccountId, origin: Origin) -> Author {
+    let device = match origin {
+        Origin::Post(device, _) => Some(device),
+        Origin::Send(_) => None,
+    };
+    Author { account, device }
+}
+
+fn list_names(reader: &mut dyn Reader, job: &ListJob) -> Result<Page, StoreError> {
+    let pattern = job.pattern.as_deref().map(wildmatch::WildMatch::new);
+    // Names that begin otherwise than the pattern need not be looked at.
+    let least =
+        job.pattern.as_deref().map_or("", |pattern| pattern.split(['*', '?']).next().unwrap_or_default());
+    let mut page = Page { names: String::new(), more: false };
+    reader.names(&job.after, least, &mut |folded, name| {
+        if !folded.starts_with(least) {
+            return false;
+        }
+        if pattern.as_ref().is_some_and(|pattern| !pattern.matches(folded)) {
+            return true;
+        }
+        if page.names.len() + 1 + name.len() > job.bytes_max {
+            page.more = true;
+            return false;
+        }
+        if !page.names.is_empty() {
+            page.names.push('|');
+        }
+        page.names.push_str(name);
+        true
+    })?;
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{AccountRow, Batch, Write};
+
+    #[test]
+    fn lists_are_filtered_folded_and_paged() {
+        let mut store = MemoryStore::default();
+        let mut batch = Batch::default();
+        for (number, name) in (1..).zip(["Alice", "alan", "bob", "Béa", "carol"]) {
+            batch.writes.push(Write::AddAccount(AccountRow {
+                id: AccountId(number),
+                uuid: uuid::Uuid::nil(),
+                name: name.into(),
+                folded: bellhop_protocol::name::fold(name).into_owned(),
+                password: None,
+                reserved: 0,
+                created_ms: 0,
+            }));
+        }
+        store.commit(&batch).expect("memory");
+        let check = |pattern: Option<&str>, after: &str, bytes_max: usize, names: &str, more: bool| {
+            let job = ListJob { pattern: pattern.map(str::to_owned), after: after.into(), bytes_max };
+            let page = list_names(&mut store.clone(), &job).expect("memory");
+            assert_eq!(page, Page { names: names.into(), more }, "{job:?}");
+        };
+        check(None, "", 100, "alan|Alice|bob|Béa|carol", false);
+        check(Some("al*"), "", 100, "alan|Alice", false);
+        check(Some("?o*"), "", 100, "bob", false);
+        check(Some("b?a"), "", 100, "Béa", false);
+        check(None, "alice", 100, "bob|Béa|carol", false);
+        check(None, "", 11, "alan|Alice", true);
+        check(Some("z*"), "", 100, "", false);
+    }
+}
