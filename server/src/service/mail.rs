@@ -58,9 +58,11 @@ pub fn send(
     {
         return Ok(());
     }
-    core.queue.mail(login, sending, to, text, waker)?;
+    // Owed before it is on the queue: the writing thread may answer at once.
     login.outbox.owe(|due| *sending.due(due) += 1);
-    Ok(())
+    core.queue.mail(login, sending, to, text, waker).inspect_err(|Full| {
+        login.outbox.owe(|due| *sending.due(due) -= 1);
+    })
 }
 
 impl Sending {
