@@ -215,17 +215,19 @@ impl Server {
         self.cut_off();
         match ended {
             Ok(Ok(Ok(()))) => {
-                let Server { core, keeper, readers, .. } = self;
-                // The connections' last tasks hold the core, and with it the way to the reading threads.
+                self.core.readers.stop().await;
+                let Server { keeper, readers, .. } = self;
                 let joined = tokio::task::spawn_blocking(move || {
-                    drop(core);
-                    let joined = keeper.join().is_ok();
                     readers.join();
-                    joined
+                    keeper.join().is_ok()
                 });
                 match tokio::time::timeout(FINISH_MAX, joined).await {
-                    Ok(Ok(true)) | Err(_) => Ok(()),
+                    Ok(Ok(true)) => Ok(()),
                     Ok(_) => Err(ServerError::Panicked),
+                    Err(_) => {
+                        tracing::warn!("a reading thread did not end in time");
+                        Ok(())
+                    }
                 }
             }
             Ok(ended) => Err(failure(ended)),

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn new_connections_have_a_rate() {
         let admission = admission(&["accept-rate=10"]);
-        let mut opened = |now| (0..300).filter(|_| admission.admit(ip("127.0.0.1"), now).is_ok()).count();
+        let opened = |now| (0..300).filter(|_| admission.admit(ip("127.0.0.1"), now).is_ok()).count();
         assert_eq!([opened(100 * S), opened(101 * S)], [100, 10]);
         assert!(admission.admit(ip("127.0.0.2"), 101 * S).is_ok());
     }

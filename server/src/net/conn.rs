@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::admission::Permit;
+use super::inbox::Inbox;
 use crate::clock::random;
 use crate::mailbox::Effects;
 use crate::outbox::Taken;
@@ -27,6 +28,8 @@ use crate::session::{Alarm, Session, TakenClock};
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
+/// How much is read while requests are held back.
+const INBOX_MAX: usize = READ;
 /// How often a turn reads before others get theirs.
 const READS_A_TURN: usize = 4;
 /// A connection that takes nothing for so long is given up.
@@ -51,10 +54,7 @@ pub struct Conn<S> {
     caller: Caller,
     session: Session,
     permit: Permit,
-    /// Bytes that are not handled yet: an incomplete frame, or frames that are held back.
-    inbox: Vec<u8>,
-    /// How many bytes had been written when the first of them came.
-    inbox_mark: u64,
+    inbox: Inbox,
     /// How many bytes had been written when the socket was last known to be empty, while it is not.
     burst_mark: u64,
     /// True while the socket is known to be empty.
@@ -106,8 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             caller,
             session,
             permit,
-            inbox: Vec::new(),
-            inbox_mark: 0,
+            inbox: Inbox::default(),
             burst_mark: 0,
             drained: true,
             held: None,
@@ -217,7 +216,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             && self.work.is_none()
             && !self.delivering
             && matches!(self.end, End::No | End::HalfClosed)
+            && !self.caller.outbox.is_full()
             && !self.caller.core.stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// True if and only if more input is wanted. While requests are held back it is read all the same, up to a bound:
+    /// what came before something was written must be told from what came after.
+    fn takes_input(&self) -> bool {
+        self.end == End::No && (self.inbox.bytes().len() < INBOX_MAX || self.takes_requests())
     }
 
     fn poll_read(
@@ -228,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         effects: &mut Effects,
     ) -> bool {
         let mut on = self.retry(cx, now, effects);
-        while self.takes_requests() && self.end == End::No && !self.caller.outbox.is_full() {
+        while self.takes_input() {
             if *reads == 0 {
                 cx.waker().wake_by_ref();
                 return on;
@@ -245,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         on
     }
 
-    /// Handles what was held back, if it may be taken now.
+    /// Handles what was held back, if it may be taken now; returns whether anything was.
     fn retry(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
         if let Some(Hold::Rate(until)) = self.held
             && now < until
@@ -253,13 +259,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             return false;
         }
         self.held = None;
-        if self.inbox.is_empty() || !self.takes_requests() || self.caller.outbox.is_full() {
+        if self.inbox.is_empty() || !self.takes_requests() {
             return false;
         }
         let inbox = std::mem::take(&mut self.inbox);
-        let taken = self.handle(&inbox, [self.inbox_mark; 2], cx, now, effects);
+        let taken = self.handle(inbox.bytes(), |at| inbox.mark(at), cx, now, effects);
         self.inbox = inbox;
-        self.inbox.drain(..taken);
+        self.inbox.consume(taken);
         self.session.partial(now, !self.inbox.is_empty() && self.takes_requests());
         taken > 0
     }
@@ -291,30 +297,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         }
         let mark = self.burst_mark;
         if self.inbox.is_empty() {
-            let taken = self.handle(bytes, [mark; 2], cx, now, effects);
-            self.inbox.extend_from_slice(&bytes[taken..]);
-            self.inbox_mark = mark;
+            let taken = self.handle(bytes, |_| mark, cx, now, effects);
+            self.inbox.push(&bytes[taken..], mark);
         } else {
-            let mut inbox = std::mem::take(&mut self.inbox);
-            inbox.extend_from_slice(bytes);
-            let taken = self.handle(&inbox, [self.inbox_mark, mark], cx, now, effects);
-            inbox.drain(..taken);
-            self.inbox = inbox;
-            if taken > 0 {
-                self.inbox_mark = mark;
-            }
+            self.inbox.push(bytes, mark);
+            self.retry(cx, now, effects);
         }
-        let partial = !self.inbox.is_empty() && self.takes_requests();
-        self.session.heard(now, partial);
+        self.session.heard(now, !self.inbox.is_empty() && self.takes_requests());
         self.shrink_at.get_or_insert(now + SHRINK_AFTER);
     }
 
-    /// Handles the frames in `bytes`; returns how many bytes were taken. `marks` tell how much had been written when
-    /// the first frame's first byte came, and when the others' did.
+    /// Handles the frames in `bytes`; returns how many bytes were taken. `mark` tells how much had been written when the
+    /// byte at a place came.
     fn handle(
         &mut self,
         bytes: &[u8],
-        marks: [u64; 2],
+        mark: impl Fn(usize) -> u64,
         cx: &mut Context<'_>,
         now: Duration,
         effects: &mut Effects,
@@ -324,8 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             match frame::parse(&bytes[at..], self.session.frame_limit()) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
-                    let mark = marks[usize::from(at > 0)];
-                    if !self.handle_frame(frame, mark, cx, now, effects) {
+                    if !self.handle_frame(frame, mark(at), cx, now, effects) {
                         break;
                     }
                     at += frame.wire_len();
@@ -504,7 +501,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
     }
 
     fn close_our_side(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
-        if let End::Lingering(_) = self.end {
+        if matches!(self.end, End::Lingering(_) | End::Over) {
             return false;
         }
         match Pin::new(&mut self.stream).poll_shutdown(cx) {
@@ -524,23 +521,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
 
     /// When something is to be done although nothing comes.
     fn deadline(&self) -> Option<Duration> {
+        let alive = matches!(self.end, End::No | End::HalfClosed);
         let coarse = [
-            self.session.deadline(),
+            self.session.deadline().filter(|_| alive),
             self.stalled_since.map(|since| since + STALLED_AFTER),
-            self.taken.deadline(),
-            self.shrink_at,
+            self.taken.deadline().filter(|_| alive),
+            self.shrink_at.filter(|_| alive),
         ];
         // Up to the next second, so that the clocks of all connections run out in one wake-up a second.
         let coarse = coarse.into_iter().flatten().min().map(|at| Duration::from_secs(at.as_secs() + 1));
         let rate = match self.held {
-            Some(Hold::Rate(until)) => Some(until),
+            Some(Hold::Rate(until)) if alive => Some(until),
             _ => None,
         };
         let linger = match self.end {
             End::Lingering(until) => Some(until),
             _ => None,
         };
-        [coarse, rate, linger, self.feed_again].into_iter().flatten().min()
+        let again = self.feed_again.filter(|_| alive);
+        [coarse, rate, linger, again].into_iter().flatten().min()
     }
 
     /// Arms the timer for what is due next, or does what is due; returns whether something was.
@@ -573,6 +572,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             self.end = End::Over;
             return true;
         }
+        if !matches!(self.end, End::No | End::HalfClosed) {
+            return false;
+        }
         if self.feed_again.is_some_and(|at| at <= now) {
             self.feed_again = None;
             self.feeding = true;
@@ -597,9 +599,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
     }
 
     fn shrink(&mut self) {
-        if self.inbox.is_empty() {
-            self.inbox = Vec::new();
-        }
+        self.inbox.shrink();
         if self.writing.is_empty() {
             self.writing = Vec::new();
         }

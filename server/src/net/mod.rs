@@ -2,4 +2,5 @@
 
 pub mod admission;
 pub mod conn;
+mod inbox;
 pub mod listener;

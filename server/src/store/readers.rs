@@ -44,11 +44,13 @@ struct FetchJob {
 /// The way to the threads.
 #[derive(Clone, Debug)]
 pub struct Readers {
-    fetch: mpsc::Sender<FetchJob>,
-    list: mpsc::Sender<(ListJob, oneshot::Sender<Result<Page, StoreError>>)>,
+    fetch: mpsc::Sender<Option<FetchJob>>,
+    list: mpsc::Sender<Option<NamesJob>>,
 }
 
-/// The threads, which end when every [`Readers`] is gone.
+type NamesJob = (ListJob, oneshot::Sender<Result<Page, StoreError>>);
+
+/// The threads, which end when [`Readers::stop`] is called.
 #[derive(Debug)]
 pub struct ReaderThreads(Vec<JoinHandle<()>>);
 
@@ -59,18 +61,18 @@ impl Readers {
     ///
     /// [`StoreError`] where the store cannot be read from another thread.
     pub fn start(store: &dyn Store, ids: IdKey) -> Result<(Readers, ReaderThreads), StoreError> {
-        let (fetch, mut fetches) = mpsc::channel::<FetchJob>(WAITING_MAX);
-        let (list, mut lists) = mpsc::channel::<(ListJob, oneshot::Sender<_>)>(WAITING_MAX);
+        let (fetch, mut fetches) = mpsc::channel::<Option<FetchJob>>(WAITING_MAX);
+        let (list, mut lists) = mpsc::channel::<Option<NamesJob>>(WAITING_MAX);
         let (mut mail, mut names) = (store.reader()?, store.reader()?);
         let fetcher = spawn("bellhop-fetch", move || {
-            while let Some(job) = fetches.blocking_recv() {
+            while let Some(Some(job)) = fetches.blocking_recv() {
                 let found = fetch_rows(&mut *mail, &ids, job.account, &job.rows);
                 // Where nobody waits for it any longer, the connection is gone.
                 let _ = job.reply.send(found);
             }
         })?;
         let lister = spawn("bellhop-list", move || {
-            while let Some((job, reply)) = lists.blocking_recv() {
+            while let Some(Some((job, reply))) = lists.blocking_recv() {
                 let _ = reply.send(list_names(&mut *names, &job));
             }
         })?;
@@ -84,18 +86,27 @@ impl Readers {
         rows: Vec<RowId>,
     ) -> Option<oneshot::Receiver<Result<Vec<Fetched>, StoreError>>> {
         let (reply, found) = oneshot::channel();
-        self.fetch.try_send(FetchJob { account, rows, reply }).ok().map(|()| found)
+        self.fetch.try_send(Some(FetchJob { account, rows, reply })).ok().map(|()| found)
     }
 
     /// Asks for names; `None` where too many wait already.
     pub fn list(&self, job: ListJob) -> Option<oneshot::Receiver<Result<Page, StoreError>>> {
         let (reply, found) = oneshot::channel();
-        self.list.try_send((job, reply)).ok().map(|()| found)
+        self.list.try_send(Some((job, reply))).ok().map(|()| found)
+    }
+}
+
+impl Readers {
+    /// Has the threads end after what was asked of them.
+    pub async fn stop(&self) {
+        // Where a thread has ended already, there is nobody to be told.
+        let _ = self.fetch.send(None).await;
+        let _ = self.list.send(None).await;
     }
 }
 
 impl ReaderThreads {
-    /// Waits for the threads, when every [`Readers`] is gone.
+    /// Waits for the threads to end.
     pub fn join(self) {
         for thread in self.0 {
             if thread.join().is_err() {

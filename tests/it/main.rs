@@ -1,0 +1,19 @@
+//! Tests over real sockets, a module for each subject:
+//!
+//! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens.
+//! * `mail`: SEND and DELIVER, the seven operations' delivery.
+//! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
+//! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
+//! * `restart`: orderly ends, starts on what was left, kill -9 under load.
+//! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
+//! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod accounts;
+mod book;
+mod cost;
+mod extension;
+mod mail;
+mod restart;
+mod wire;

@@ -1,0 +1,295 @@
+//! Frames in pieces, hostile lengths, wrong ops in every state: whatever a peer writes is answered or ends the
+//! connection, and costs nobody else anything.
+
+use bellhop_protocol::frame;
+use bellhop_protocol::op::ANSWER;
+use bellhop_protocol::text::TextAnswer;
+use bellhop_protocol::{Code, OpCode, Reply};
+use bellhop_tests::peer::{Got, Peer};
+use bellhop_tests::server::Local;
+use bellhop_tests::wait::wait_for;
+
+use OpCode::{Create, Delete, Deliver, List, Logout, Send};
+
+/// A frame of one of the seven operations.
+fn frame(op: OpCode, data: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::put(&mut bytes, op.byte(), data.as_bytes());
+    bytes
+}
+
+/// The code of a refusal, in whichever form it came.
+fn refusal(got: &Got) -> Option<Code> {
+    match got.reply() {
+        Reply::Text(_, TextAnswer::Failed(failure)) | Reply::Refused(_, failure) | Reply::Notice(failure) => {
+            failure.reason.code()
+        }
+        Reply::Posted(answer) => answer.result.err().map(|failure| failure.code),
+        Reply::Unknown(frame) if frame.data.starts_with(b"error|unknown-op|") => Some(Code::UNKNOWN_OP),
+        Reply::Unknown(frame) if frame.data.starts_with(b"error|too-long|") => Some(Code::TOO_LONG),
+        _ => None,
+    }
+}
+
+#[test]
+fn ten_thousand_frames_in_one_write_or_a_byte_a_write_are_answered_alike() {
+    let server = Local::start(&[
+        "--limit",
+        "sends=off",
+        "--limit",
+        "mailbox=off",
+        "--limit",
+        "mailbox-sender=off",
+        "--limit",
+        "list-rate=off",
+    ]);
+    server.login("bob").ask(Logout, "");
+    let mut bytes = Vec::new();
+    for number in 0..10_000 {
+        bytes.extend(match number % 10 {
+            0 => frame(Send, "nobody|hi"),
+            1 => frame(Send, "no bar"),
+            2 => frame(List, "bob"),
+            3 => frame(Deliver, "not empty"),
+            _ => frame(Send, &format!("bob|{number}")),
+        });
+    }
+    let [whole, pieces] = [true, false].map(|whole| {
+        let mut alice = server.login("alice");
+        let reader = alice.split();
+        let writer = std::thread::spawn({
+            let bytes = bytes.clone();
+            move || match whole {
+                true => alice.write(&bytes),
+                false => bytes.iter().for_each(|byte| alice.write(&[*byte])),
+            }
+        });
+        let answers = answers(reader, 10_000);
+        writer.join().unwrap();
+        answers
+    });
+    assert_eq!(whole.len(), 10_000);
+    assert_eq!(whole[..6], pieces[..6], "the first answers");
+    assert!(whole == pieces, "all answers, in their order");
+    let mut bob = server.login("bob");
+    let (texts, answer) = bob.deliver();
+    assert_eq!(answer, "ok|12000");
+    assert!(texts[..6_000] == texts[6_000..], "what was sent either way is the same");
+}
+
+/// So many answers, without the ids that differ by nature.
+fn answers(mut reader: Peer, count: usize) -> Vec<String> {
+    let answer = |_| {
+        let got = reader.next();
+        let text = got.text();
+        let text =
+            text.rsplit_once('|').filter(|_| text.starts_with("ok|queued|")).map_or(text, |(head, _)| head);
+        format!("{:02x} {text}", got.op)
+    };
+    (0..count).map(answer).collect()
+}
+
+#[test]
+fn a_length_over_the_limit_is_refused_from_the_header() {
+    let server = Local::start(&[]);
+    for (logged_in, limit) in [(false, 1_024), (true, 65_536)] {
+        for len in [limit + 1, 1 << 24, (1 << 31) - 1, 1 << 31, u32::MAX] {
+            for op in [0x00, 0x05, 0x07, 0x08, 0x0A, 0x10, 0x40, 0x8B, 0xFF] {
+                for more in [&b""[..], b"x", b"\0\0\0\x03\0\xff"] {
+                    let mut peer = if logged_in { server.login("alice") } else { server.connect() };
+                    peer.write(&[&len.to_be_bytes()[..], &[op], more].concat());
+                    let got = peer.next();
+                    assert_eq!(refusal(&got), Some(Code::TOO_LONG), "{len:#x} under {op:#04x}: {got:?}");
+                    assert_eq!(peer.read(), None);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_the_limit_is_taken() {
+    let server = Local::start(&["--limit", "text=70000", "--limit", "frame=70010"]);
+    let mut peer = server.connect();
+    let name = format!("alice|{}", "x".repeat(1_018));
+    assert!(peer.ask(Create, &name).starts_with("error|bad-password|"));
+    assert!(peer.ask(Create, "alice").starts_with("ok|"));
+    let text = format!("alice|{}", "x".repeat(70_004));
+    assert!(peer.ask(Send, &text).starts_with("error|too-long|"), "the text, not the frame");
+    assert!(peer.ask(Send, &text[..70_000]).starts_with("ok|delivered|"));
+}
+
+#[test]
+fn every_op_is_answered_in_every_state() {
+    let server = Local::start(&["--limit", "connections-addr=off", "--limit", "unauth=off"]);
+    drop(server.login("alice"));
+    type Enter = fn(&Local) -> Peer;
+    let states: [(&str, Enter); 6] = [
+        ("connected", |server| server.connect()),
+        ("greeted", |server| Peer::greet(server.addr(), 1)),
+        ("logged in", |server| server.login("alice")),
+        ("logged in after hello", |server| server.hello("alice", 2)),
+        ("stream open", |server| {
+            let mut peer = server.hello("alice", 3);
+            peer.ask(Deliver, "");
+            peer
+        }),
+        ("logged out", |server| {
+            let mut peer = server.login("alice");
+            peer.ask(Logout, "");
+            peer
+        }),
+    ];
+    for (name, enter) in states {
+        let mut peer = enter(&server);
+        for op in 0..=255u8 {
+            if [Logout.byte(), Delete.byte()].contains(&op) || OpCode::Ping.answer() == op {
+                continue;
+            }
+            // No op acts on this data, and a frame a connection keeps the counts before login out of it.
+            if name != "stream open" {
+                peer = enter(&server);
+            }
+            let mut bytes = Vec::new();
+            frame::put(&mut bytes, op, b"|\xff");
+            peer.write(&bytes);
+            let got = peer.next();
+            let refused = refusal(&got).unwrap_or_else(|| panic!("{name}: {op:#04x} is answered {got:?}"));
+            let expected = match OpCode::from_byte(op) {
+                None if op < 0x40 => got.op == op | ANSWER && refused == Code::UNKNOWN_OP,
+                None | Some(OpCode::Message | OpCode::Receipt) => {
+                    got.op == 0xFF && refused == Code::NOT_ALLOWED
+                }
+                Some(OpCode::Ack | OpCode::Read) => got.op == 0xFF,
+                Some(_) => got.op == op | ANSWER,
+            };
+            assert!(expected, "{name}: {op:#04x} is answered {got:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_protocol_rejects_is_refused_and_the_connection_stays() {
+    let server = Local::start(&["--limit", "sends=off", "--limit", "list-rate=off"]);
+    let mut peer = server.hello("alice", 1);
+    let mut refused = 0;
+    for line in include_str!("../../protocol/tests/rejects.txt").lines() {
+        let mut words = line.split_whitespace();
+        let (Some(word), Some(op), Some(data)) = (words.next(), words.next(), words.next()) else { continue };
+        // Only the binary ones: what the others are refused for is the state, while logged in.
+        let (Some(code), false) = (Code::from_word(word), data.starts_with('"')) else { continue };
+        let op = u8::from_str_radix(op, 16).unwrap();
+        if OpCode::from_byte(op)
+            .is_some_and(|op| matches!(op, OpCode::Hello | OpCode::Login | OpCode::Resume))
+        {
+            continue;
+        }
+        let data: Vec<u8> =
+            (0..data.len()).step_by(2).map(|at| u8::from_str_radix(&data[at..at + 2], 16).unwrap()).collect();
+        let mut bytes = Vec::new();
+        frame::put(&mut bytes, op, &data);
+        peer.write(&bytes);
+        assert_eq!(refusal(&peer.next()), Some(code), "{line}");
+        refused += 1;
+    }
+    assert!(refused > 20, "{refused} lines");
+    peer.is_quiet();
+}
+
+#[test]
+fn a_connection_may_break_at_any_byte() {
+    let server = Local::start(&["--limit", "connections-addr=off"]);
+    let mut alice = server.login("alice");
+    server.login("bob").ask(Logout, "");
+    let send = frame(Send, "bob|half a message is none");
+    for end in 0..send.len() {
+        let mut peer = server.login("alice");
+        peer.write(&send[..end]);
+        peer.reset();
+    }
+    wait_for("the sessions to end", || {
+        (server.core().hub.by_name("alice")?.mailbox.lock().sessions() == 1).then_some(())
+    });
+    assert!(alice.ask(Send, "bob|whole").starts_with("ok|queued|"));
+    assert_eq!(server.login("bob").deliver().0, ["alice|whole"]);
+}
+
+#[test]
+fn what_was_asked_before_the_end_of_input_is_answered() {
+    let server = Local::start(&[]);
+    let mut alice = server.login("alice");
+    for _ in 0..100 {
+        alice.send(Send, "nobody|hi");
+    }
+    alice.send(List, "alice");
+    alice.write(b"\0\0");
+    alice.finish();
+    (0..100).for_each(|_| assert_eq!(alice.next().op, 0x85));
+    assert_eq!(alice.next().text(), "ok|alice");
+    assert_eq!(alice.read(), None);
+}
+
+#[test]
+fn who_does_not_come_to_the_point_is_closed() {
+    let server = Local::start(&["--limit", "login-time=1", "--limit", "frame-time=1"]);
+    let (mut silent, mut slow) = (server.connect(), server.connect());
+    slow.write(b"\0\0");
+    let mut alice = server.login("alice");
+    alice.write(b"\0\0\0\x09\x05bob");
+    silent.ends_with("timed-out");
+    slow.ends_with("timed-out");
+    alice.ends_with("timed-out");
+}
+
+#[test]
+fn too_many_frames_before_a_login_close_the_connection() {
+    let server = Local::start(&["--auth", "password"]);
+    let mut peer = server.connect();
+    (0..8).for_each(|_| assert!(peer.ask(List, "").starts_with("error|not-logged-in|")));
+    peer.send(List, "");
+    peer.ends_with("not-logged-in");
+}
+
+#[test]
+fn connections_too_many_are_turned_away() {
+    let server = Local::start(&["--limit", "connections-addr=3"]);
+    let _first = [server.login("a"), server.login("b"), server.login("c")];
+    let mut fourth = server.connect();
+    let got = fourth.next();
+    assert_eq!((got.op, refusal(&got)), (0xFF, Some(Code::BUSY)));
+    assert_eq!(fourth.read(), None);
+}
+
+#[test]
+fn who_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
+    let server = Local::start(&["--limit", "sends=10"]);
+    let mut alice = server.login("alice");
+    let started = server.core().clock.now().up;
+    for _ in 0..120 {
+        alice.send(Send, "nobody|hi");
+    }
+    (0..120).for_each(|_| assert!(alice.next().text().starts_with("error|no-such-user|")));
+    let took = server.core().clock.now().up - started;
+    assert!(took.as_millis() >= 1_900, "a burst of 100, then 20 at 10 a second: {took:?}");
+}
+
+#[test]
+fn one_who_does_not_read_costs_nobody_else_anything() {
+    let server =
+        Local::start(&["--limit", "sends=off", "--limit", "mailbox-sender=off", "--limit", "mailbox=off"]);
+    let mut deaf = server.login("deaf");
+    let mut alice = server.login("alice");
+    let text = "x".repeat(16_000);
+    let mut queued = 0;
+    for _ in 0..1_000 {
+        let answer = alice.ask(Send, &format!("deaf|{text}"));
+        assert!(answer.starts_with("ok|"));
+        queued += u32::from(answer.starts_with("ok|queued|"));
+    }
+    assert!(queued > 0, "an outbox has a bound");
+    let mut bob = server.login("bob");
+    assert!(alice.ask(Send, "bob|hi").starts_with("ok|delivered|"));
+    assert_eq!(bob.next().text(), "alice|hi");
+    // All of it is there once he reads.
+    (0..1_000).for_each(|_| assert_eq!(deaf.next().op, 0x06));
+}

@@ -1,0 +1,115 @@
+//! A server as a process of its own, which can be killed at any moment.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+/// The path of one of the workspace's binaries, built with the profile of the tests.
+pub fn binary(name: &'static str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        // target/PROFILE/deps/this-test
+        let this = std::env::current_exe().unwrap();
+        let profile = this.parent().and_then(Path::parent).unwrap().to_owned();
+        let target = profile.parent().unwrap();
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--package", "bellhop-server", "--package", "bellhop", "--bins"]);
+        cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        cargo.arg("--target-dir").arg(target);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the binaries build");
+        profile
+    });
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// A running server process.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts the server with these arguments, on port 0 unless they say otherwise, and waits until it is ready.
+    pub fn start(data: &Path, args: &[&str]) -> Process {
+        Process::start_as(&mut Command::new(binary("bellhop-server")), data, args)
+    }
+
+    /// The same by way of another command, such as `strace`, which is given the server's path as its last argument.
+    pub fn start_as(command: &mut Command, data: &Path, args: &[&str]) -> Process {
+        let mut child = command
+            .args(["0", "--listen", "127.0.0.1", "--log", "warn", "--data"])
+            .arg(data)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().expect("the server says where it listens").unwrap();
+        let addr = line.strip_prefix("listening on ").expect("the line of PROTOCOL").parse().unwrap();
+        Process { child, addr }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it without warning.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end, as a service manager would.
+    #[cfg(unix)]
+    pub fn terminate(self) -> ExitStatus {
+        self.signal("-TERM")
+    }
+
+    /// Sends it a signal and waits for its end.
+    #[cfg(unix)]
+    pub fn signal(mut self, signal: &str) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end: its status, what it said, and what it complained of.
+pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut complaint = child.stderr.take().unwrap();
+    let complaints = std::thread::spawn(move || {
+        let mut text = String::new();
+        complaint.read_to_string(&mut text).unwrap();
+        text
+    });
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap(), said, complaints.join().unwrap())
+}
