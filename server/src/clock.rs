@@ -15,23 +15,62 @@ pub struct Now {
 }
 
 /// The machine's clocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     started: Instant,
+    #[cfg(test)]
+    ahead: std::sync::Arc<parking_lot::Mutex<Ahead>>,
+}
+
+/// How far a test has moved the clocks.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, Default)]
+struct Ahead {
+    up: Duration,
+    wall_ms: i64,
 }
 
 impl Clock {
     /// Starts the clock that never jumps.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
     pub fn start() -> Clock {
-        Clock { started: Instant::now() }
+        Clock {
+            started: Instant::now(),
+            #[cfg(test)]
+            ahead: std::sync::Arc::default(),
+        }
     }
 
     /// This moment.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
     pub fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { up: self.started.elapsed(), wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX >> 1) }
+        let now = Now { up: self.started.elapsed(), wall_ms: wall.as_millis() as u64 };
+        #[cfg(test)]
+        let now = self.moved(now);
+        now
+    }
+
+    /// In tests time stands still but for what a test lets pass.
+    #[cfg(test)]
+    fn moved(&self, now: Now) -> Now {
+        let ahead = *self.ahead.lock();
+        let started_ms = now.wall_ms - now.up.as_millis() as u64;
+        Now { up: ahead.up, wall_ms: started_ms.saturating_add_signed(ahead.wall_ms) }
+    }
+
+    /// Lets time pass, on both clocks.
+    #[cfg(test)]
+    pub(crate) fn pass(&self, time: Duration) {
+        let mut ahead = self.ahead.lock();
+        ahead.up += time;
+        ahead.wall_ms += time.as_millis() as i64;
+    }
+
+    /// Sets the wall clock, so many ms from where it is.
+    #[cfg(test)]
+    pub(crate) fn jump(&self, by_ms: i64) {
+        self.ahead.lock().wall_ms += by_ms;
     }
 
     /// The instant at which the clock that never jumps shows `up`.

@@ -1,1 +1,643 @@
+//! The writing thread, a turn at a time, on a store in memory that fails and survives as a test wants. Nothing here
+//! waits: time is moved.
 
+use std::time::Duration;
+
+use bellhop_protocol::op::ANSWER;
+use bellhop_protocol::text::TextAnswer;
+use bellhop_protocol::{DeviceId, OpCode, Reply, Username, frame};
+use tokio::sync::oneshot;
+
+use super::accounts::{AccountJob, Found};
+use super::*;
+use crate::auth::Hasher;
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::ids::IdKey;
+use crate::keeper::queue::Queue;
+use crate::limits::Limits;
+use crate::mailbox::SEQ_BLOCK;
+use crate::mailbox::device::NAMELESS;
+use crate::outbox::Outbox;
+use crate::service::delivery::{self, Fed};
+use crate::store::LogRow;
+use crate::store::faulty::{Fault, FaultyStore, Plan};
+use crate::store::log::SEGMENT;
+use crate::store::memory::MemoryStore;
+use crate::store::readers::Readers;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A server without sockets.
+struct Bench {
+    store: MemoryStore,
+    plan: Arc<Mutex<Plan>>,
+    clock: Clock,
+    core: Arc<Core>,
+    keeper: Keeper,
+    in_memory: bool,
+}
+
+/// A session of an account.
+struct Party {
+    login: Arc<Login>,
+    counter: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::on(MemoryStore::default(), Clock::start(), false)
+    }
+
+    fn on(store: MemoryStore, clock: Clock, in_memory: bool) -> Bench {
+        let plan = Arc::new(Mutex::new(Plan::default()));
+        let mut faulty: Box<dyn Store> = Box::new(FaultyStore { store: store.clone(), plan: plan.clone() });
+        let boot = faulty.boot().unwrap();
+        let ids = IdKey::new(boot.id_key);
+        let mut limits = Limits::default();
+        ["sends=off", "mailbox=off", "mailbox-sender=off"]
+            .iter()
+            .for_each(|limit| limits.apply(limit).unwrap());
+        let core = Arc::new(Core {
+            bounds: limits.bounds(),
+            in_memory,
+            clock: clock.clone(),
+            hub: Hub::default(),
+            queue: Queue::new(limits.pending_writes),
+            ids,
+            hasher: Hasher::new(1),
+            log: Mutex::default(),
+            readers: Readers::start(&*faulty, ids).unwrap().0,
+            node: boot.node.clone(),
+            stopping: false.into(),
+            limits,
+        });
+        let loaded = load(&core, &mut *faulty, &boot).unwrap();
+        let keeper = Keeper::new(core.clone(), faulty, loaded);
+        Bench { store, plan, clock, core, keeper, in_memory }
+    }
+
+    /// What a crash leaves is what was committed; another server starts on it.
+    fn restart(self) -> Bench {
+        Bench::on(self.store, self.clock, self.in_memory)
+    }
+
+    fn turn(&mut self) -> Result<(), StoreError> {
+        let mut taken = Taken::default();
+        self.core.queue.take(&mut taken, Some(self.core.clock.instant(Duration::ZERO)));
+        self.keeper.turn(&mut taken)
+    }
+
+    /// Lets so many seconds pass, with a turn in each.
+    fn seconds(&mut self, count: u32) {
+        for _ in 0..count {
+            self.clock.pass(SECOND);
+            self.turn().unwrap();
+        }
+    }
+
+    fn ask<T>(
+        &mut self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> AccountJob,
+    ) -> Result<T, Refusal> {
+        self.try_ask(job).unwrap()
+    }
+
+    fn try_ask<T>(
+        &mut self,
+        job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> AccountJob,
+    ) -> Result<Result<T, Refusal>, StoreError> {
+        let (reply, mut replied) = oneshot::channel();
+        self.core.queue.control(Job::Account(Box::new(job(reply))));
+        self.turn()?;
+        Ok(replied.try_recv().unwrap())
+    }
+
+    fn find(&mut self, name: &str, device: Option<u8>) -> Result<Result<Found, Refusal>, StoreError> {
+        let (folded, device) = (name.to_owned(), device.map(|device| DeviceId([device; 16])));
+        self.try_ask(|reply| AccountJob::Find { folded, device, reply })
+    }
+
+    fn party(&mut self, name: &str, device: Option<u8>) -> Party {
+        self.try_party(name, device).unwrap()
+    }
+
+    /// A session of an account, which is made where it is not there; with a device its stream is open, and what comes
+    /// on it at once is read away.
+    fn try_party(&mut self, name: &str, device: Option<u8>) -> Result<Party, StoreError> {
+        let found = loop {
+            match self.find(name, device)? {
+                Ok(found) => break found,
+                // A full disk may refuse it: then it is tried again.
+                Err(_) => {
+                    let name = Username::parse(name).unwrap();
+                    drop(self.try_ask(|reply| AccountJob::Create {
+                        name,
+                        password: None,
+                        device: None,
+                        reply,
+                    })?);
+                }
+            }
+        };
+        let (session, outbox) = (self.core.hub.next_session(), Arc::new(Outbox::new(1 << 20)));
+        let id = device.map(|device| DeviceId([device; 16]));
+        let now_ms = self.clock.now().wall_ms;
+        let mut effects = Effects::default();
+        let cell = self.core.with_mailbox(&found.account, &mut effects, |mailbox, effects| {
+            mailbox.attach(session, id, outbox.clone(), 99, now_ms, effects).unwrap();
+            let device = mailbox.device(id.unwrap_or(NAMELESS), now_ms, effects);
+            device.window = device.window.take().or(found.window.map(|(cell, _)| cell));
+            device.window.clone()
+        });
+        let login = Arc::new(Login { account: found.account, session, outbox, device: id.zip(cell) });
+        let party = Party { login, counter: 0 };
+        if device.is_some() {
+            self.reopen(&party)?;
+            party.read();
+        }
+        Ok(party)
+    }
+
+    /// DELIVER, and everything that it brings; what a session was given before, it is given again.
+    fn reopen(&mut self, party: &Party) -> Result<(), StoreError> {
+        let (account, id) = (party.login.account.clone(), party.login.device.as_ref().map(|(id, _)| *id));
+        while self
+            .try_ask(|reply| AccountJob::Receive { account: account.clone(), device: id, reply })?
+            .is_err()
+        {}
+        let Login { session, outbox, .. } = &*party.login;
+        let now_ms = self.clock.now().wall_ms;
+        self.core.with_mailbox(&account, &mut Effects::default(), |mailbox, effects| {
+            mailbox.detach(*session, now_ms);
+            mailbox.attach(*session, id, outbox.clone(), 99, now_ms, effects).unwrap();
+        });
+        delivery::deliver_now(&self.core, &party.login, &mut Effects::default());
+        self.feed(party);
+        Ok(())
+    }
+
+    /// Gives a session what waits for it.
+    fn feed(&mut self, party: &Party) {
+        let mut fetched = Vec::new();
+        loop {
+            match delivery::feed(&self.core, &party.login, &fetched, &mut Effects::default()) {
+                Fed::Fetching(rows) => fetched = rows.blocking_recv().unwrap().unwrap(),
+                Fed::Enough | Fed::Delivered => return,
+                Fed::Later => panic!("the reading thread is idle"),
+            }
+        }
+    }
+
+    fn send(&mut self, party: &mut Party, to: &str, text: &str, wanted: bool) {
+        let sending = match party.login.device {
+            None => Sending::Send,
+            Some(_) => {
+                party.counter += 1;
+                Sending::Post { counter: party.counter, wanted }
+            }
+        };
+        mail::send(
+            &self.core,
+            &party.login,
+            sending,
+            to,
+            text,
+            std::task::Waker::noop(),
+            &mut Effects::default(),
+        )
+        .unwrap();
+    }
+
+    /// Sends and tells what was answered.
+    fn sent(&mut self, party: &mut Party, to: &str, text: &str, wanted: bool) -> String {
+        self.send(party, to, text, wanted);
+        self.turn().unwrap();
+        party.read().pop().unwrap_or_default()
+    }
+
+    fn ack(&mut self, party: &Party, seq: u64) {
+        let bounds = self.core.bounds;
+        self.core.with_mailbox(&party.login.account, &mut Effects::default(), |mailbox, effects| {
+            mailbox.ack(party.login.session, std::iter::once((seq, seq)), &bounds, effects);
+        });
+    }
+
+    fn leave(&mut self, party: Party) {
+        delivery::leave(&self.core, &party.login, &mut Effects::default());
+    }
+
+    fn delete(&mut self, party: &Party) {
+        let (account, session) = (party.login.account.clone(), party.login.session);
+        self.ask(|reply| AccountJob::Delete { account, session, reply }).unwrap();
+    }
+
+    /// The rows of messages in the log, as account and text.
+    fn log(&self) -> Vec<LogRow<String>> {
+        self.store.log()
+    }
+}
+
+impl Party {
+    /// What came since the last time: `ok stored`, `7 alice: hi`, `8 bob delivered`, a code word.
+    fn read(&self) -> Vec<String> {
+        let mut bytes = Vec::new();
+        self.login.outbox.take(&mut bytes, std::task::Waker::noop());
+        self.login.outbox.wrote(bytes.len());
+        let (mut rest, mut seen) = (bytes.as_slice(), Vec::new());
+        while let Some(frame) = frame::parse(rest, frame::LIMIT_MAX).unwrap() {
+            rest = &rest[frame.wire_len()..];
+            if frame.op == OpCode::Deliver.byte() | ANSWER {
+                continue;
+            }
+            seen.push(match Reply::decode(frame.op, frame.data).unwrap() {
+                Reply::Posted(answer) => match answer.result {
+                    Ok(ok) => format!("ok {:?}", ok.posted).to_lowercase(),
+                    Err(failure) => failure.code.to_string(),
+                },
+                Reply::Text(_, TextAnswer::Sent(outcome, _)) => format!("ok {}", outcome.word()),
+                Reply::Text(_, TextAnswer::Failed(failure)) => failure.reason.to_string(),
+                Reply::Message(message) => format!("{} {}: {}", message.seq, message.from, message.text),
+                Reply::Receipt(receipt) => {
+                    let id = receipt.id.0.simple().to_string();
+                    format!("{} {} {:?} {}", receipt.seq, receipt.peer, receipt.state, &id[..4])
+                        .to_lowercase()
+                }
+                Reply::Delivery { from, text } => format!("{from}: {text}"),
+                other => panic!("{other:?}"),
+            });
+        }
+        seen
+    }
+
+    /// The seq of the first item read.
+    fn seq(&self) -> u64 {
+        self.read()[0].split(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn nobody_is_answered_where_a_commit_failed() {
+    for fault in [Fault::Lost, Fault::Kept] {
+        let mut bench = Bench::new();
+        let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+        bench.send(&mut alice, "bob", "hi", false);
+        let next = bench.plan.lock().commits + 1;
+        bench.plan.lock().fail = Some((next, fault));
+        assert!(matches!(bench.turn(), Err(StoreError::Fault(_))));
+        assert_eq!((alice.read(), bob.read()), (vec![], vec![]), "{fault:?}");
+        // After a restart the sender asks again, and the message is there once, whether or not it had been kept.
+        let mut bench = bench.restart();
+        let mut alice = bench.party("alice", Some(1));
+        let answer = bench.sent(&mut alice, "bob", "hi", false);
+        assert_eq!(answer, if fault == Fault::Kept { "ok seenbefore" } else { "ok stored" });
+        assert_eq!(bench.log().len(), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    let next = bench.plan.lock().commits + 1;
+    bench.plan.lock().fail = Some((next, Fault::Full));
+    assert_eq!(bench.sent(&mut alice, "bob", "one", true), "storage");
+    assert!(bob.read().is_empty() && bench.log().is_empty());
+    // The counter is not used up, nor a place among the receipts.
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "two", true), "ok handedover");
+    assert_eq!(bob.read(), ["2 alice: two"], "a gap in the numbers is normal");
+    bench.ack(&bob, 2);
+    bench.turn().unwrap();
+    assert!(alice.read()[0].starts_with("1 bob delivered"));
+}
+
+#[test]
+fn a_receipt_that_found_no_room_is_filed_later() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.sent(&mut alice, "bob", "one", true);
+    let seq = bob.seq();
+    let next = bench.plan.lock().commits + 1;
+    bench.plan.lock().fail = Some((next, Fault::Full));
+    bench.ack(&bob, seq);
+    bench.turn().unwrap();
+    assert!(alice.read().is_empty());
+    bench.seconds(2);
+    assert_eq!(alice.read().len(), 1);
+}
+
+#[test]
+fn whichever_commit_fails_every_message_has_one_place_and_one_end() {
+    // Sweeps a script with a failure at commit 1, 2, 3, … until it runs clean.
+    for fault in [Fault::Full, Fault::Lost, Fault::Kept] {
+        let mut number = 0;
+        loop {
+            number += 1;
+            let mut bench = Bench::new();
+            bench.plan.lock().fail = Some((number, fault));
+            let mut script = Script::default();
+            while script.run(&mut bench).is_err() {
+                // The same store, without another failure.
+                bench = Bench::on(bench.store.clone(), bench.clock.clone(), false);
+            }
+            let expected: Vec<String> = (1..=5).map(|number| format!("alice: m{number}")).collect();
+            assert_eq!(script.shown, expected, "{fault:?} at commit {number}");
+            assert_eq!(script.ends.len(), 5, "{fault:?} at commit {number}: {:?}", script.ends);
+            let Plan { commits, fail } = std::mem::take(&mut *bench.plan.lock());
+            let met = fail.is_none_or(|(number, _)| number <= commits);
+            bench.seconds(3);
+            assert_eq!(
+                bench.core.log.lock().awaited(),
+                0,
+                "{fault:?} at commit {number}: nothing waits in the end"
+            );
+            if !met {
+                break;
+            }
+        }
+        assert!(number > 10, "{fault:?}: the script commits {number} times");
+    }
+}
+
+/// Alice posts five messages that want receipts, Bob takes them, both acknowledge; what failed is tried again.
+#[derive(Default)]
+struct Script {
+    told: u64,
+    /// What Bob showed, each once, as a client shows it.
+    shown: Vec<String>,
+    /// The receipts that Alice had, each once: the id, and how the message ended.
+    ends: std::collections::BTreeSet<String>,
+}
+
+impl Script {
+    fn run(&mut self, bench: &mut Bench) -> Result<(), StoreError> {
+        let (mut alice, bob) = (bench.try_party("alice", Some(1))?, bench.try_party("bob", Some(2))?);
+        // What came on opening the stream was read away: it comes again.
+        bench.reopen(&alice)?;
+        bench.reopen(&bob)?;
+        for round in 0.. {
+            assert!(round < 100, "told {}, shown {:?}, ends {:?}", self.told, self.shown, self.ends);
+            if self.told == 5 && self.ends.len() == 5 {
+                return Ok(());
+            }
+            if self.told < 5 {
+                alice.counter = self.told;
+                bench.send(&mut alice, "bob", &format!("m{}", self.told + 1), true);
+                bench.turn()?;
+            }
+            self.take_alices(bench, &alice);
+            bench.feed(&bob);
+            for item in bob.read() {
+                let (seq, text) = item.split_once(' ').unwrap();
+                if !self.shown.iter().any(|shown| shown == text) {
+                    self.shown.push(text.to_owned());
+                }
+                bench.ack(&bob, seq.parse().unwrap());
+            }
+            bench.clock.pass(SECOND);
+            bench.turn()?;
+        }
+        Ok(())
+    }
+
+    fn take_alices(&mut self, bench: &mut Bench, alice: &Party) {
+        bench.feed(alice);
+        for item in alice.read() {
+            if item.starts_with("ok ") {
+                self.told += 1;
+            } else if let Some((seq, end)) = item.split_once(' ') {
+                self.ends.insert(end.to_owned());
+                bench.ack(alice, seq.parse().unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_nobody_takes_expires_and_its_sender_learns_it_once() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    let bob = bench.party("bob", None);
+    bench.leave(bob);
+    assert_eq!(bench.sent(&mut alice, "bob", "wanted", true), "ok stored");
+    assert_eq!(bench.sent(&mut alice, "bob", "not wanted", false), "ok stored");
+    bench.clock.pass(30 * DAY - SECOND);
+    bench.seconds(1);
+    assert!(alice.read().is_empty());
+    bench.seconds(3);
+    let seen = alice.read();
+    assert!(seen.len() == 1 && seen[0].starts_with("1 bob expired"), "{seen:?}");
+    assert_eq!(bench.log().len(), 1, "only the receipt is left");
+    let mut bench = bench.restart();
+    bench.seconds(3);
+    let bob = bench.party("bob", Some(2));
+    assert!(bob.read().is_empty());
+    assert_eq!(bench.log().len(), 1, "it is not told again");
+}
+
+#[test]
+fn a_message_in_memory_expires_too() {
+    let mut bench = Bench::on(MemoryStore::default(), Clock::start(), true);
+    let mut alice = bench.party("alice", Some(1));
+    let bob = bench.party("bob", None);
+    bench.leave(bob);
+    bench.sent(&mut alice, "bob", "wanted", true);
+    bench.clock.pass(31 * DAY);
+    bench.seconds(3);
+    let seen = alice.read();
+    assert!(seen.len() == 1 && seen[0].contains("bob expired"), "{seen:?}");
+}
+
+#[test]
+fn a_wall_clock_that_jumps_lets_nothing_expire_for_a_day() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    let bob = bench.party("bob", None);
+    bench.leave(bob);
+    bench.sent(&mut alice, "bob", "hi", true);
+    bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
+    bench.seconds(3);
+    assert!(alice.read().is_empty(), "ten years at once are not believed");
+    bench.clock.jump(-10 * 365 * DAY.as_millis() as i64);
+    bench.clock.pass(2 * DAY);
+    bench.seconds(3);
+    assert!(alice.read().is_empty(), "and the clock was set right in time");
+    bench.clock.jump(31 * DAY.as_millis() as i64);
+    bench.seconds(1);
+    bench.clock.pass(DAY);
+    bench.seconds(3);
+    assert_eq!(alice.read().len(), 1, "a day later it is believed");
+}
+
+#[test]
+fn what_a_deleted_account_leaves_is_purged_in_pieces_and_told_once() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    let bob = bench.party("bob", Some(2));
+    for number in 0..700 {
+        bench.send(&mut alice, "bob", &number.to_string(), number % 2 == 0);
+    }
+    bench.turn().unwrap();
+    alice.read();
+    bench.delete(&bob);
+    let before = bench.log().len();
+    bench.seconds(1);
+    let after = bench.log().len();
+    assert!(after < before && after > 200, "a bounded piece: {before} rows, then {after}");
+    let mut told = alice.read();
+    // A crash in the middle of it.
+    let mut bench = bench.restart();
+    let alice = bench.party("alice", Some(1));
+    bench.reopen(&alice).unwrap();
+    told.clear();
+    for _ in 0..10 {
+        bench.seconds(1);
+        bench.feed(&alice);
+        for item in alice.read() {
+            bench.ack(&alice, item.split(' ').next().unwrap().parse().unwrap());
+            told.push(item.split_once(' ').unwrap().1.to_owned());
+        }
+    }
+    assert!(told.iter().all(|end| end.starts_with("bob refused")), "{told:?}");
+    assert_eq!(told.len(), 350);
+    assert_eq!(told.iter().collect::<std::collections::BTreeSet<_>>().len(), 350, "each once");
+    assert_eq!(bench.core.log.lock().awaited(), 0);
+    bench.seconds(3);
+    assert_eq!(bench.keeper.residents.store.graves().unwrap(), []);
+    assert_eq!(bench.keeper.residents.store.devices(bob.login.account.id).unwrap(), []);
+}
+
+#[test]
+fn rows_that_nobody_awaits_are_dropped_and_the_last_few_of_an_old_segment_move() {
+    let mut bench = Bench::new();
+    let (mut alice, mut carol) = (bench.party("alice", Some(1)), bench.party("carol", Some(3)));
+    let bob = bench.party("bob", Some(2));
+    let dave = bench.party("dave", None);
+    bench.leave(dave);
+    bench.sent(&mut carol, "dave", "stays", true);
+    let mut seq = 0;
+    for _ in 0..67 {
+        for number in 0..SEGMENT {
+            bench.send(&mut alice, "bob", &number.to_string(), false);
+            if number % 512 == 511 {
+                bench.turn().unwrap();
+            }
+        }
+        alice.read();
+        bench.feed(&bob);
+        for item in bob.read() {
+            seq = item.split(' ').next().unwrap().parse().unwrap();
+        }
+        let bounds = bench.core.bounds;
+        bench.core.with_mailbox(&bob.login.account, &mut Effects::default(), |mailbox, effects| {
+            mailbox.ack(bob.login.session, std::iter::once((1, seq)), &bounds, effects);
+        });
+    }
+    bench.seconds(20);
+    let rows = bench.log();
+    assert!(rows.len() < 2 * SEGMENT as usize, "{} rows are left", rows.len());
+    let kept = rows.iter().find(|row| row.text == "stays").unwrap();
+    assert!(kept.row.0 > 60 * SEGMENT, "it was appended anew: {:?}", kept.row);
+    let mut bench = bench.restart();
+    let dave = bench.party("dave", Some(4));
+    bench.reopen(&dave).unwrap();
+    assert_eq!(dave.read(), ["1 carol: stays"]);
+}
+
+#[test]
+fn counters_outlive_the_rows_that_told_of_them() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    for _ in 0..SEGMENT + 5 {
+        bench.send(&mut alice, "bob", "x", false);
+    }
+    bench.turn().unwrap();
+    bench.feed(&bob);
+    while let Some(last) = bob.read().last() {
+        let seq: u64 = last.split(' ').next().unwrap().parse().unwrap();
+        (1..=seq).for_each(|seq| bench.ack(&bob, seq));
+        bench.feed(&bob);
+    }
+    bench.seconds(3);
+    assert!(bench.log().len() < 10, "{} rows", bench.log().len());
+    let mut bench = bench.restart();
+    let mut alice = bench.party("alice", Some(1));
+    alice.counter = 500;
+    assert_eq!(bench.sent(&mut alice, "bob", "again", false), "ok seenbefore");
+    alice.counter = 3;
+    assert_eq!(bench.sent(&mut alice, "bob", "again", false), "stale-counter");
+}
+
+#[test]
+fn an_account_with_nothing_goes_out_of_memory_and_comes_back_as_it_was() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.sent(&mut alice, "bob", "one", false);
+    let seq = bob.seq();
+    bench.ack(&bob, seq);
+    bench.leave(alice);
+    bench.leave(bob);
+    bench.seconds(3);
+    assert!(bench.core.hub.accounts().is_empty(), "{:?}", bench.core.hub.accounts());
+    let mut alice = bench.party("alice", Some(1));
+    assert_eq!(bench.sent(&mut alice, "bob", "again", false), "ok seenbefore");
+    assert_eq!(bench.sent(&mut alice, "bob", "two", false), "ok stored");
+    let bob = bench.party("bob", Some(2));
+    bench.reopen(&bob).unwrap();
+    let items = bob.read();
+    assert!(items.len() == 1 && items[0].ends_with(" alice: two"), "{items:?}");
+    assert!(
+        items[0].split(' ').next().unwrap().parse::<u64>().unwrap() > SEQ_BLOCK,
+        "no number is used twice"
+    );
+}
+
+#[test]
+fn numbers_are_reserved_durably_before_they_are_used() {
+    for in_memory in [false, true] {
+        let mut bench = Bench::on(MemoryStore::default(), Clock::start(), in_memory);
+        let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+        for _ in 0..3 * SEQ_BLOCK {
+            bench.sent(&mut alice, "bob", "x", false);
+            let last = bench
+                .core
+                .hub
+                .by_name("bob")
+                .unwrap()
+                .mailbox
+                .lock()
+                .items()
+                .iter()
+                .last()
+                .map(|item| item.seq);
+            let reserved = bench.keeper.residents.store.account("bob").unwrap().unwrap().reserved;
+            assert!(last.unwrap_or(0) <= reserved, "in memory {in_memory}: {last:?} of {reserved}");
+        }
+        drop(bob);
+        let bench = bench.restart();
+        let mut bench = bench;
+        let mut alice = bench.party("alice", Some(9));
+        bench.sent(&mut alice, "bob", "after", false);
+        let mailbox = bench.core.hub.by_name("bob").unwrap();
+        let last = mailbox.mailbox.lock().items().iter().last().map(|item| item.seq).unwrap();
+        assert!(last > 3 * SEQ_BLOCK, "in memory {in_memory}: {last}");
+    }
+}
+
+#[test]
+fn a_login_finds_what_the_same_batch_makes() {
+    let mut bench = Bench::new();
+    let (made, mut was_made) = oneshot::channel();
+    let (found, mut was_found) = oneshot::channel();
+    let name = Username::parse("Alice").unwrap();
+    let password = Some("the hash".to_owned());
+    let create = AccountJob::Create { name, password, device: None, reply: made };
+    bench.core.queue.control(Job::Account(Box::new(create)));
+    let find = AccountJob::Find { folded: "alice".into(), device: None, reply: found };
+    bench.core.queue.control(Job::Account(Box::new(find)));
+    bench.turn().unwrap();
+    assert!(was_made.try_recv().unwrap().is_ok());
+    assert_eq!(was_found.try_recv().unwrap().unwrap().password.as_deref(), Some("the hash"));
+}
