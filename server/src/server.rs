@@ -115,11 +115,23 @@ impl Server {
     ///
     /// [`ServerError`], which names what stands in the way.
     pub async fn start(config: &Config) -> Result<Server, ServerError> {
+        Server::start_with(config, |store| store).await
+    }
+
+    /// The same with something around the store, such as one that fails as a test wants.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Server::start).
+    pub async fn start_with(
+        config: &Config,
+        around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
+    ) -> Result<Server, ServerError> {
         let lock = lock_folder(&config.data)?;
         let path = config.data.join("bellhop.db");
         let opened = tokio::task::spawn_blocking({
             let (config, path) = (config.clone(), path.clone());
-            move || open(&config, &path)
+            move || open(&config, &path, around)
         });
         let failed = |cause| ServerError::Store { path: path.clone(), cause };
         let Opened { core, readers, keeper } =
@@ -256,11 +268,15 @@ struct Opened {
 }
 
 /// Opens the store and brings back what waits.
-fn open(config: &Config, path: &Path) -> Result<Opened, StoreError> {
+fn open(
+    config: &Config,
+    path: &Path,
+    around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store>,
+) -> Result<Opened, StoreError> {
     let sync = if config.durability == Durability::Power { Sync::Always } else { Sync::WhenDurable };
     let [a, b, c, d] = random::<4>();
     let seed = Seed { node: format!("node-{a:02x}{b:02x}{c:02x}{d:02x}"), id_key: random() };
-    let mut store: Box<dyn Store> = Box::new(SqliteStore::open(path, sync, seed)?);
+    let mut store = around(Box::new(SqliteStore::open(path, sync, seed)?));
     let boot = store.boot()?;
     let ids = IdKey::new(boot.id_key);
     let (readers, reader_threads) = Readers::start(&*store, ids)?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bellhop_server::config::{Args, Config};
 use bellhop_server::core::Core;
 use bellhop_server::server::{Server, ServerError};
+use bellhop_server::store::Store;
 use clap::Parser;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -68,6 +69,15 @@ impl Local {
 
     /// A server, or why it did not start.
     pub fn try_start(home: &Arc<Home>, args: &[&str]) -> Result<Local, ServerError> {
+        Local::start_with(home, args, |store| store)
+    }
+
+    /// A server with something around its store, or why it did not start.
+    pub fn start_with(
+        home: &Arc<Home>,
+        args: &[&str],
+        around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
+    ) -> Result<Local, ServerError> {
         let data = home.data();
         let base = ["bellhop-server", "0", "--listen", "127.0.0.1", "--data", data.to_str().unwrap()];
         // Tests open more connections from one address, and faster, than a person does.
@@ -76,7 +86,7 @@ impl Local {
         let config = Config::load(args).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let server = runtime.block_on(Server::start(&config))?;
+        let server = runtime.block_on(Server::start_with(&config, around))?;
         let (addr, core) = (server.addrs()[0], server.core().clone());
         let (stop, stopped) = oneshot::channel();
         let task = runtime.spawn(server.run(async {
