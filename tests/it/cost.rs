@@ -1,1 +1,214 @@
+//! What is counted rather than timed: fsyncs, wake-ups, address space.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use bellhop_protocol::OpCode;
+use bellhop_protocol::OpCode::{Deliver, Send};
+use bellhop_tests::peer::Peer;
+use bellhop_tests::process::{Process, binary};
+use bellhop_tests::server::Home;
+use bellhop_tests::tools::has;
+
+const FREE: [&str; 10] = [
+    "--limit",
+    "connections-addr=off",
+    "--limit",
+    "accept-rate=off",
+    "--limit",
+    "unauth=off",
+    "--limit",
+    "unauth-addr=off",
+    "--limit",
+    "sends=off",
+];
+
+/// A server under strace, which writes the system calls named to a file.
+fn traced(home: &Home, calls: &str, args: &[&str]) -> Process {
+    let mut strace = Command::new("strace");
+    strace.args(["--follow-forks", "--seccomp-bpf", "-qq", "--output"]).arg(home.path().join("trace"));
+    strace.arg(format!("--trace={calls}")).arg(binary("bellhop-server"));
+    let args: Vec<&str> = FREE.iter().chain(args).copied().collect();
+    Process::start_as(&mut strace, &home.data(), &args)
+}
+
+/// The lines of the trace, once the server has ended.
+fn trace(home: &Home, server: Process) -> Vec<String> {
+    // strace ends with the server.
+    server.terminate();
+    let trace = fs::read_to_string(home.path().join("trace")).unwrap();
+    trace.lines().map(str::to_owned).collect()
+}
+
+fn has_strace() -> bool {
+    has("strace", &["-qq", "--seccomp-bpf", "--follow-forks", "--output=/dev/null", "true"])
+}
+
+fn is_sync(line: &str) -> bool {
+    line.contains("fsync(") || line.contains("fdatasync(")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn at_power_nothing_is_answered_before_an_fsync() {
+    if !has_strace() {
+        return;
+    }
+    for (durability, each) in [("power", true), ("crash", false), ("none", false)] {
+        let home = Home::new();
+        let server = traced(&home, "fsync,fdatasync,sendto,write,writev", &["--durability", durability]);
+        let mut alice = Peer::hello(server.addr(), "alice", 1);
+        drop(Peer::login(server.addr(), "bob"));
+        let mut online = Peer::hello(server.addr(), "carol", 2);
+        online.ask(Deliver, "");
+        for counter in 1..=30 {
+            alice.post(counter, if counter % 2 == 0 { "bob" } else { "carol" }, "hi", false);
+            alice.answer(OpCode::Post.answer());
+        }
+        let lines = trace(&home, server);
+        // The answer to a POST begins 00 00 00 23 88, the message that is pushed 00 00 00 28 09. Between two answers there
+        // must be an fsync, and between two pushes, too.
+        let [mut answers, mut pushes, mut unsynced] = [0; 3];
+        let mut synced = [true; 2];
+        for line in &lines {
+            if is_sync(line) {
+                synced = [true; 2];
+            } else if line.contains(r#""\0\0\0#\210"#) {
+                answers += 1;
+                unsynced += u32::from(!std::mem::take(&mut synced[0]));
+            } else if line.contains(r#""\0\0\0(\t"#) {
+                pushes += 1;
+                unsynced += u32::from(!std::mem::take(&mut synced[1]));
+            }
+        }
+        assert_eq!((answers, pushes), (30, 15), "{durability}: {lines:#?}");
+        assert_eq!(unsynced == 0, each, "{durability}: {unsynced} without an fsync before them");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn many_senders_share_a_commit() {
+    if !has_strace() {
+        return;
+    }
+    let home = Home::new();
+    let server = traced(&home, "fsync,fdatasync", &[]);
+    drop(Peer::login(server.addr(), "bob"));
+    let addr = server.addr();
+    let senders: Vec<Peer> = (0..200).map(|number| Peer::login(addr, &format!("s{number}"))).collect();
+    let before =
+        fs::read_to_string(home.path().join("trace")).unwrap().lines().filter(|line| is_sync(line)).count();
+    let tasks: Vec<_> = senders
+        .into_iter()
+        .map(|mut sender| {
+            thread::spawn(move || {
+                (0..10).for_each(|_| assert!(sender.ask(Send, "bob|hi").starts_with("ok|")))
+            })
+        })
+        .collect();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    let after = trace(&home, server).iter().filter(|line| is_sync(line)).count();
+    let syncs = after - before;
+    assert!(syncs < 2_000 / 4, "2,000 messages of 200 senders took {syncs} fsyncs");
+}
+
+/// How often each thread of a process has gone to sleep and woken up.
+#[cfg(target_os = "linux")]
+fn wake_ups(id: u32) -> BTreeMap<String, u64> {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let of = |task: std::io::Result<fs::DirEntry>| {
+        let task = task.unwrap();
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .unwrap_or("0")
+            .trim();
+        (task.file_name().into_string().unwrap(), line.parse().unwrap())
+    };
+    tasks.map(of).collect()
+}
+
+/// Waits until a process has settled, and counts its wake-ups in so many seconds after that.
+#[cfg(target_os = "linux")]
+fn wake_ups_in(id: u32, seconds: u64) -> u64 {
+    // What connections leave to be saved and given back is done a few seconds later.
+    thread::sleep(Duration::from_secs(8));
+    let before = wake_ups(id);
+    thread::sleep(Duration::from_secs(seconds));
+    let after = wake_ups(id);
+    // Threads of the runtime's pool that are not needed end by themselves.
+    after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0)).sum()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_server_sleeps() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &FREE);
+    let mut sessions: Vec<Peer> =
+        (0..100).map(|number| Peer::login(server.addr(), &format!("u{number}"))).collect();
+    sessions[0].ask(Send, "u1|hi");
+    sessions[1].push();
+    sessions[1].ask(OpCode::List, "u1");
+    assert_eq!(wake_ups_in(server.id(), 10), 0, "a hundred text sessions and nothing to do");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn heartbeats_come_in_one_sweep_a_second() {
+    let home = Home::new();
+    let args: Vec<&str> = FREE.iter().chain(&["--limit", "heartbeat=3"]).copied().collect();
+    let server = Process::start(&home.data(), &args);
+    let sessions: Vec<Peer> =
+        (0..200).map(|number| Peer::hello(server.addr(), &format!("u{number}"), 1)).collect();
+    let answering: Vec<_> = sessions
+        .into_iter()
+        .map(|mut peer| {
+            thread::spawn(move || {
+                while let Some(got) = peer.read() {
+                    if got.op == OpCode::Ping.byte() {
+                        let mut pong = Vec::new();
+                        bellhop_protocol::frame::put(&mut pong, OpCode::Ping.answer(), &got.data);
+                        peer.try_write(&pong);
+                    }
+                }
+            })
+        })
+        .collect();
+    let count = wake_ups_in(server.id(), 10);
+    server.kill();
+    answering.into_iter().for_each(|task| task.join().unwrap());
+    // Some 1,200 frames in that time: PINGs go out together, and most answers come together.
+    assert!(count < 100, "{count} wake-ups for 200 sessions in 10 s");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hostile_lengths_reserve_nothing() {
+    if !has("prlimit", &["--as=1073741824", "true"]) {
+        return;
+    }
+    let home = Home::new();
+    let mut prlimit = Command::new("prlimit");
+    prlimit.arg("--as=536870912").arg(binary("bellhop-server"));
+    let args: Vec<&str> = FREE.iter().chain(&["--limit", "frame=16777215"]).copied().collect();
+    let server = Process::start_as(&mut prlimit, &home.data(), &args);
+    let mut peers: Vec<Peer> =
+        (0..50).map(|number| Peer::login(server.addr(), &format!("u{number}"))).collect();
+    for peer in &mut peers {
+        // The longest legal frame, of which almost nothing comes: 50 times 16 MiB would be more than there is.
+        peer.write(b"\0\xff\xff\xff\x05bob|");
+    }
+    for _ in 0..50 {
+        let mut hostile = Peer::connect(server.addr());
+        hostile.write(b"\xff\xff\xff\xff\x05");
+        assert_eq!(hostile.next().op, 0x85);
+    }
+    let mut honest = Peer::login(server.addr(), "honest");
+    assert!(honest.ask(Send, "honest|hi").starts_with("ok|delivered|"));
+}

@@ -193,7 +193,7 @@ fn a_receipt_is_for_the_device_that_posted() {
     let mut bob = server.hello("bob", 3);
     bob.ask(Deliver, "");
     phone.post(1, "bob", "from the phone", true);
-    posted(&mut phone);
+    posted(&mut phone).1.unwrap();
     item(&mut bob);
     bob.ack(1, 1);
     assert!(item(&mut phone).ends_with("bob delivered"));
@@ -208,7 +208,7 @@ fn a_receipt_survives_a_restart_on_either_side() {
     alice.ask(Deliver, "");
     drop(server.login("bob"));
     alice.post(1, "bob", "one", true);
-    posted(&mut alice);
+    posted(&mut alice).1.unwrap();
     let server = server.restart(&[]);
     let mut bob = server.hello("bob", 2);
     bob.ask(Deliver, "");
@@ -229,7 +229,7 @@ fn a_sender_learns_that_the_account_went() {
     let mut bob = server.hello("bob", 2);
     for (counter, wanted) in [(1, true), (2, false), (3, true)] {
         alice.post(counter, "bob", "x", wanted);
-        posted(&mut alice);
+        posted(&mut alice).1.unwrap();
     }
     bob.ask(Deliver, "");
     bob.ack(1, 1);

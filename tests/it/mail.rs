@@ -153,7 +153,7 @@ fn a_mailbox_that_is_full() {
     let server = Local::start(&["--limit", "mailbox=5", "--limit", "mailbox-sender=3"]);
     server.login("bob").ask(Logout, "");
     let (mut alice, mut carol) = (server.login("alice"), server.login("carol"));
-    let mut send = |from: &mut bellhop_tests::peer::Peer| from.ask(Send, "bob|x")[..9].to_owned();
+    let send = |from: &mut bellhop_tests::peer::Peer| from.ask(Send, "bob|x")[..9].to_owned();
     let from_alice: Vec<String> = (0..4).map(|_| send(&mut alice)).collect();
     assert_eq!(from_alice, ["ok|queued", "ok|queued", "ok|queued", "error|mai"]);
     assert_eq!(

@@ -61,9 +61,11 @@ impl Process {
         self.addr
     }
 
-    /// Its process id.
+    /// Its process id; under a tracer, the server's own.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        let id = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        children.split_whitespace().next().map_or(id, |child| child.parse().unwrap())
     }
 
     /// Kills it without warning.
@@ -81,7 +83,7 @@ impl Process {
     /// Sends it a signal and waits for its end.
     #[cfg(unix)]
     pub fn signal(mut self, signal: &str) -> ExitStatus {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         self.child.wait().unwrap()
     }
