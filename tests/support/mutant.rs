@@ -71,7 +71,7 @@ impl Mutant {
 
     fn tenth(&mut self) -> bool {
         self.count += 1;
-        self.count % 10 == 0
+        self.count.is_multiple_of(10)
     }
 }
 

@@ -72,6 +72,9 @@ impl Grave {
     }
 }
 
+/// A row, and the account whose mailbox awaits it.
+type Awaited = (Arc<Account>, LogRow<String>);
+
 /// What is to be done on the side.
 pub(super) struct Upkeep {
     /// Mailboxes with something to save.
@@ -323,7 +326,7 @@ impl Keeper {
     }
 
     /// The rows of a run that a mailbox still awaits there.
-    fn awaited(&mut self, run: Run) -> Result<Vec<(Arc<Account>, LogRow<String>)>, StoreError> {
+    fn awaited(&mut self, run: Run) -> Result<Vec<Awaited>, StoreError> {
         let mut rows = Vec::new();
         self.residents.store.range(run.0, run.1, &mut |row| {
             let LogRow { row, account, seq, time_ms, kind, name, text } = row;
