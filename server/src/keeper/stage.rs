@@ -11,10 +11,11 @@ use super::queue::{FileJob, MailJob, Sending};
 use super::upkeep::device_rows;
 use super::{Keeper, Outcome, Undo};
 use crate::hub::Account;
+use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::items::Marks;
-use crate::mailbox::{Life, Mailbox, Owed};
+use crate::mailbox::{Life, Mailbox};
 use crate::outbox::Outbox;
-use crate::service::mail::{self, Kept};
+use crate::service::mail::{self, Kept, Mail};
 use crate::store::readers::author;
 use crate::store::{Author, Batch, Kind, LogRow, Origin, RowId, Span, StoreError, Write};
 
@@ -135,8 +136,10 @@ impl Keeper {
 
     pub(super) fn release_in_memory(&mut self, job: &MailJob) {
         let MailJob { login, sending, to, text, .. } = job;
-        let (to, text) = (to.of(&self.batch.words), text.of(&self.batch.words));
-        if !mail::send_in_memory(&self.core, login, *sending, to, text, true, &mut self.effects) {
+        let words = &self.batch.words;
+        let (to, text) = (to.of(words), text.of(words));
+        let mail = Mail { sending: *sending, to, text, time_ms: self.now.wall_ms };
+        if !mail::send_in_memory(&self.core, login, &mail, true, &mut self.effects) {
             let busy = Refusal::new(Code::BUSY, "the recipient's account is changing; try again");
             mail::answer(&login.outbox, *sending, Err(&busy), true, &mut self.effects);
         }

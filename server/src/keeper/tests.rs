@@ -198,16 +198,9 @@ impl Bench {
                 Sending::Post { counter: party.counter, wanted }
             }
         };
-        mail::send(
-            &self.core,
-            &party.login,
-            sending,
-            to,
-            text,
-            std::task::Waker::noop(),
-            &mut Effects::default(),
-        )
-        .unwrap();
+        let mail = mail::Mail { sending, to, text, time_ms: self.clock.now().wall_ms };
+        mail::send(&self.core, &party.login, &mail, std::task::Waker::noop(), &mut Effects::default())
+            .unwrap();
     }
 
     /// Sends and tells what was answered.

@@ -5,12 +5,16 @@
 //! any session see it. What has to be done outside, rows to free, receipts to file, tasks to wake, is collected in
 //! [`Effects`] and done after the lock is released.
 //!
-//! * [`items`]: the queue and its counts. [`tail`]: the newest items in memory. [`acked`], [`device`]: who has what.
-//! * [`stream`]: the sessions, their cursors and windows. [`taken`]: what is inferred of sessions that cannot
+//! * [`items`]: the queue and its counts. [`tail`]: the newest items in memory, as [`content`].
+//! * [`acked`], [`device`], `devices`: what each device has. [`acknowledge`]: what that lets go, and who learns of it.
+//! * [`stream`]: the sessions, their cursors and windows. `taken`: what is inferred of sessions that cannot
 //!   acknowledge.
 
 pub mod acked;
+pub mod acknowledge;
+pub mod content;
 pub mod device;
+mod devices;
 pub mod items;
 pub mod stream;
 pub mod tail;
@@ -19,19 +23,18 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::task::Waker;
 
 use bellhop_protocol::code::Refusal;
-use bellhop_protocol::{Code, DeviceId, MessageId};
-use parking_lot::Mutex;
+use bellhop_protocol::{Code, DeviceId};
 
-use self::device::{ALL_SLOTS, DEVICES_MAX, Device, FORGOTTEN, NAMELESS, NAMELESS_SLOT, RECEIVING_MAX, Slot};
-use self::device::{UNSEEN_MS_MAX, WindowCell, is_settled};
+use self::acknowledge::Owed;
+use self::content::Content;
+use self::device::{Device, NAMELESS, NAMELESS_SLOT, Slot, is_settled};
 use self::items::{Item, Items, Load, Marks};
 use self::stream::{Attached, Outlet};
-use self::tail::{Body, Content, Tail};
-use crate::store::{Author, RowId};
+use self::tail::Tail;
+use crate::store::RowId;
 
 /// How many seq numbers are reserved durably at a time.
 pub const SEQ_BLOCK: u64 = 1024;
@@ -58,15 +61,6 @@ pub enum Life {
     Retired,
     /// Its account was deleted.
     Deleted,
-}
-
-/// A receipt that has to be filed with the sender of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owed {
-    /// The message's row; what it does not tell is read from there.
-    pub row: RowId,
-    /// The message's author and id, where they are known.
-    pub origin: Option<(Author, MessageId)>,
 }
 
 /// What a mailbox leaves when its account is deleted.
@@ -349,285 +343,6 @@ impl<O: Outlet> Mailbox<O> {
         {
             device.receiving = true;
             device.unsaved = true;
-        }
-    }
-
-    // ---- devices
-
-    /// The device `id`, made where it is not known; devices beyond the bounds are let go.
-    pub fn device(&mut self, id: DeviceId, now_ms: u64, effects: &mut Effects) -> &mut Device {
-        let slot = self.slot_for(id);
-        if !self.devices.iter().any(|device| device.slot == slot) {
-            self.devices.push(Device::new(id, slot, now_ms));
-            self.forget_beyond(DEVICES_MAX, effects);
-        }
-        let at = self.devices.iter().position(|device| device.slot == slot);
-        // A device that was just added is the last one to be forgotten.
-        &mut self.devices[at.expect("the device was found or added")]
-    }
-
-    /// Lets the device receive from now on, and stops those that are beyond the bounds.
-    pub fn receive(&mut self, slot: Slot, now_ms: u64, effects: &mut Effects) {
-        if let Some(device) = self.devices.iter_mut().find(|device| device.slot == slot && !device.receiving)
-        {
-            device.receiving = true;
-            device.unsaved = true;
-            device.seen_ms = now_ms;
-        }
-        self.review(now_ms, effects);
-    }
-
-    /// Stops devices that were not seen for too long, and the longest unseen ones beyond the bound.
-    pub fn review(&mut self, now_ms: u64, effects: &mut Effects) {
-        let old = now_ms.saturating_sub(UNSEEN_MS_MAX);
-        let mut stopped = false;
-        loop {
-            let receiving = self.devices.iter().filter(|device| device.receiving).count();
-            let unseen = self.longest_unseen(|device| device.receiving);
-            let Some(at) = unseen.filter(|at| receiving > RECEIVING_MAX || self.devices[*at].seen_ms < old)
-            else {
-                break;
-            };
-            self.devices[at].receiving = false;
-            self.devices[at].unsaved = true;
-            stopped = true;
-        }
-        if stopped {
-            self.drop_settled(effects);
-        }
-    }
-
-    /// The longest unseen device of those that have no session.
-    fn longest_unseen(&self, wanted: impl Fn(&Device) -> bool) -> Option<usize> {
-        let here = |device: &Device| self.sessions.iter().any(|session| session.slot == device.slot);
-        let away = self.devices.iter().enumerate().filter(|(_, device)| {
-            !here(device) && wanted(device) && device.id != FORGOTTEN && device.id != NAMELESS
-        });
-        away.min_by_key(|(_, device)| device.seen_ms).map(|(at, _)| at)
-    }
-
-    /// Forgets the longest unseen devices beyond `most`, but not what they had.
-    fn forget_beyond(&mut self, most: usize, effects: &mut Effects) {
-        let named = |device: &&Device| device.id != FORGOTTEN && device.id != NAMELESS;
-        while self.devices.iter().filter(named).count() > most {
-            let newest = self.devices.len() - 1;
-            let Some(at) = self.longest_unseen(|_| true).filter(|at| *at != newest) else { return };
-            let lost = self.devices.remove(at);
-            self.lost.push(lost.id);
-            let slot = self.slot_for(FORGOTTEN);
-            if !self.devices.iter().any(|device| device.slot == slot) {
-                self.devices.insert(0, Device::new(FORGOTTEN, slot, 0));
-            }
-            if let Some(forgotten) = self.devices.iter_mut().find(|device| device.slot == slot) {
-                forgotten.acknowledge(1, lost.acked.floor(), &self.items);
-                for (first, last) in lost.acked.ranges() {
-                    forgotten.acknowledge(*first, *last, &self.items);
-                }
-            }
-            self.drop_receipts_of(lost.slot, effects);
-            self.drop_settled(effects);
-        }
-    }
-
-    fn drop_receipts_of(&mut self, slot: Slot, effects: &mut Effects) {
-        let lost: Vec<u64> = self
-            .items
-            .iter()
-            .filter(|item| item.is_receipt() && item.party == slot)
-            .map(|item| item.seq)
-            .collect();
-        for seq in lost {
-            self.remove(seq, effects);
-        }
-    }
-
-    fn drop_settled(&mut self, effects: &mut Effects) {
-        let published = self.items.iter().take_while(|item| item.seq < self.tip);
-        let settled: Vec<u64> =
-            published.filter(|item| is_settled(&self.devices, item)).map(|item| item.seq).collect();
-        for seq in settled {
-            self.remove(seq, effects);
-        }
-    }
-
-    /// How many messages wait for the device `slot`; for one that never received, everything kept.
-    pub fn waiting_for(&self, slot: Slot) -> u64 {
-        self.unacknowledged(slot, false)
-    }
-
-    /// How many items wait for the device `slot`.
-    pub fn items_for(&self, slot: Slot) -> u64 {
-        self.unacknowledged(slot, true)
-    }
-
-    fn unacknowledged(&self, slot: Slot, receipts: bool) -> u64 {
-        let device = self.devices.iter().find(|device| device.slot == slot);
-        let awaited = |item: &&Item| match device {
-            Some(device) => {
-                (receipts || !item.is_receipt())
-                    && device.is_addressed_by(item)
-                    && !device.acked.contains(item.seq)
-            }
-            None => !item.is_receipt(),
-        };
-        let above = device.map_or(0, |device| device.acked.floor()) + 1;
-        self.items.from(above).take_while(|item| item.seq < self.tip).filter(awaited).count() as u64
-    }
-
-    /// Lets go of counter windows that are saved and that no login holds any more.
-    pub fn drop_windows(&mut self) {
-        for device in &mut self.devices {
-            let unused = |cell: &mut Arc<Mutex<WindowCell>>| {
-                Arc::get_mut(cell).is_some_and(|cell| !cell.get_mut().listed)
-            };
-            if device.window.as_mut().is_some_and(unused) {
-                device.window = None;
-                self.windows_dropped += 1;
-            }
-        }
-    }
-
-    // ---- acknowledging and letting go
-
-    /// The device `slot` has `first..=last`. Returns what that was in messages and receipts, and their bytes.
-    fn acknowledge(
-        &mut self,
-        slot: Slot,
-        first: u64,
-        last: u64,
-        bounds: &Bounds,
-        effects: &mut Effects,
-    ) -> Load {
-        let Some(at) = self.devices.iter().position(|device| device.slot == slot) else {
-            return Load::default();
-        };
-        let last = last.min(self.tip - 1);
-        let mut newly = std::mem::take(&mut effects.seqs);
-        let mut load = Load::default();
-        let device = &self.devices[at];
-        for (a, b) in device.acked.gaps(first, last) {
-            let found = self.items.from(a).take_while(|item| item.seq <= b);
-            for item in found.filter(|item| device.is_addressed_by(item)) {
-                newly.push(item.seq);
-                load.count += 1;
-                load.bytes += u64::from(item.size());
-            }
-        }
-        if newly.is_empty() {
-            effects.seqs = newly;
-            return load;
-        }
-        self.devices[at].acknowledge(first, last, &self.items);
-        for seq in newly.drain(..) {
-            self.note_had(seq, effects);
-        }
-        effects.seqs = newly;
-        self.devices[at].settle(&self.items);
-        self.shed(bounds, effects);
-        load
-    }
-
-    /// A device has the item: its sender is owed a receipt the first time, and it goes when everybody has it.
-    fn note_had(&mut self, seq: u64, effects: &mut Effects) {
-        let Some(item) = self.items.find(seq).copied() else { return };
-        let marks = item.marks();
-        if marks.has(Marks::WANTED) && !marks.has(Marks::HAD) {
-            self.owed.push(self.owed_for(&item));
-        }
-        if is_settled(&self.devices, &item) {
-            self.remove(seq, effects);
-        } else if !item.is_receipt() {
-            self.items.mark(seq, Marks::HAD);
-        }
-    }
-
-    fn owed_for(&self, item: &Item) -> Owed {
-        let origin = self.tail.find(item.seq).and_then(|content| match content.body {
-            Body::Message(author, _) => Some((author, content.id)),
-            Body::Receipt(_) => None,
-        });
-        Owed { row: item.row, origin }
-    }
-
-    /// Lets the oldest messages go that a device has, beyond the second budget.
-    fn shed(&mut self, bounds: &Bounds, effects: &mut Effects) {
-        loop {
-            let had = self.items.had();
-            if had.count <= bounds.had.count && had.bytes <= bounds.had.bytes {
-                return;
-            }
-            let Some(oldest) = self.items.oldest_had() else { return };
-            self.remove(oldest.seq, effects);
-            effects.dropped += 1;
-        }
-    }
-
-    /// Takes an item out: it expired, or nothing waits for it.
-    pub fn remove(&mut self, seq: u64, effects: &mut Effects) -> Option<Item> {
-        let item = self.items.remove(seq)?;
-        self.tail.remove(seq);
-        if item.is_receipt() {
-            effects.receipts_ended += 1;
-        }
-        if item.row != RowId::NONE {
-            effects.freed.push(item.row);
-        }
-        Some(item)
-    }
-
-    /// Begins to let an item expire: it counts as had. Returns the receipt that its sender is owed, if one is.
-    pub fn begin_expiry(&mut self, seq: u64) -> Option<Owed> {
-        let item = self.items.find(seq).copied()?;
-        self.items.mark(seq, Marks::HAD);
-        (item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD)).then(|| self.owed_for(&item))
-    }
-
-    /// Takes that back.
-    pub fn undo_expiry(&mut self, seq: u64) {
-        self.items.unmark(seq, Marks::HAD);
-    }
-
-    /// Lets an item lie in another row of the log.
-    pub fn relocate(&mut self, seq: u64, row: RowId) {
-        self.items.relocate(seq, row);
-    }
-
-    /// True if and only if receipts have to be filed.
-    pub fn owes(&self) -> bool {
-        !self.owed.is_empty()
-    }
-
-    /// True if and only if the store has an older state of a device, or receipts have to be filed.
-    pub fn is_unsaved(&self) -> bool {
-        self.owes() || !self.lost.is_empty() || self.devices.iter().any(|device| device.unsaved)
-    }
-
-    /// The devices that the store has to forget.
-    pub fn take_lost(&mut self) -> Vec<DeviceId> {
-        std::mem::take(&mut self.lost)
-    }
-
-    /// The receipts that have to be filed in the same commit as the devices' state.
-    pub fn take_owed(&mut self) -> Vec<Owed> {
-        self.settling = false;
-        std::mem::take(&mut self.owed)
-    }
-
-    /// True if and only if every receipt that is owed can be filed without reading a row.
-    pub fn knows_owed(&self) -> bool {
-        self.owed.iter().all(|owed| owed.origin.is_some())
-    }
-
-    /// Puts receipts back that could not be filed.
-    pub fn give_back_owed(&mut self, owed: Vec<Owed>) {
-        self.owed.splice(..0, owed);
-    }
-
-    /// Whom a receipt in this mailbox is for: the slot of `device`, or all.
-    pub fn party_of(&self, device: Option<DeviceId>) -> Option<Slot> {
-        match device {
-            None => Some(ALL_SLOTS),
-            Some(id) => self.devices.iter().find(|device| device.id == id).map(|device| device.slot),
         }
     }
 }

@@ -5,12 +5,11 @@
 //! mailbox. Being behind is `cursor < tip` and nothing else.
 
 use bellhop_protocol::code::Refusal;
-use bellhop_protocol::item::{Message, Receipt};
-use bellhop_protocol::{Code, DeviceId, text};
+use bellhop_protocol::{Code, DeviceId};
 
+use super::content::{Content, Fetched, push_delivery, push_item};
 use super::device::{NAMELESS, Slot};
 use super::items::{Item, Load};
-use super::tail::{Body, Content};
 use super::taken::Untaken;
 use super::{Bounds, Effects, Life, Mailbox, SessionId};
 use crate::store::RowId;
@@ -82,70 +81,6 @@ pub enum Feed {
     Fetch(Vec<RowId>),
     /// The DELIVER of a text session is answered: it brought this many messages.
     Delivered(u64),
-}
-
-/// An item that was fetched from the store.
-#[derive(Debug)]
-pub struct Fetched {
-    /// Its number in the mailbox.
-    pub seq: u64,
-    /// Its fields, as a frame would need them.
-    pub content: OwnedContent,
-}
-
-/// The fields of an item, owned.
-#[derive(Debug)]
-pub struct OwnedContent {
-    /// As in [`Content`].
-    pub id: bellhop_protocol::MessageId,
-    /// As in [`Content`].
-    pub time_ms: u64,
-    /// As in [`Content`].
-    pub name: String,
-    /// As in [`Content`].
-    pub body: OwnedBody,
-}
-
-/// What an item is, owned.
-#[derive(Debug)]
-pub enum OwnedBody {
-    /// A message.
-    Message(crate::store::Author, String),
-    /// A receipt.
-    Receipt(bellhop_protocol::item::ReceiptState),
-}
-
-impl OwnedContent {
-    /// The fields, borrowed.
-    pub fn as_content(&self) -> Content<'_> {
-        let body = match &self.body {
-            OwnedBody::Message(author, text) => Body::Message(*author, text),
-            OwnedBody::Receipt(state) => Body::Receipt(*state),
-        };
-        Content { id: self.id, time_ms: self.time_ms, name: &self.name, body }
-    }
-}
-
-/// Writes an item as the frame of a session with the extension; returns the bytes ever appended to the outlet.
-fn push_item<O: Outlet>(outlet: &O, seq: u64, content: &Content<'_>, effects: &mut Effects) -> Option<u64> {
-    let Content { id, time_ms, name, body } = *content;
-    match body {
-        Body::Message(_, text) => {
-            let message = Message { seq, id, time_ms, from: name, text };
-            outlet.push(message.wire_len(), effects, |out| message.put(out))
-        }
-        Body::Receipt(state) => {
-            let receipt = Receipt { seq, id, state, time_ms, peer: name };
-            outlet.push(receipt.wire_len(), effects, |out| receipt.put(out))
-        }
-    }
-}
-
-/// Writes a message as the frame of a text session.
-fn push_delivery<O: Outlet>(outlet: &O, content: &Content<'_>, effects: &mut Effects) -> Option<u64> {
-    let Body::Message(_, text) = content.body else { return None };
-    let len = bellhop_protocol::frame::HEADER + content.name.len() + 1 + text.len();
-    outlet.push(len, effects, |out| text::put_delivery(out, content.name, text))
 }
 
 fn window_has_room(in_flight: &Load, item: &Item) -> bool {

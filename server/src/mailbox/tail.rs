@@ -8,29 +8,8 @@ use std::collections::VecDeque;
 use bellhop_protocol::MessageId;
 use bellhop_protocol::item::ReceiptState;
 
+use super::content::{Body, Content};
 use crate::store::Author;
-
-/// The fields of an item, borrowed from wherever it lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content<'a> {
-    /// The message's id; for a receipt, of the message it is about.
-    pub id: MessageId,
-    /// When it was kept, in ms since 1970.
-    pub time_ms: u64,
-    /// The sender's name; for a receipt, who took, read or lost the message.
-    pub name: &'a str,
-    /// What it is.
-    pub body: Body<'a>,
-}
-
-/// What an item is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Body<'a> {
-    /// A message, and who sent it.
-    Message(Author, &'a str),
-    /// How a message ended.
-    Receipt(ReceiptState),
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -92,7 +71,7 @@ impl Tail {
 
     /// The item `seq`, where it is here.
     pub fn find(&self, seq: u64) -> Option<Content<'_>> {
-        let at = self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()?;
+        let at = self.position(seq)?;
         let entry = &self.entries[at];
         let start = (entry.start - self.base) as usize;
         let (name, rest) = self.bytes.get(start..)?.split_at_checked(entry.name_len as usize)?;
@@ -109,7 +88,7 @@ impl Tail {
 
     /// Forgets the item `seq`.
     pub fn remove(&mut self, seq: u64) {
-        let Ok(at) = self.entries.binary_search_by_key(&seq, |entry| entry.seq) else { return };
+        let Some(at) = self.position(seq) else { return };
         let entry = &mut self.entries[at];
         if !entry.is_removed() {
             entry.kind = Kind::Removed;
@@ -141,6 +120,17 @@ impl Tail {
         if self.entries.is_empty() {
             self.clear();
         }
+    }
+
+    fn position(&self, seq: u64) -> Option<usize> {
+        // What is acknowledged is mostly the oldest, what is looked at mostly the oldest or the newest.
+        if self.entries.front()?.seq == seq {
+            return Some(0);
+        }
+        if self.entries.back()?.seq == seq {
+            return Some(self.entries.len() - 1);
+        }
+        self.entries.binary_search_by_key(&seq, |entry| entry.seq).ok()
     }
 
     fn reclaim_front(&mut self) {

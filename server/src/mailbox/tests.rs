@@ -5,13 +5,15 @@ use std::rc::Rc;
 
 use bellhop_protocol::frame;
 use bellhop_protocol::item::ReceiptState;
-use bellhop_protocol::{OpCode, Reply};
+use bellhop_protocol::{MessageId, OpCode, Reply};
 use uuid::Uuid;
 
-use super::device::NAMELESS_SLOT;
-use super::stream::{Feed, Fetched, OwnedBody, OwnedContent, WINDOW_ITEMS};
+use super::acknowledge::Owed;
+use super::content::{Body, Content, Fetched, OwnedBody, OwnedContent};
+use super::device::{Device, NAMELESS_SLOT, UNSEEN_MS_MAX};
+use super::stream::{Feed, WINDOW_ITEMS};
 use super::*;
-use crate::store::AccountId;
+use crate::store::{AccountId, Author};
 
 /// An outlet that keeps its frames and has room for so many bytes.
 #[derive(Clone, Debug)]

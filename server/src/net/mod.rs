@@ -2,5 +2,4 @@
 
 pub mod admission;
 pub mod conn;
-mod inbox;
 pub mod listener;

@@ -15,7 +15,8 @@ use crate::hub::Login;
 use crate::keeper::accounts::AccountJob;
 use crate::keeper::queue::{Full, Job};
 use crate::mailbox::Effects;
-use crate::mailbox::stream::{Feed, Fetched};
+use crate::mailbox::content::Fetched;
+use crate::mailbox::stream::Feed;
 use crate::store::StoreError;
 
 /// DELIVER: the first of a device waits until it is durable that the device receives.

@@ -17,12 +17,26 @@ use crate::clock::random_id;
 use crate::core::Core;
 use crate::hub::{Account, Login};
 use crate::keeper::queue::{FileJob, Full, Job, Sending};
+use crate::mailbox::acknowledge::Owed;
+use crate::mailbox::content::{Body, Content};
 use crate::mailbox::items::Marks;
-use crate::mailbox::tail::{Body, Content};
-use crate::mailbox::{Effects, Life, Owed};
+use crate::mailbox::{Effects, Life};
 use crate::outbox::{Due, Outbox};
 use crate::store::{Author, RowId};
 use crate::window::Seen;
+
+/// A message that is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Mail<'a> {
+    /// What the sender asked for.
+    pub sending: Sending,
+    /// The recipient's folded name.
+    pub to: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// The time, in ms since 1970.
+    pub time_ms: u64,
+}
 
 /// A message that is kept.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +49,7 @@ pub struct Kept {
     pub posted: Posted,
 }
 
-/// Sends a text to the account with this folded name.
+/// Sends a message.
 ///
 /// # Errors
 ///
@@ -44,18 +58,14 @@ pub struct Kept {
 pub fn send(
     core: &Core,
     login: &Arc<Login>,
-    sending: Sending,
-    to: &str,
-    text: &str,
+    mail: &Mail<'_>,
     waker: &Waker,
     effects: &mut Effects,
 ) -> Result<(), Full> {
+    let Mail { sending, to, text, .. } = *mail;
     let due = login.outbox.due();
     // What a device sends keeps its order: nothing overtakes what is on the queue.
-    if core.in_memory
-        && due == Due::default()
-        && send_in_memory(core, login, sending, to, text, false, effects)
-    {
+    if core.in_memory && due == Due::default() && send_in_memory(core, login, mail, false, effects) {
         return Ok(());
     }
     // Owed before it is on the queue: the writing thread may answer at once.
@@ -125,12 +135,11 @@ pub fn receipts_full() -> Refusal {
 pub fn send_in_memory(
     core: &Core,
     login: &Arc<Login>,
-    sending: Sending,
-    to: &str,
-    text: &str,
+    mail: &Mail<'_>,
     due: bool,
     effects: &mut Effects,
 ) -> bool {
+    let Mail { sending, to, .. } = *mail;
     let Some(recipient) = core.hub.by_name(to) else { return false };
     // Held over the mailbox, so that two connections of one device cannot both find the counter new.
     let mut window = login.device.as_ref().map(|(_, cell)| cell.clone());
@@ -161,7 +170,7 @@ pub fn send_in_memory(
         answer(&login.outbox, sending, Err(&receipts_full()), due, effects);
         return true;
     }
-    let kept = keep_in_memory(core, login, sending, &recipient, text, effects);
+    let kept = keep_in_memory(core, login, mail, &recipient, effects);
     if wanted && !matches!(kept, Some(Ok(_))) {
         core.hub.release_receipts(login.account.id, 1);
     }
@@ -179,13 +188,12 @@ pub fn send_in_memory(
 fn keep_in_memory(
     core: &Core,
     login: &Login,
-    sending: Sending,
+    mail: &Mail<'_>,
     recipient: &Arc<Account>,
-    text: &str,
     effects: &mut Effects,
 ) -> Option<Result<Kept, Refusal>> {
+    let Mail { sending, text, time_ms, .. } = *mail;
     let (id, author) = identify(core, login, sending);
-    let time_ms = core.clock.now().wall_ms;
     core.with_mailbox(recipient, effects, |mailbox, effects| {
         if mailbox.life() != Life::Live || mailbox.block_needed(0).is_some() {
             return None;

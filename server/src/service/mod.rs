@@ -19,6 +19,7 @@ use bellhop_protocol::op::ANSWER;
 use bellhop_protocol::session::{Hello, Welcome};
 use bellhop_protocol::{Address, Code, DeviceId, OpCode, Request, VERSION, frame, request};
 
+use crate::clock::Now;
 use crate::core::Core;
 use crate::hub::Login;
 use crate::keeper::queue::{Full, Sending};
@@ -109,7 +110,7 @@ pub fn dispatch(
     caller: &mut Caller,
     op: u8,
     data: &[u8],
-    now: Duration,
+    now: Now,
     waker: &Waker,
     effects: &mut Effects,
 ) -> Flow {
@@ -124,7 +125,7 @@ pub fn dispatch(
             send(caller, sending, post.to, post.text, now, waker, effects)
         }
         Request::Ack(ack) => delivery::ack(caller, ack, effects),
-        Request::Read(read) => delivery::read(caller, read, now, waker),
+        Request::Read(read) => delivery::read(caller, read, now.up, waker),
         Request::Ping(bytes) => {
             caller.outbox.answer(effects, |out| frame::put(out, OpCode::Ping.answer(), &bytes));
             Flow::Done
@@ -135,7 +136,7 @@ pub fn dispatch(
         Request::Resume(token) => account::resume(caller, token),
         // From here on answers keep the order of their requests.
         _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
-        Request::List { glob, after } => account::list(caller, glob, after, now),
+        Request::List { glob, after } => account::list(caller, glob, after, now.up),
         Request::Create { name, password } => account::create(caller, name, password),
         Request::Login { name, password } => account::login(caller, name, password),
         Request::Logout { name } => account::logout(caller, name, effects),
@@ -163,7 +164,7 @@ fn send(
     sending: Sending,
     to: Address<'_>,
     text: &str,
-    now: Duration,
+    now: Now,
     waker: &Waker,
     effects: &mut Effects,
 ) -> Flow {
@@ -186,10 +187,12 @@ fn send(
         mail::answer(&caller.outbox, sending, Err(&refusal), false, effects);
         return Flow::Done;
     }
-    if let Err(until) = login.account.sends.take(1, now, caller.core.limits.sends) {
+    if let Err(until) = login.account.sends.take(1, now.up, caller.core.limits.sends) {
         return Flow::Hold(Hold::Rate(until));
     }
-    match mail::send(&caller.core, login, sending, to.user.key().as_str(), text, waker, effects) {
+    let key = to.user.key();
+    let mail = mail::Mail { sending, to: key.as_str(), text, time_ms: now.wall_ms };
+    match mail::send(&caller.core, login, &mail, waker, effects) {
         Ok(()) => Flow::Done,
         Err(Full) => {
             login.account.sends.give_back(1, caller.core.limits.sends);

@@ -12,6 +12,7 @@ pub(crate) mod faulty;
 pub mod log;
 pub mod memory;
 pub mod readers;
+mod rows;
 mod schema;
 pub mod sqlite;
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Reader, RowId, Store, StoreError};
 use crate::ids::IdKey;
-use crate::mailbox::stream::{Fetched, OwnedBody, OwnedContent};
+use crate::mailbox::content::{Fetched, OwnedBody, OwnedContent};
 use crate::store::{AccountId, Author, Kind, LogRow, Origin};
 
 /// How many requests may wait for a thread.

@@ -5,16 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use bellhop_protocol::item::ReceiptState;
-use bellhop_protocol::{DeviceId, MessageId};
-use rusqlite::{
-    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, Row, named_params, params,
-};
-use uuid::Uuid;
+use bellhop_protocol::DeviceId;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, named_params, params};
 
+use super::rows::{
+    account_row, append_row, log_row, number, ranges_from_bytes, ranges_to_bytes, text, unsigned, whole_row,
+};
 use super::{
-    AccountId, AccountRow, Batch, Boot, DeviceRow, Kind, LogRow, Origin, Reader, RowId, Span, Store,
-    StoreError, TokenRow, Waiting, Write, schema,
+    AccountId, AccountRow, Batch, Boot, DeviceRow, Kind, LogRow, Reader, RowId, Store, StoreError, TokenRow,
+    Waiting, Write, schema,
 };
 use crate::window::CounterWindow;
 
@@ -416,117 +415,13 @@ fn read_rows(db: &Connection, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>
     Ok(())
 }
 
-fn append_row(insert: &mut CachedStatement<'_>, batch: &Batch, row: &LogRow<Span>) -> rusqlite::Result<()> {
-    let zeros = [0; 16];
-    let (kind, sender, origin, count, body) = match &row.kind {
-        Kind::Message { sender, origin, wanted } => {
-            let (origin, counter) = match origin {
-                Origin::Post(device, counter) => (&device.0, number(*counter)),
-                Origin::Send(id) => (id.0.as_bytes(), 0),
-            };
-            (i64::from(*wanted), sender.0, origin, counter, row.text.of(&batch.words).as_bytes())
-        }
-        Kind::Receipt { device, id, state } => {
-            let device = device.as_ref().map_or(&zeros, |device| &device.0);
-            (2, 0, device, i64::from(state.byte()), id.0.as_bytes().as_slice())
-        }
-    };
-    insert.raw_bind_parameter(1, number(row.row.0))?;
-    insert.raw_bind_parameter(2, row.account.0)?;
-    insert.raw_bind_parameter(3, number(row.seq))?;
-    insert.raw_bind_parameter(4, number(row.time_ms))?;
-    insert.raw_bind_parameter(5, kind)?;
-    insert.raw_bind_parameter(6, sender)?;
-    insert.raw_bind_parameter(7, origin.as_slice())?;
-    insert.raw_bind_parameter(8, count)?;
-    insert.raw_bind_parameter(9, row.name.of(&batch.words))?;
-    insert.raw_bind_parameter(10, body)?;
-    insert.raw_execute().map(|_| ())
-}
-
-fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
-    Ok(AccountRow {
-        id: AccountId(row.get(0)?),
-        uuid: Uuid::from_bytes(row.get(1)?),
-        name: row.get(2)?,
-        folded: row.get(3)?,
-        password: row.get(4)?,
-        reserved: unsigned(row.get(5)?),
-        created_ms: unsigned(row.get(6)?),
-    })
-}
-
-/// The first nine columns, with the words given.
-fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result<LogRow<T>, StoreError> {
-    let origin: [u8; 16] = row.get(6).map_err(fault)?;
-    let count: i64 = row.get(7).map_err(fault)?;
-    let kind: i64 = row.get(4).map_err(fault)?;
-    let kind = match kind {
-        0 | 1 => Kind::Message {
-            sender: AccountId(row.get(5).map_err(fault)?),
-            origin: match count {
-                0 => Origin::Send(MessageId(Uuid::from_bytes(origin))),
-                counter => Origin::Post(DeviceId(origin), unsigned(counter)),
-            },
-            wanted: kind == 1,
-        },
-        2 => Kind::Receipt {
-            device: (origin != [0; 16]).then_some(DeviceId(origin)),
-            id: MessageId(Uuid::from_slice(body).map_err(corrupt)?),
-            state: ReceiptState::from_byte(u8::try_from(count).map_err(corrupt)?),
-        },
-        other => return Err(StoreError::Corrupt(format!("a row of kind {other} in the log"))),
-    };
-    Ok(LogRow {
-        row: RowId(unsigned(row.get(0).map_err(fault)?)),
-        account: AccountId(row.get(1).map_err(fault)?),
-        seq: unsigned(row.get(2).map_err(fault)?),
-        time_ms: unsigned(row.get(3).map_err(fault)?),
-        kind,
-        name,
-        text,
-    })
-}
-
-fn whole_row<'a>(row: &'a Row<'_>) -> Result<LogRow<&'a str>, StoreError> {
-    let body = row.get_ref(8).map_err(fault)?.as_blob().map_err(corrupt)?;
-    let name = text(row, 9)?;
-    let found = log_row(row, body, name, "")?;
-    match found.kind {
-        Kind::Message { .. } => Ok(LogRow { text: std::str::from_utf8(body).map_err(corrupt)?, ..found }),
-        Kind::Receipt { .. } => Ok(found),
-    }
-}
-
-fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
-    row.get_ref(column).map_err(fault)?.as_str().map_err(corrupt)
-}
-
-fn ranges_to_bytes(ranges: &[(u64, u64)]) -> Vec<u8> {
-    ranges.iter().flat_map(|(first, last)| [*first, *last]).flat_map(u64::to_be_bytes).collect()
-}
-
-fn ranges_from_bytes(bytes: &[u8]) -> Vec<(u64, u64)> {
-    let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap_or_default());
-    bytes.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect()
-}
-
-/// Numbers on the wire stay below 2^63 (PROTOCOL.md 6), and so do rows.
-fn number(number: u64) -> i64 {
-    number as i64
-}
-
-fn unsigned(number: i64) -> u64 {
-    number as u64
-}
-
-fn fault(error: rusqlite::Error) -> StoreError {
+pub(super) fn fault(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
         _ => StoreError::Fault(error.to_string()),
     }
 }
 
-fn corrupt(error: impl std::fmt::Display) -> StoreError {
+pub(super) fn corrupt(error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }

@@ -1,0 +1,106 @@
+//! The clocks of a connection: one timer, armed for whatever is due first.
+
+use std::task::Context;
+use std::time::Duration;
+
+use bellhop_protocol::{OpCode, frame};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Conn, End};
+use crate::clock::random;
+use crate::mailbox::Effects;
+use crate::service::Hold;
+use crate::service::delivery;
+use crate::session::Alarm;
+
+/// A connection that takes nothing for so long is given up.
+const STALLED_AFTER: Duration = Duration::from_secs(20);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    /// When something is to be done although nothing comes.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let alive = matches!(self.end, End::No | End::HalfClosed);
+        let coarse = [
+            self.session.deadline().filter(|_| alive),
+            self.stalled_since.map(|since| since + STALLED_AFTER),
+            self.taken.deadline().filter(|_| alive),
+            self.shrink_at.filter(|_| alive),
+        ];
+        // Up to the next second, so that the clocks of all connections run out in one wake-up a second.
+        let coarse = coarse.into_iter().flatten().min().map(|at| Duration::from_secs(at.as_secs() + 1));
+        let rate = match self.held {
+            Some(Hold::Rate(until)) if alive => Some(until),
+            _ => None,
+        };
+        let linger = match self.end {
+            End::Lingering(until) => Some(until),
+            _ => None,
+        };
+        let again = self.feed_again.filter(|_| alive);
+        [coarse, rate, linger, again].into_iter().flatten().min()
+    }
+
+    /// Arms the timer for what is due next, or does what is due; returns whether something was.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
+        loop {
+            let Some(deadline) = self.deadline() else { return false };
+            if deadline <= now {
+                return self.ring(now, effects);
+            }
+            // A timer that rings too early is armed again then: moving it for each message would cost more.
+            if deadline < self.sleep_until {
+                self.sleep_until = deadline;
+                self.sleep.as_mut().reset(self.caller.core.clock.instant(deadline).into());
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.sleep_until = Duration::MAX;
+            let now_at_least = self.caller.core.clock.now().up;
+            if deadline <= now_at_least {
+                return self.ring(now_at_least, effects);
+            }
+        }
+    }
+
+    pub(super) fn ring(&mut self, now: Duration, effects: &mut Effects) -> bool {
+        if matches!(self.end, End::Lingering(until) if until <= now)
+            || self.stalled_since.is_some_and(|since| since + STALLED_AFTER <= now)
+        {
+            self.end = End::Over;
+            return true;
+        }
+        if !matches!(self.end, End::No | End::HalfClosed) {
+            return false;
+        }
+        if self.feed_again.is_some_and(|at| at <= now) {
+            self.feed_again = None;
+            self.feeding = true;
+        }
+        if let (Some(written), Some(login)) = (self.taken.taken(now), &self.caller.login) {
+            delivery::take_written(&self.caller.core, login, written, effects);
+        }
+        if self.shrink_at.is_some_and(|at| at <= now) {
+            self.shrink_at = None;
+            self.shrink();
+        }
+        match self.session.alarm(now) {
+            None => {}
+            Some(Alarm::Ping) => {
+                let ping = random::<8>();
+                self.caller.outbox.answer(effects, |out| frame::put(out, OpCode::Ping.byte(), &ping));
+            }
+            Some(Alarm::Close(refusal)) => self.close(&refusal, effects),
+            Some(Alarm::Drop) => self.end = End::Over,
+        }
+        true
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.inbox.shrink();
+        if self.writing.is_empty() {
+            self.writing = Vec::new();
+        }
+        self.caller.outbox.shrink();
+    }
+}

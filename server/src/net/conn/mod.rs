@@ -1,0 +1,213 @@
+//! One connection: a task that reads what is there, has every complete frame handled, and writes what is due, in bulk.
+//!
+//! The driver decides nothing. Rules are in [`session`](crate::session) (what may be asked when, clocks),
+//! [`service`](crate::service) (what it means) and [`mailbox`](crate::mailbox) (what is given). One wake-up is one turn:
+//! work that finished, then reading, feeding and writing, as long as any of them gets on. An idle connection holds no
+//! buffers: bytes are read into a buffer of the thread, and only what is incomplete is kept.
+
+mod clocks;
+mod inbox;
+mod read;
+mod write;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use self::inbox::Inbox;
+use super::admission::Permit;
+use crate::mailbox::Effects;
+use crate::service::delivery::{self, Fetching};
+use crate::service::{Caller, Done, Flow, Hold, Work};
+use crate::session::{Session, TakenClock};
+
+/// After so much quiet the buffers are given back.
+const SHRINK_AFTER: Duration = Duration::from_secs(5);
+
+/// A connection.
+pub struct Conn<S> {
+    stream: S,
+    caller: Caller,
+    session: Session,
+    permit: Permit,
+    inbox: Inbox,
+    /// How many bytes had been written when the socket was last known to be empty, while it is not.
+    burst_mark: u64,
+    /// True while the socket is known to be empty.
+    drained: bool,
+    held: Option<Hold>,
+    work: Option<Work>,
+    fetching: Option<Fetching>,
+    fetches_empty: u32,
+    feeding: bool,
+    feed_again: Option<Duration>,
+    /// True while a text session is brought what waits.
+    delivering: bool,
+    writing: Vec<u8>,
+    writing_at: usize,
+    written: u64,
+    taken: TakenClock,
+    untaken: bool,
+    stalled_since: Option<Duration>,
+    end: End,
+    shrink_at: Option<Duration>,
+    sleep: Pin<Box<Sleep>>,
+    sleep_until: Duration,
+}
+
+/// How far a connection's end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It is alive.
+    No,
+    /// The other side sends no more; what is due is answered.
+    HalfClosed,
+    /// Nothing more is taken; what is there is written.
+    Closing,
+    /// Everything was written and our side closed; input is thrown away until then.
+    Lingering(Duration),
+    /// It is over.
+    Over,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    /// A connection that was just accepted.
+    pub fn new(stream: S, caller: Caller, permit: Permit) -> Conn<S> {
+        let now = caller.core.clock.now().up;
+        let session = Session::new(now, caller.policy.open, &caller.core.limits);
+        let far = Duration::from_secs(365 * 24 * 3600);
+        let sleep = tokio::time::sleep_until(caller.core.clock.instant(now + far).into());
+        Conn {
+            stream,
+            caller,
+            session,
+            permit,
+            inbox: Inbox::default(),
+            burst_mark: 0,
+            drained: true,
+            held: None,
+            work: None,
+            fetching: None,
+            fetches_empty: 0,
+            feeding: false,
+            feed_again: None,
+            delivering: false,
+            writing: Vec::new(),
+            writing_at: 0,
+            written: 0,
+            taken: TakenClock::default(),
+            untaken: false,
+            stalled_since: None,
+            end: End::No,
+            shrink_at: None,
+            sleep: Box::pin(sleep),
+            sleep_until: now + far,
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> Poll<()> {
+        let now = self.caller.core.clock.now();
+        if !self.caller.outbox.unpark() && matches!(self.end, End::No | End::HalfClosed) {
+            self.end = End::Closing;
+        }
+        let mut reads = read::READS_A_TURN;
+        loop {
+            let mut on = self.poll_work(cx, now.up);
+            on |= self.poll_read(cx, now, &mut reads, effects);
+            on |= self.poll_feed(cx, now.up, effects);
+            on |= self.poll_write(cx, now.up, effects);
+            if self.end == End::Over {
+                return Poll::Ready(());
+            }
+            if !on {
+                if self.poll_timer(cx, now.up, effects) {
+                    continue;
+                }
+                return Poll::Pending;
+            }
+        }
+    }
+
+    // ---- work that takes its time
+
+    fn poll_work(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(work) = &mut self.work else { return false };
+        let Poll::Ready(done) = work.as_mut().poll(cx) else { return false };
+        self.work = None;
+        self.session.done(now);
+        match done {
+            Done::Answered => {}
+            Done::LoggedIn(login) => {
+                self.session.logged_in();
+                self.permit.set_authenticated(true);
+                self.caller.login = Some(login);
+            }
+            Done::LoggedOut => {
+                self.session.logged_out(now);
+                self.permit.set_authenticated(false);
+                self.caller.login = None;
+                self.fetching = None;
+                self.feeding = false;
+                self.taken.clear();
+            }
+            Done::Deliver => {
+                let mut effects = Effects::default();
+                if let Some(login) = self.caller.login.clone() {
+                    let flow = delivery::deliver_now(&self.caller.core, &login, &mut effects);
+                    self.follow(flow, now);
+                }
+                effects.wake();
+            }
+        }
+        true
+    }
+
+    /// Does what a request asks of the connection; returns whether the request is taken.
+    fn follow(&mut self, flow: Flow, now: Duration) -> bool {
+        match flow {
+            Flow::Done => {}
+            Flow::Greeted => self.session.greeted(),
+            Flow::Feed => self.feeding = true,
+            Flow::Delivering => {
+                self.delivering = true;
+                self.feeding = true;
+                self.session.busy(now);
+            }
+            Flow::Work(work) => {
+                self.work = Some(work);
+                self.session.busy(now);
+            }
+            Flow::Hold(hold) => {
+                self.held = Some(hold);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Conn<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut effects = Effects::default();
+        let over = self.turn(cx, &mut effects);
+        effects.wake();
+        over
+    }
+}
+
+impl<S> Drop for Conn<S> {
+    fn drop(&mut self) {
+        self.caller.outbox.end();
+        if let Some(login) = &self.caller.login {
+            let mut effects = Effects::default();
+            delivery::leave(&self.caller.core, login, &mut effects);
+            effects.wake();
+        }
+    }
+}

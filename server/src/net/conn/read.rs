@@ -1,0 +1,198 @@
+//! Reading: what came is handled frame by frame, or kept until it may be.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bellhop_protocol::frame::{self, RawFrame};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Conn, End, SHRINK_AFTER};
+use crate::clock::Now;
+use crate::mailbox::Effects;
+use crate::service::delivery;
+use crate::service::{self, Hold};
+
+/// How much is read at a time.
+const READ: usize = 64 * 1024;
+/// How much is read while requests are held back.
+const INBOX_MAX: usize = READ;
+/// How often a turn reads before others get theirs.
+pub(super) const READS_A_TURN: usize = 4;
+
+thread_local! {
+    /// What every connection of this thread reads into.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    pub(super) fn takes_requests(&self) -> bool {
+        self.held.is_none()
+            && self.work.is_none()
+            && !self.delivering
+            && matches!(self.end, End::No | End::HalfClosed)
+            && !self.caller.outbox.is_full()
+            && !self.caller.core.stopping.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// True if and only if more input is wanted. While requests are held back it is read all the same, up to a bound:
+    /// what came before something was written must be told from what came after.
+    pub(super) fn takes_input(&self) -> bool {
+        self.end == End::No && (self.inbox.bytes().len() < INBOX_MAX || self.takes_requests())
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Now,
+        reads: &mut usize,
+        effects: &mut Effects,
+    ) -> bool {
+        let mut on = self.retry(cx, now, effects);
+        while self.takes_input() {
+            if *reads == 0 {
+                cx.waker().wake_by_ref();
+                return on;
+            }
+            *reads -= 1;
+            match self.read_once(cx, now, effects) {
+                Poll::Ready(()) => on = true,
+                Poll::Pending => return on,
+            }
+        }
+        if let End::Lingering(_) = self.end {
+            self.throw_away(cx);
+        }
+        on
+    }
+
+    /// Handles what was held back, if it may be taken now; returns whether anything was.
+    pub(super) fn retry(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> bool {
+        if let Some(Hold::Rate(until)) = self.held
+            && now.up < until
+        {
+            return false;
+        }
+        self.held = None;
+        if self.inbox.is_empty() || !self.takes_requests() {
+            return false;
+        }
+        let inbox = std::mem::take(&mut self.inbox);
+        let taken = self.handle(inbox.bytes(), |at| inbox.mark(at), cx, now, effects);
+        self.inbox = inbox;
+        self.inbox.consume(taken);
+        self.session.partial(now.up, !self.inbox.is_empty() && self.takes_requests());
+        taken > 0
+    }
+
+    pub(super) fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => {
+                    self.drained = true;
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.took(buffer.filled(), cx, now, effects)
+                }
+                Poll::Ready(Ok(())) => self.end = End::HalfClosed,
+                Poll::Ready(Err(_)) => self.end = End::Over,
+            }
+            Poll::Ready(())
+        })
+    }
+
+    /// Bytes came.
+    pub(super) fn took(&mut self, bytes: &[u8], cx: &mut Context<'_>, now: Now, effects: &mut Effects) {
+        // What comes while the socket was known to be empty was sent after everything written until now; what is left
+        // from before may have been sent earlier.
+        if std::mem::replace(&mut self.drained, false) {
+            self.burst_mark = self.written;
+        }
+        let mark = self.burst_mark;
+        if self.inbox.is_empty() {
+            let taken = self.handle(bytes, |_| mark, cx, now, effects);
+            self.inbox.push(&bytes[taken..], mark);
+        } else {
+            self.inbox.push(bytes, mark);
+            self.retry(cx, now, effects);
+        }
+        self.session.heard(now.up, !self.inbox.is_empty() && self.takes_requests());
+        self.shrink_at.get_or_insert(now.up + SHRINK_AFTER);
+    }
+
+    /// Handles the frames in `bytes`; returns how many bytes were taken. `mark` tells how much had been written when the
+    /// byte at a place came.
+    pub(super) fn handle(
+        &mut self,
+        bytes: &[u8],
+        mark: impl Fn(usize) -> u64,
+        cx: &mut Context<'_>,
+        now: Now,
+        effects: &mut Effects,
+    ) -> usize {
+        let mut at = 0;
+        while self.takes_requests() {
+            match frame::parse(&bytes[at..], self.session.frame_limit()) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    if !self.handle_frame(frame, mark(at), cx, now, effects) {
+                        break;
+                    }
+                    at += frame.wire_len();
+                    self.session.frame_done();
+                }
+                Err(too_long) => {
+                    service::refuse_too_long(&self.caller, too_long, effects);
+                    self.caller.outbox.finish();
+                    self.end = End::Closing;
+                    return bytes.len();
+                }
+            }
+        }
+        at
+    }
+
+    /// Handles a frame; false where it is held back.
+    pub(super) fn handle_frame(
+        &mut self,
+        frame: RawFrame<'_>,
+        mark: u64,
+        cx: &mut Context<'_>,
+        now: Now,
+        effects: &mut Effects,
+    ) -> bool {
+        if let Some(login) = self.caller.login.as_ref().filter(|_| self.untaken) {
+            delivery::take_written(&self.caller.core, login, mark, effects);
+        }
+        let flow = match self.session.check(frame.op) {
+            Ok(()) => service::dispatch(&mut self.caller, frame.op, frame.data, now, cx.waker(), effects),
+            Err(refusal) => service::refuse(&self.caller, frame.op, frame.data, &refusal, effects),
+        };
+        if !self.follow(flow, now.up) {
+            return false;
+        }
+        if let Err(refusal) = self.session.count_frame() {
+            self.close(&refusal, effects);
+        }
+        true
+    }
+
+    pub(super) fn throw_away(&mut self, cx: &mut Context<'_>) {
+        SCRATCH.with_borrow_mut(|scratch| {
+            for _ in 0..READS_A_TURN {
+                let mut buffer = ReadBuf::new(scratch);
+                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                    Poll::Ready(_) => {
+                        self.end = End::Over;
+                        return;
+                    }
+                }
+            }
+            cx.waker().wake_by_ref();
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! Giving and writing: the session is given what its mailbox has, and what is due goes out in bulk.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bellhop_protocol::Code;
+use bellhop_protocol::code::Refusal;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Conn, End, SHRINK_AFTER};
+use crate::mailbox::Effects;
+use crate::outbox::Taken;
+use crate::service::delivery::{self, Fed};
+
+/// How long input is thrown away before a close, so that the last answer is not reset away.
+const LINGER: Duration = Duration::from_secs(1);
+/// When the reading threads had too much to do, they are asked again after this.
+const FETCH_AGAIN: Duration = Duration::from_millis(100);
+/// A row that the store does not find so often in a row is lost.
+const FETCHES_EMPTY_MAX: u32 = 5;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+    pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
+        let Some(login) = self.caller.login.clone() else { return false };
+        let mut fetched = Vec::new();
+        if let Some(fetching) = &mut self.fetching {
+            match Pin::new(fetching).poll(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(Ok(rows))) => fetched = rows,
+                Poll::Ready(Ok(Err(error))) => return self.give_up(&error, effects),
+                // The reading threads have ended: so does the server.
+                Poll::Ready(Err(_)) => {
+                    self.end = End::Over;
+                    return false;
+                }
+            }
+            self.fetching = None;
+            self.fetches_empty = if fetched.is_empty() { self.fetches_empty + 1 } else { 0 };
+            if self.fetches_empty > FETCHES_EMPTY_MAX {
+                return self.give_up(&"rows of the log are missing", effects);
+            }
+        } else if !self.feeding {
+            return false;
+        }
+        self.feeding = false;
+        match delivery::feed(&self.caller.core, &login, &fetched, effects) {
+            Fed::Enough => {}
+            Fed::Fetching(fetching) => self.fetching = Some(fetching),
+            Fed::Delivered => {
+                self.delivering = false;
+                self.session.done(now);
+                self.feeding = true;
+            }
+            Fed::Later => self.feed_again = Some(now + FETCH_AGAIN),
+        }
+        true
+    }
+
+    pub(super) fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {
+        tracing::error!(%error, "cannot read a mailbox");
+        self.close(&Refusal::new(Code::STORAGE, "the mailbox cannot be read now"), effects);
+        true
+    }
+
+    /// Says why, and closes when that is written.
+    pub(super) fn close(&mut self, refusal: &Refusal, effects: &mut Effects) {
+        self.caller.outbox.close(refusal.code, &refusal.sentence, effects);
+        self.end = End::Closing;
+    }
+
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
+        let before = self.written;
+        let mut on = false;
+        loop {
+            if self.writing_at == self.writing.len() {
+                self.writing.clear();
+                self.writing_at = 0;
+                match self.caller.outbox.take(&mut self.writing, cx.waker()) {
+                    Taken::Some => {}
+                    Taken::Parked => break,
+                    Taken::Close => {
+                        on |= self.close_our_side(cx, now);
+                        break;
+                    }
+                }
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..]) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.writing_at += count;
+                    self.written += count as u64;
+                    self.caller.outbox.wrote(count);
+                    self.stalled_since = None;
+                }
+                Poll::Ready(_) => {
+                    self.end = End::Over;
+                    return false;
+                }
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert(now);
+                    break;
+                }
+            }
+        }
+        if self.written > before {
+            self.after_writing(now, effects);
+            return true;
+        }
+        if self.end == End::HalfClosed && self.is_answered() {
+            self.caller.outbox.finish();
+            on |= self.close_our_side(cx, now);
+        }
+        on
+    }
+
+    /// There is room again, and a text session has been written something.
+    pub(super) fn after_writing(&mut self, now: Duration, effects: &mut Effects) {
+        self.shrink_at.get_or_insert(now + SHRINK_AFTER);
+        let Some(login) = &self.caller.login else { return };
+        self.feeding = true;
+        if login.device.is_none() {
+            self.untaken = delivery::hold_to_bound(&self.caller.core, login, self.written, effects);
+            match self.untaken {
+                true => self.taken.wrote(now, self.written),
+                false => self.taken.clear(),
+            }
+        }
+    }
+
+    /// True if and only if nothing is due to the other side any more.
+    pub(super) fn is_answered(&self) -> bool {
+        self.work.is_none()
+            && !self.delivering
+            && self.caller.outbox.due() == Default::default()
+            && (self.held.is_none() || self.inbox.is_empty())
+            && self.writing_at == self.writing.len()
+    }
+
+    pub(super) fn close_our_side(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        if matches!(self.end, End::Lingering(_) | End::Over) {
+            return false;
+        }
+        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Pending => false,
+            Poll::Ready(Err(_)) => {
+                self.end = End::Over;
+                true
+            }
+            Poll::Ready(Ok(())) => {
+                self.end = End::Lingering(now + LINGER);
+                true
+            }
+        }
+    }
+}
