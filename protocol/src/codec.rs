@@ -1,4 +1,4 @@
-//! Frames as a tokio-util `Decoder` and `Encoder`: [`frame`](crate::frame) over a buffer that grows by itself.
+//! Frames as a tokio-util `Decoder` and `Encoder`: [`crate::frame`] over a buffer that grows by itself.
 
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};

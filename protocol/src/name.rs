@@ -69,9 +69,21 @@ fn is_reserved(c: char) -> bool {
     matches!(c, '|' | '@' | '#' | '*' | '?' | '/' | '\\' | ',')
 }
 
+/// Characters that show nothing: Unicode's property Default_Ignorable_Code_Point, and the empty braille pattern. With
+/// them, two different names would look alike. Most, but not all, have the general category Cf.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
+            | 0x202A..=0x202E | 0x2060..=0x206F | 0x2800 | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+            | 0xFFF0..=0xFFF8 | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF
+    )
+}
+
 fn is_allowed(c: char) -> bool {
     // General category Cf holds the format characters, all bidi controls among them.
     !is_reserved(c)
+        && !is_invisible(c)
         && !c.is_whitespace()
         && !matches!(
             c.general_category(),
