@@ -12,7 +12,7 @@ use crate::hub::Account;
 use crate::mailbox::items::{Item, Marks};
 use crate::mailbox::{Mailbox, SessionId};
 use crate::outbox::Outbox;
-use crate::store::{AccountId, Batch, Boot, Kind, Origin, RowId, Store, StoreError, Waiting, Write};
+use crate::store::{AccountId, Batch, Boot, Kind, LogRow, Origin, RowId, Store, StoreError, Waiting, Write};
 use crate::window::{CounterWindow, Seen};
 
 /// How many rows are read at a time.
@@ -32,13 +32,17 @@ enum Place {
     Live(Account),
     /// The account was deleted, and not everything of it purged.
     Deleted(Box<str>, Mailbox<Arc<Outbox>>),
+    /// The account was deleted, and what waited for it is purged: these rows had been taken before, and go with their
+    /// segment.
+    Gone,
 }
 
 impl Place {
-    fn mailbox(&mut self) -> &mut Mailbox<Arc<Outbox>> {
+    fn mailbox(&mut self) -> Option<&mut Mailbox<Arc<Outbox>>> {
         match self {
-            Place::Live(account) => account.mailbox.get_mut(),
-            Place::Deleted(_, mailbox) => mailbox,
+            Place::Live(account) => Some(account.mailbox.get_mut()),
+            Place::Deleted(_, mailbox) => Some(mailbox),
+            Place::Gone => None,
         }
     }
 }
@@ -51,6 +55,8 @@ struct Loader<'a> {
     /// The counters of devices that posted what is in the log; `None` where the sender's account is gone.
     windows: HashMap<(AccountId, DeviceId), Option<CounterWindow>>,
     waiting: u64,
+    /// No account with this number or a later one was ever made.
+    next_account: AccountId,
 }
 
 /// Brings everything that waits into the hub and the log's map, and saves the counters that the log tells of.
@@ -60,8 +66,9 @@ struct Loader<'a> {
 /// Where the store cannot be read, or what it holds does not fit together.
 pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, StoreError> {
     let graves = store.graves()?.into_iter().collect();
+    let (places, windows) = (HashMap::new(), HashMap::new());
     let mut loader =
-        Loader { core, store, graves, places: HashMap::new(), windows: HashMap::new(), waiting: 0 };
+        Loader { core, store, graves, places, windows, waiting: 0, next_account: boot.next_account };
     let mut after = RowId::NONE;
     loop {
         let rows = loader.store.scan(after, CHUNK)?;
@@ -83,26 +90,16 @@ impl Loader<'_> {
         let place = match self.places.entry(row.account) {
             std::collections::hash_map::Entry::Occupied(place) => place.into_mut(),
             std::collections::hash_map::Entry::Vacant(empty) => {
-                empty.insert(open(self.core, self.store, &self.graves, row.account)?)
+                empty.insert(open(self.core, self.store, &self.graves, self.next_account, row.account)?)
             }
         };
         let deleted = matches!(place, Place::Deleted(..));
-        let mailbox = place.mailbox();
-        let item = match row.kind {
-            Kind::Message { sender, wanted, .. } => {
-                let marks = if wanted { Marks::WANTED } else { Marks::default() };
-                Some(Item::new(row.seq, row.row, size, marks, sender.short()))
-            }
-            Kind::Receipt { device, .. } => {
-                mailbox.party_of(device).map(|party| Item::new(row.seq, row.row, 0, Marks::RECEIPT, party))
-            }
-        };
-        let kept = item.is_some_and(|item| mailbox.restore_item(item));
-        let had = mailbox.items().find(row.seq).is_some_and(|item| item.marks().has(Marks::HAD));
+        let restored = place.mailbox().map(|mailbox| restore(mailbox, row, size));
+        let kept = restored.is_some_and(|restored| restored.kept);
         self.core.log.lock().append(row.row, row.time_ms, kept);
         self.waiting += u64::from(kept && !deleted);
         match row.kind {
-            Kind::Message { sender, wanted: true, .. } if kept && !had => {
+            Kind::Message { sender, wanted: true, .. } if restored.is_some_and(Restored::owes_a_receipt) => {
                 self.core.hub.restore_receipt(sender)
             }
             Kind::Receipt { .. } if kept && !deleted => self.core.hub.restore_receipt(row.account),
@@ -151,6 +148,7 @@ impl Loader<'_> {
                         self.core.hub.insert(Arc::new(account));
                     }
                 }
+                Place::Gone => {}
                 Place::Deleted(name, mut mailbox) => {
                     let ended = mailbox.delete(SessionId(0));
                     self.graves.remove(&id);
@@ -164,10 +162,39 @@ impl Loader<'_> {
     }
 }
 
+/// What became of a row in its mailbox.
+#[derive(Clone, Copy)]
+struct Restored {
+    kept: bool,
+    had: bool,
+}
+
+impl Restored {
+    fn owes_a_receipt(self) -> bool {
+        self.kept && !self.had
+    }
+}
+
+fn restore(mailbox: &mut Mailbox<Arc<Outbox>>, row: LogRow<()>, size: usize) -> Restored {
+    let item = match row.kind {
+        Kind::Message { sender, wanted, .. } => {
+            let marks = if wanted { Marks::WANTED } else { Marks::default() };
+            Some(Item::new(row.seq, row.row, size, marks, sender.short()))
+        }
+        Kind::Receipt { device, .. } => {
+            mailbox.party_of(device).map(|party| Item::new(row.seq, row.row, 0, Marks::RECEIPT, party))
+        }
+    };
+    let kept = item.is_some_and(|item| mailbox.restore_item(item));
+    let had = mailbox.items().find(row.seq).is_some_and(|item| item.marks().has(Marks::HAD));
+    Restored { kept, had }
+}
+
 fn open(
     core: &Core,
     store: &mut dyn Store,
     graves: &HashMap<AccountId, String>,
+    next_account: AccountId,
     id: AccountId,
 ) -> Result<Place, StoreError> {
     let devices = store.devices(id)?;
@@ -179,8 +206,9 @@ fn open(
         Some(name) => {
             Ok(Place::Deleted(name.as_str().into(), mailbox(u64::MAX >> 1, &devices, core.in_memory)))
         }
+        None if id < next_account => Ok(Place::Gone),
         None => Err(StoreError::Corrupt(format!(
-            "the log holds messages of account {}, which does not exist",
+            "the log holds messages of account {}, which was never made",
             id.0
         ))),
     }

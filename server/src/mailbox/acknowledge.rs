@@ -3,7 +3,7 @@
 use bellhop_protocol::{DeviceId, MessageId};
 
 use super::content::Body;
-use super::device::{ALL_SLOTS, Slot, is_settled};
+use super::device::{ALL_SLOTS, Device, NAMELESS_SLOT, Slot, is_settled};
 use super::items::{Item, Load, Marks};
 use super::stream::Outlet;
 use super::{Bounds, Effects, Mailbox};
@@ -153,10 +153,14 @@ impl<O: Outlet> Mailbox<O> {
         self.owed.splice(..0, owed);
     }
 
-    /// Whom a receipt in this mailbox is for: the slot of `device`, or all.
+    /// Whom a receipt in this mailbox is for: the slot of `device`, or all with the extension. `None` where there is
+    /// nobody.
     pub fn party_of(&self, device: Option<DeviceId>) -> Option<Slot> {
         match device {
-            None => Some(ALL_SLOTS),
+            None => {
+                let receives = |device: &Device| device.receiving && device.slot != NAMELESS_SLOT;
+                self.devices.iter().any(receives).then_some(ALL_SLOTS)
+            }
             Some(id) => self.devices.iter().find(|device| device.id == id).map(|device| device.slot),
         }
     }
