@@ -138,24 +138,27 @@ impl Session {
         }
     }
 
-    /// Counts a frame that is now handled.
+    /// Tells whether one more frame may be handled.
     ///
     /// # Errors
     ///
     /// The reason to close, where it is one too many before login.
-    pub fn count_frame(&mut self) -> Result<(), Refusal> {
-        if self.state == State::Fresh {
-            self.state = State::Out { hello: false };
-        }
-        if self.is_in() {
-            return Ok(());
-        }
-        self.frames += 1;
+    pub fn has_frame_left(&self) -> Result<(), Refusal> {
         let most = if self.open { FRAMES_BEFORE_LOGIN_OPEN } else { FRAMES_BEFORE_LOGIN };
-        if self.frames > most {
+        if !self.is_in() && self.frames >= most {
             return Err(Refusal::new(Code::NOT_LOGGED_IN, "too many frames before a login"));
         }
         Ok(())
+    }
+
+    /// Counts a frame that was handled.
+    pub fn count_frame(&mut self) {
+        if self.state == State::Fresh {
+            self.state = State::Out { hello: false };
+        }
+        if !self.is_in() {
+            self.frames += 1;
+        }
     }
 
     /// HELLO was accepted.
@@ -311,7 +314,7 @@ mod tests {
         let mut greeted = session(open);
         greeted.greeted();
         let mut text = session(open);
-        text.count_frame().unwrap();
+        text.count_frame();
         text.logged_in();
         let mut hello = session(open);
         hello.greeted();
@@ -354,19 +357,28 @@ mod tests {
     #[test]
     fn hello_is_the_first_frame_or_none() {
         let mut session = session(true);
-        session.count_frame().unwrap();
+        session.count_frame();
         assert_eq!(session.check(OpCode::Hello.byte()).unwrap_err().code, Code::HELLO_FIRST);
     }
 
     #[test]
     fn frames_before_login_are_few() {
+        fn handled(session: &mut Session) -> usize {
+            (0..100)
+                .take_while(|_| {
+                    let may = session.has_frame_left().is_ok();
+                    session.count_frame();
+                    may
+                })
+                .count()
+        }
         for (open, most) in [(false, 8), (true, 64)] {
             let mut session = session(open);
-            assert_eq!((0..100).take_while(|_| session.count_frame().is_ok()).count(), most);
+            assert_eq!(handled(&mut session), most);
             session.logged_in();
-            assert!((0..100).all(|_| session.count_frame().is_ok()));
+            assert_eq!(handled(&mut session), 100);
             session.logged_out(Duration::ZERO);
-            assert_eq!((0..100).take_while(|_| session.count_frame().is_ok()).count(), most);
+            assert_eq!(handled(&mut session), most);
         }
     }
 

@@ -90,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => {
-                    self.drained = true;
+                    // Without budget the runtime says so too, whatever the socket holds.
+                    self.drained |= tokio::task::coop::has_budget_remaining();
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
@@ -163,6 +164,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         now: Now,
         effects: &mut Effects,
     ) -> bool {
+        if let Err(refusal) = self.session.has_frame_left() {
+            self.close(&refusal, effects);
+            return true;
+        }
         if let Some(login) = self.caller.login.as_ref().filter(|_| self.untaken) {
             delivery::take_written(&self.caller.core, login, mark, effects);
         }
@@ -173,9 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         if !self.follow(flow, now.up) {
             return false;
         }
-        if let Err(refusal) = self.session.count_frame() {
-            self.close(&refusal, effects);
-        }
+        self.session.count_frame();
         true
     }
 
