@@ -173,7 +173,9 @@ impl Outbox {
     pub fn end(&self) {
         let mut inner = self.inner.lock();
         let waker = inner.waker.take();
-        *inner = Inner { state: State::Closed, appended: inner.appended, ..Inner::default() };
+        // What is owed is still going to be paid.
+        let Inner { appended, due, .. } = *inner;
+        *inner = Inner { state: State::Closed, appended, due, ..Inner::default() };
         drop(inner);
         drop(waker);
     }
@@ -255,5 +257,14 @@ mod tests {
         assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Some);
         assert_eq!(out, b"\0\0\0\x12\xfferror|replaced|bye");
         assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Close);
+    }
+    #[test]
+    fn what_is_owed_to_a_connection_that_is_gone_is_paid() {
+        let (outbox, mut effects) = (Outbox::new(10), Effects::default());
+        outbox.owe(|due| due.posts += 1);
+        outbox.end();
+        outbox.answer_due(|due| due.posts -= 1, &mut effects, |out| out.push(1));
+        assert_eq!(outbox.due(), Due::default());
+        assert_eq!(outbox.take(&mut Vec::new(), Waker::noop()), Taken::Close);
     }
 }
