@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::op::ANSWER;
+use bellhop_protocol::post::Posted;
 use bellhop_protocol::session::{Hello, Welcome};
 use bellhop_protocol::{Address, Code, DeviceId, OpCode, Request, VERSION, frame, request};
 
@@ -184,7 +185,13 @@ fn send(
         if *sending.due(&mut due) > 0 {
             return Flow::Hold(Hold::Due);
         }
-        mail::answer(&caller.outbox, sending, Err(&refusal), false, effects);
+        // A POST that was kept stays kept, whatever the limits are by now.
+        let result = match mail::check_counter(&caller.core, login, sending) {
+            Ok(None) => Err(refusal),
+            Ok(Some(id)) => Ok(mail::Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
+            Err(stale) => Err(stale),
+        };
+        mail::answer(&caller.outbox, sending, result.as_ref().copied(), false, effects);
         return Flow::Done;
     }
     if let Err(until) = login.account.sends.take(1, now.up, caller.core.limits.sends) {
