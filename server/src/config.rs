@@ -65,19 +65,34 @@ pub enum LogLevel {
     Trace,
 }
 
+const EXAMPLES: &str = "Examples:
+  bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
+  bellhop-server 3000 --data /srv/bellhop another port and folder
+  bellhop-server --limit sends=off --limit mailbox=50000
+
+When it is ready the server writes a line `listening on ADDRESS` to standard output for each
+address; logs go to standard error. SIGINT or SIGTERM ends it in order.";
+
+/// The names of all limits, with their defaults.
+fn limits_help() -> String {
+    let lines = Limits::default().list().into_iter().map(|(name, value, unit)| {
+        let value = if value == u64::MAX { "off".to_owned() } else { value.to_string() };
+        format!("  {:<28}{}", format!("{name}={value}"), unit.name()).trim_end().to_owned()
+    });
+    format!(
+        "Limits, as they are without --limit (all=off switches off every one that can be off):\n{}",
+        lines.collect::<Vec<_>>().join("\n")
+    )
+}
+
 /// The command line.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "bellhop-server",
     version,
     about = "The Bellhop server: accounts, mailboxes and delivery, with SQLite inside",
-    after_help = "Examples:
-  bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
-  bellhop-server 3000 --data /srv/bellhop another port and folder
-  bellhop-server --limit sends=off --limit mailbox=50000
-
-When it is ready the server writes a line `listening on ADDRESS` to standard output for each
-address; logs go to standard error. SIGINT or SIGTERM ends it in order."
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{}", limits_help()),
 )]
 pub struct Args {
     /// The port to listen on [default: 2050]

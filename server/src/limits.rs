@@ -21,6 +21,19 @@ pub enum Unit {
     Days,
 }
 
+impl Unit {
+    /// The unit, for a person; nothing where it is a plain number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Bytes => "bytes",
+            Unit::Count => "",
+            Unit::PerSecond => "a second",
+            Unit::Seconds => "s",
+            Unit::Days => "days",
+        }
+    }
+}
+
 /// Why `NAME=VALUE` was not a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
