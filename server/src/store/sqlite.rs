@@ -80,14 +80,19 @@ impl SqliteStore {
     }
 
     fn set_synchronous(&self, full: bool) -> Result<(), StoreError> {
-        let pragma = if full { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+        // On Apple's systems an fsync leaves the drive's cache alone, unless it is asked to be a full one.
+        let pragma = match full {
+            true => "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON",
+            false => "PRAGMA synchronous = NORMAL; PRAGMA fullfsync = OFF; PRAGMA checkpoint_fullfsync = OFF",
+        };
         self.db.execute_batch(pragma).map_err(fault)
     }
 
-    /// What `PRAGMA synchronous` reads now: 1 is NORMAL, 2 is FULL.
+    /// What `PRAGMA synchronous` reads now (1 is NORMAL, 2 is FULL), and whether an fsync is a full one.
     #[cfg(test)]
-    pub(super) fn synchronous(&self) -> i64 {
-        self.db.query_row("PRAGMA synchronous", [], |row| row.get(0)).expect("a pragma")
+    pub(super) fn synchronous(&self) -> (i64, bool) {
+        let level = self.db.query_row("PRAGMA synchronous", [], |row| row.get(0)).expect("a pragma");
+        (level, self.db.query_row("PRAGMA fullfsync", [], |row| row.get(0)).expect("a pragma"))
     }
 
     fn meta(&self, name: &str) -> Result<Vec<u8>, StoreError> {
@@ -126,93 +131,109 @@ impl SqliteStore {
     }
 
     fn apply_one(&self, write: &Write) -> rusqlite::Result<()> {
-        let execute = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-            self.db.prepare_cached(sql)?.execute(params).map(|_| ())
-        };
         match write {
             Write::Append(_) => Ok(()),
-            Write::AddAccount(account) => execute(
-                "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![
-                    account.id.0,
-                    account.uuid.as_bytes().as_slice(),
-                    account.name,
-                    account.folded,
-                    account.password,
-                    number(account.reserved),
-                    number(account.created_ms)
-                ],
+            Write::DropRows(first, last) => self.execute(
+                "DELETE FROM log WHERE id BETWEEN ?1 AND ?2",
+                params![number(first.0), number(last.0)],
             ),
+            Write::AddAccount(account) => self.add_account(account),
             Write::DeleteAccount(id) => {
-                execute("DELETE FROM token WHERE account = ?1", params![id.0])?;
-                execute("INSERT INTO grave SELECT id, name FROM account WHERE id = ?1", params![id.0])?;
-                execute("DELETE FROM account WHERE id = ?1", params![id.0])
+                self.execute("DELETE FROM token WHERE account = ?1", params![id.0])?;
+                self.execute("INSERT INTO grave SELECT id, name FROM account WHERE id = ?1", params![id.0])?;
+                self.execute("DELETE FROM account WHERE id = ?1", params![id.0])
             }
-            Write::Reserve(id, reserved) => {
-                execute("UPDATE account SET reserved = ?2 WHERE id = ?1", params![id.0, number(*reserved)])
+            Write::ForgetGrave(account) => {
+                self.execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
+                self.execute("DELETE FROM grave WHERE account = ?1", params![account.0])
             }
-            Write::SaveDevice(device) => execute(
-                "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (account, id) DO UPDATE
-                 SET floor = ?3, ranges = ?4, receiving = ?5, seen_ms = ?6",
-                params![
-                    device.account.0,
-                    device.device.0.as_slice(),
-                    number(device.floor),
-                    ranges_to_bytes(&device.ranges),
-                    device.receiving,
-                    number(device.seen_ms)
-                ],
-            ),
-            Write::SaveWindow(account, device, window, seen_ms) => execute(
+            Write::Reserve(id, reserved) => self
+                .execute("UPDATE account SET reserved = ?2 WHERE id = ?1", params![id.0, number(*reserved)]),
+            Write::SaveDevice(device) => self.save_device(device),
+            Write::SaveWindow(account, device, window, seen_ms) => self.execute(
                 "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms, counters)
                  VALUES (?1, ?2, 0, x'', 0, ?4, ?3)
                  ON CONFLICT (account, id) DO UPDATE SET counters = ?3",
                 params![account.0, device.0.as_slice(), window.to_bytes().as_slice(), number(*seen_ms)],
             ),
             Write::ForgetDevice(account, device) => {
-                execute(
-                    "DELETE FROM token WHERE account = ?1 AND device = ?2",
-                    params![account.0, device.0.as_slice()],
-                )?;
-                execute(
-                    "DELETE FROM device WHERE account = ?1 AND id = ?2",
-                    params![account.0, device.0.as_slice()],
-                )
+                let key = params![account.0, device.0.as_slice()];
+                self.execute("DELETE FROM token WHERE account = ?1 AND device = ?2", key)?;
+                self.execute("DELETE FROM device WHERE account = ?1 AND id = ?2", key)
             }
-            Write::ForgetGrave(account) => {
-                execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
-                execute("DELETE FROM grave WHERE account = ?1", params![account.0])
-            }
-            Write::DropRows(first, last) => execute(
-                "DELETE FROM log WHERE id BETWEEN ?1 AND ?2",
-                params![number(first.0), number(last.0)],
-            ),
-            Write::SaveToken(token) => execute(
-                "INSERT INTO token (hash, account, device, expires_ms) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4",
-                params![
-                    token.hash.as_slice(),
-                    token.account.0,
-                    token.device.0.as_slice(),
-                    token.expires_ms.map(number)
-                ],
-            ),
+            Write::SaveToken(token) => self.save_token(token),
             Write::DropTokens { account, device, except } => {
-                let mut drop = self.db.prepare_cached(
-                    "DELETE FROM token WHERE account = :account
-                     AND (:device IS NULL OR device = :device) AND (:except IS NULL OR hash <> :except)",
-                )?;
-                drop.execute(named_params! {
-                    ":account": account.0,
-                    ":device": device.as_ref().map(|device| device.0.as_slice()),
-                    ":except": except.as_ref().map(|hash| hash.as_slice()),
-                })
-                .map(|_| ())
+                self.drop_tokens(*account, device.as_ref(), except.as_ref())
             }
         }
+    }
+
+    fn execute(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<()> {
+        self.db.prepare_cached(sql)?.execute(params).map(|_| ())
+    }
+
+    fn add_account(&self, account: &AccountRow) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                account.id.0,
+                account.uuid.as_bytes().as_slice(),
+                account.name,
+                account.folded,
+                account.password,
+                number(account.reserved),
+                number(account.created_ms)
+            ],
+        )
+    }
+
+    fn save_device(&self, device: &DeviceRow) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (account, id) DO UPDATE
+             SET floor = ?3, ranges = ?4, receiving = ?5, seen_ms = ?6",
+            params![
+                device.account.0,
+                device.device.0.as_slice(),
+                number(device.floor),
+                ranges_to_bytes(&device.ranges),
+                device.receiving,
+                number(device.seen_ms)
+            ],
+        )
+    }
+
+    fn save_token(&self, token: &TokenRow) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT INTO token (hash, account, device, expires_ms) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4",
+            params![
+                token.hash.as_slice(),
+                token.account.0,
+                token.device.0.as_slice(),
+                token.expires_ms.map(number)
+            ],
+        )
+    }
+
+    fn drop_tokens(
+        &self,
+        account: AccountId,
+        device: Option<&DeviceId>,
+        except: Option<&[u8; 32]>,
+    ) -> rusqlite::Result<()> {
+        let mut drop = self.db.prepare_cached(
+            "DELETE FROM token WHERE account = :account
+             AND (:device IS NULL OR device = :device) AND (:except IS NULL OR hash <> :except)",
+        )?;
+        let count = drop.execute(named_params! {
+            ":account": account.0,
+            ":device": device.map(|device| device.0.as_slice()),
+            ":except": except.map(|hash| hash.as_slice()),
+        });
+        count.map(|_| ())
     }
 }
 

@@ -300,14 +300,14 @@ fn a_reader_sees_what_was_committed(subject: &dyn Subject) {
 
 #[test]
 fn the_pragma_is_what_the_level_needs() {
-    assert_eq!(OnDisk::new(Sync::Always).sqlite().synchronous(), 2);
+    assert_eq!(OnDisk::new(Sync::Always).sqlite().synchronous(), (2, true));
     let relaxed = OnDisk::new(Sync::WhenDurable);
     let mut store = relaxed.sqlite();
-    assert_eq!(store.synchronous(), 1);
+    assert_eq!(store.synchronous(), (1, false));
     let batch =
         Batch { writes: vec![Write::AddAccount(account(1, "alice"))], durable: true, ..Batch::default() };
     store.commit(&batch).unwrap();
-    assert_eq!(store.synchronous(), 1);
+    assert_eq!(store.synchronous(), (1, false));
 }
 
 #[test]
