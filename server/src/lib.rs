@@ -1,9 +1,21 @@
-//! The Bellhop server.
+//! The Bellhop server: keeps accounts and mailboxes in an SQLite file, and moves messages between people.
+//!
+//! In reading order, from the socket inwards and back:
+//!
+//! * [`config`], [`limits`]: what was typed, and every bound with its reason. [`server`]: builds and owns all parts;
+//!   [`folder`]: one server a data folder.
+//! * [`net`]: sockets; carries bytes, decides nothing. [`session`]: what a connection may ask now (pure).
+//! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
+//! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets.
+//! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
+//! * [`core`], [`hub`], [`outbox`]: what all share; who is in memory; bytes on their way out.
+//! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod folder;
 pub mod hub;
 pub mod ids;
 pub mod keeper;

@@ -4,7 +4,6 @@
 //! connection writes what is due and a word of farewell; the reading threads go. What takes longer than it may is cut
 //! off: nothing that was acknowledged depends on it.
 
-use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +22,7 @@ use crate::auth::Hasher;
 use crate::clock::{Clock, random};
 use crate::config::{Auth, Config, Durability, Register};
 use crate::core::Core;
+use crate::folder::{FolderError, FolderLock};
 use crate::hub::Hub;
 use crate::ids::IdKey;
 use crate::keeper::queue::Queue;
@@ -35,8 +35,12 @@ use crate::store::readers::{ReaderThreads, Readers};
 use crate::store::sqlite::{Seed, SqliteStore, Sync};
 use crate::store::{Store, StoreError};
 
-/// How long the writing thread may take to finish, and then the connections to write what is due.
-const FINISH_MAX: Duration = Duration::from_secs(2);
+/// How long the writing thread may take to finish.
+const KEEPER_MAX: Duration = Duration::from_secs(3);
+/// How long the connections may take after that to write what is due.
+const CONNECTIONS_MAX: Duration = Duration::from_millis(1_200);
+/// How long the reading threads may take after that.
+const READERS_MAX: Duration = Duration::from_millis(500);
 /// Descriptors that are kept for files, threads and listeners.
 const FILES_SPARED: u64 = 16;
 
@@ -105,7 +109,7 @@ pub struct Server {
     keeper_end: KeeperEnd,
     readers: ReaderThreads,
     /// Held while the server runs, so that no other one uses the folder.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Server {
@@ -127,7 +131,7 @@ impl Server {
         config: &Config,
         around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
     ) -> Result<Server, ServerError> {
-        let lock = lock_folder(&config.data)?;
+        let lock = FolderLock::take(&config.data).map_err(|error| folder_failure(error, &config.data))?;
         let path = config.data.join("bellhop.db");
         let opened = tokio::task::spawn_blocking({
             let (config, path) = (config.clone(), path.clone());
@@ -213,7 +217,7 @@ impl Server {
         self.acceptors.wait().await;
         self.core.stopping.store(true, Ordering::Relaxed);
         self.core.queue.close();
-        let ended = tokio::time::timeout(FINISH_MAX, &mut self.keeper_end).await;
+        let ended = tokio::time::timeout(KEEPER_MAX, &mut self.keeper_end).await;
 
         let mut effects = Effects::default();
         for entry in self.connections.live.iter() {
@@ -221,7 +225,7 @@ impl Server {
         }
         effects.wake();
         self.connections.tasks.close();
-        if tokio::time::timeout(FINISH_MAX, self.connections.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CONNECTIONS_MAX, self.connections.tasks.wait()).await.is_err() {
             tracing::info!("some connections did not take their last bytes");
         }
         self.cut_off();
@@ -233,7 +237,7 @@ impl Server {
                     readers.join();
                     keeper.join().is_ok()
                 });
-                match tokio::time::timeout(FINISH_MAX, joined).await {
+                match tokio::time::timeout(READERS_MAX, joined).await {
                     Ok(Ok(true)) => Ok(()),
                     Ok(_) => Err(ServerError::Panicked),
                     Err(_) => {
@@ -258,6 +262,14 @@ fn failure(ended: Result<Result<(), StoreError>, oneshot::error::RecvError>) -> 
     match ended {
         Ok(Err(cause)) => ServerError::Writing(cause),
         Ok(Ok(())) | Err(_) => ServerError::Panicked,
+    }
+}
+
+fn folder_failure(error: FolderError, path: &Path) -> ServerError {
+    let path = path.to_owned();
+    match error {
+        FolderError::InUse => ServerError::InUse { path },
+        FolderError::Io(cause) => ServerError::Folder { path, cause },
     }
 }
 
@@ -331,7 +343,7 @@ fn places(wanted: u64) -> usize {
 
 #[cfg(target_os = "linux")]
 fn file_limit() -> Option<u64> {
-    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
     line.split_whitespace().nth(3)?.parse().ok()
 }
@@ -339,21 +351,4 @@ fn file_limit() -> Option<u64> {
 #[cfg(not(target_os = "linux"))]
 fn file_limit() -> Option<u64> {
     None
-}
-
-/// Makes the folder, for its owner alone, and locks it.
-fn lock_folder(path: &Path) -> Result<File, ServerError> {
-    let failed = |cause| ServerError::Folder { path: path.to_owned(), cause };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(failed)?;
-    let lock =
-        File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(ServerError::InUse { path: path.to_owned() }),
-        Err(fs::TryLockError::Error(cause)) => Err(failed(cause)),
-    }
 }
