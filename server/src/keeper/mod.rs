@@ -17,6 +17,10 @@ mod stage;
 mod upkeep;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;

@@ -12,6 +12,7 @@ use super::upkeep::device_rows;
 use super::{Keeper, Outcome, Undo};
 use crate::hub::Account;
 use crate::mailbox::acknowledge::Owed;
+use crate::mailbox::device::NAMELESS;
 use crate::mailbox::items::Marks;
 use crate::mailbox::{Life, Mailbox};
 use crate::outbox::Outbox;
@@ -73,22 +74,9 @@ impl Keeper {
         drop(mailbox);
         self.next_row = RowId(row.0 + 1);
         self.accept_counter(&login, sending);
-        let origin = match sending {
-            Sending::Post { counter, .. } => {
-                Origin::Post(author.device.unwrap_or(crate::mailbox::device::NAMELESS), counter)
-            }
-            Sending::Send => Origin::Send(id),
-        };
-        let kind = Kind::Message { sender: author.account, origin, wanted };
-        self.batch.push(Write::Append(LogRow {
-            row,
-            account: to.id,
-            seq,
-            time_ms: self.now.wall_ms,
-            kind,
-            name: *from,
-            text: *text,
-        }));
+        let kind = Kind::Message { sender: author.account, origin: origin(sending, &author, id), wanted };
+        let (account, time_ms) = (to.id, self.now.wall_ms);
+        self.batch.push(Write::Append(LogRow { row, account, seq, time_ms, kind, name: *from, text: *text }));
         Ok(Outcome::Kept { login, sending, to, author, seq, row, id, from: *from, text: *text })
     }
 
@@ -259,4 +247,12 @@ fn reserve(
     batch.push(Write::Reserve(to.id, reserved));
     undo.push(Undo::Reserve(to.clone(), mailbox.reserved()));
     mailbox.reserve(reserved);
+}
+
+/// What a message's id is found again by.
+fn origin(sending: Sending, author: &Author, id: MessageId) -> Origin {
+    match sending {
+        Sending::Post { counter, .. } => Origin::Post(author.device.unwrap_or(NAMELESS), counter),
+        Sending::Send => Origin::Send(id),
+    }
 }

@@ -21,6 +21,8 @@ pub mod tail;
 mod taken;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod tests;
 
 use std::task::Waker;

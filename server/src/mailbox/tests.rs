@@ -1,204 +1,17 @@
 //! The rules of a mailbox, in virtual time and without I/O: values in, frames and effects out.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use bellhop_protocol::frame;
 use bellhop_protocol::item::ReceiptState;
-use bellhop_protocol::{MessageId, OpCode, Reply};
+use bellhop_protocol::{MessageId, OpCode};
 use uuid::Uuid;
 
 use super::acknowledge::Owed;
-use super::content::{Body, Content, Fetched, OwnedBody, OwnedContent};
 use super::device::{Device, NAMELESS_SLOT, UNSEEN_MS_MAX};
 use super::stream::{Feed, WINDOW_ITEMS};
 use super::*;
-use crate::store::{AccountId, Author};
 
-/// An outlet that keeps its frames and has room for so many bytes.
-#[derive(Clone, Debug)]
-struct Pipe(Rc<RefCell<PipeState>>);
-
-#[derive(Debug)]
-struct PipeState {
-    bytes: Vec<u8>,
-    appended: u64,
-    room: usize,
-}
-
-impl Pipe {
-    fn new() -> Pipe {
-        Pipe(Rc::new(RefCell::new(PipeState { bytes: Vec::new(), appended: 0, room: usize::MAX })))
-    }
-
-    fn set_room(&self, room: usize) {
-        self.0.borrow_mut().room = room;
-    }
-
-    fn appended(&self) -> u64 {
-        self.0.borrow().appended
-    }
-
-    /// What came since the last call: `7:hi` for a message, `8=2` for a receipt of state 2, `hi` for a delivery.
-    fn read(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut self.0.borrow_mut().bytes);
-        let (mut rest, mut seen) = (bytes.as_slice(), Vec::new());
-        while let Some(frame) = frame::parse(rest, frame::LIMIT_MAX).unwrap() {
-            seen.push(match Reply::decode(frame.op, frame.data).unwrap() {
-                Reply::Message(message) => format!("{}:{}", message.seq, message.text),
-                Reply::Receipt(receipt) => format!("{}={}", receipt.seq, receipt.state.byte()),
-                Reply::Delivery { text, .. } => text.to_owned(),
-                other => panic!("{other:?}"),
-            });
-            rest = &rest[frame.wire_len()..];
-        }
-        seen
-    }
-}
-
-impl Outlet for Pipe {
-    fn push(&self, len: usize, _: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
-        let mut pipe = self.0.borrow_mut();
-        pipe.room = pipe.room.checked_sub(len)?;
-        let before = pipe.bytes.len();
-        write(&mut pipe.bytes);
-        assert_eq!(pipe.bytes.len() - before, len, "the announced length is the written one");
-        pipe.appended += len as u64;
-        Some(pipe.appended)
-    }
-}
-
-const BOUNDS: Bounds =
-    Bounds { waiting: Load { count: 20, bytes: 1000 }, of_sender: 10, had: Load { count: 20, bytes: 1000 } };
-const NOW: u64 = 100 * UNSEEN_MS_MAX;
-
-/// A mailbox, what it asked for, and a store of everything published, for fetching.
-struct Bench {
-    mailbox: Mailbox<Pipe>,
-    effects: Effects,
-    stored: Vec<(u64, String)>,
-    next_session: u64,
-}
-
-fn device(number: u8) -> DeviceId {
-    DeviceId([number; 16])
-}
-
-fn author(number: u8) -> Author {
-    Author { account: AccountId(number.into()), device: Some(device(number)) }
-}
-
-impl Bench {
-    fn new() -> Bench {
-        let mailbox = Mailbox::new(0, u64::MAX >> 1, false);
-        Bench { mailbox, effects: Effects::default(), stored: Vec::new(), next_session: 1 }
-    }
-
-    fn text(&mut self) -> (SessionId, Pipe) {
-        self.attach(None)
-    }
-
-    fn attach(&mut self, device: Option<u8>) -> (SessionId, Pipe) {
-        let (id, pipe) = (SessionId(self.next_session), Pipe::new());
-        self.next_session += 1;
-        let id_of = device.map(self::device);
-        self.mailbox.attach(id, id_of, pipe.clone(), 8, NOW, &mut self.effects).unwrap();
-        (id, pipe)
-    }
-
-    /// A session with the extension, its stream open and fed.
-    fn open(&mut self, device: u8) -> (SessionId, Pipe) {
-        let (id, pipe) = self.attach(Some(device));
-        self.mailbox.open(id, NOW, &mut self.effects);
-        self.feed(id);
-        (id, pipe)
-    }
-
-    fn stage(&mut self, text: &str, marks: Marks) -> u64 {
-        let row = RowId(self.stored.len() as u64 + 1);
-        let seq = self.mailbox.stage(row, text.len(), marks, 1);
-        self.stored.push((seq, text.to_owned()));
-        seq
-    }
-
-    fn publish(&mut self, seq: u64) -> bool {
-        let text = self.stored.iter().find(|(stored, _)| *stored == seq).unwrap().1.clone();
-        let content = Content {
-            id: MessageId(Uuid::from_u128(seq.into())),
-            time_ms: NOW,
-            name: "alice",
-            body: Body::Message(author(1), &text),
-        };
-        self.mailbox.publish(seq, &content, &mut self.effects)
-    }
-
-    fn send(&mut self, text: &str) -> bool {
-        let seq = self.stage(text, Marks::default());
-        self.publish(seq)
-    }
-
-    fn send_wanted(&mut self, text: &str) {
-        let seq = self.stage(text, Marks::WANTED);
-        self.publish(seq);
-    }
-
-    /// Files a receipt for `device`.
-    fn receipt(&mut self, device: Option<u8>, state: ReceiptState) {
-        let party = self.mailbox.party_of(device.map(self::device)).unwrap();
-        let seq = self.mailbox.stage(RowId(900), 0, Marks::RECEIPT, party);
-        let content =
-            Content { id: MessageId(Uuid::nil()), time_ms: NOW, name: "bob", body: Body::Receipt(state) };
-        self.mailbox.publish(seq, &content, &mut self.effects);
-    }
-
-    /// Feeds a session as its connection would, fetching what is asked for.
-    fn feed(&mut self, id: SessionId) -> Feed {
-        let mut fetched = Vec::new();
-        loop {
-            match self.mailbox.feed(id, &fetched, &mut self.effects) {
-                Feed::Fetch(rows) => {
-                    assert!(!rows.is_empty());
-                    fetched = rows.iter().map(|row| self.fetch(*row)).collect();
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn fetch(&self, row: RowId) -> Fetched {
-        let (seq, text) = &self.stored[row.0 as usize - 1];
-        let body = OwnedBody::Message(author(1), text.clone());
-        let id = MessageId(Uuid::from_u128((*seq).into()));
-        Fetched { seq: *seq, content: OwnedContent { id, time_ms: NOW, name: "alice".into(), body } }
-    }
-
-    fn ack(&mut self, id: SessionId, ranges: &[(u64, u64)]) {
-        self.mailbox.ack(id, ranges.iter().copied(), &BOUNDS, &mut self.effects);
-        self.feed(id);
-    }
-
-    /// DELIVER of a text session, answered in full.
-    fn deliver(&mut self, id: SessionId) -> u64 {
-        self.mailbox.deliver(id);
-        match self.feed(id) {
-            Feed::Delivered(count) => count,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The text session sent a request after it had read everything.
-    fn answers(&mut self, id: SessionId, pipe: &Pipe) {
-        self.mailbox.take_written(id, pipe.appended(), &BOUNDS, &mut self.effects);
-    }
-
-    fn freed(&mut self) -> Vec<u64> {
-        self.effects.freed.drain(..).map(|row| row.0).collect()
-    }
-
-    fn kept(&self) -> Vec<u64> {
-        self.mailbox.items().iter().map(|item| item.seq).collect()
-    }
-}
+use super::bench::{BOUNDS, Bench, NOW, Pipe, author, device};
 
 #[test]
 fn nobody_sees_what_is_not_committed() {
@@ -295,6 +108,36 @@ fn the_window_bounds_what_is_underway() {
     assert!(!bench.send("y"), "what is behind gets nothing past the others");
     bench.ack(id, &[(4, 500)]);
     assert_eq!(pipe.read().last().map(String::as_str), Some("1035:y"));
+}
+
+#[test]
+fn nothing_overtakes_what_a_stream_or_a_deliver_has_yet_to_bring() {
+    let mut bench = Bench::new();
+    bench.send("one");
+    bench.send("two");
+    let (id, pipe) = bench.attach(Some(1));
+    bench.mailbox.open(id, NOW, &mut bench.effects);
+    assert!(!bench.send("three"), "the stream is open, and stands at the first");
+    assert_eq!(pipe.read(), [""; 0]);
+    bench.feed(id);
+    assert_eq!(pipe.read(), ["1:one", "2:two", "3:three"]);
+
+    let (text, pipe) = bench.text();
+    bench.mailbox.deliver(text);
+    bench.send("four");
+    assert_eq!(pipe.read(), [""; 0], "what came after the DELIVER stands behind its answer");
+    assert_eq!(bench.feed(text), Feed::Delivered(3));
+    assert_eq!(pipe.read(), ["one", "two", "three"]);
+    bench.feed(text);
+    assert_eq!(pipe.read(), ["four"]);
+
+    pipe.set_room(0);
+    bench.send("five");
+    pipe.set_room(usize::MAX);
+    bench.send("six");
+    assert_eq!(pipe.read(), [""; 0], "one found no room, so the next waits behind it");
+    bench.feed(text);
+    assert_eq!(pipe.read(), ["five", "six"]);
 }
 
 #[test]
@@ -481,6 +324,14 @@ fn read_receipts_are_for_all_devices_with_the_extension() {
     assert_eq!(bench.kept(), [1]);
     bench.ack(second, &[(1, 1)]);
     assert!(bench.kept().is_empty());
+}
+
+#[test]
+fn a_read_receipt_for_nobody_goes_nowhere() {
+    let mut bench = Bench::new();
+    bench.text();
+    bench.attach(Some(1));
+    assert_eq!(bench.mailbox.party_of(None), None, "a device that does not receive would keep it for ever");
 }
 
 #[test]
