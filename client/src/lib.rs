@@ -1,1 +1,32 @@
-//! The Bellhop client.
+//! The Bellhop client: a library that connects and stays connected.
+//!
+//! [`connect`] gives a [`Client`] to command and a channel of [`Event`]s to show. Behind them a thread keeps the
+//! connection and the history. In reading order:
+//!
+//! * [`config`]: what a connection is made with. [`client`]: the handle. [`event`]: what it tells.
+//! * `link`: the rules of a connection (pure), and the socket that follows them.
+//! * `history`: what was seen and sent, in an SQLite file. [`home`]: where that file is. `seat`: who is which device.
+//! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
+//!   [`raw`]: `5|bob|hi`.
+
+pub mod client;
+mod clock;
+pub mod config;
+pub mod delivery;
+pub mod event;
+mod history;
+pub mod home;
+mod link;
+pub mod peer;
+pub mod raw;
+mod seat;
+pub mod secret;
+pub mod text;
+
+pub use client::{Busy, Client, connect};
+pub use config::{Config, Receive, Role, Server};
+pub use delivery::Delivery;
+pub use event::Event;
+pub use home::Home;
+pub use peer::Peer;
+pub use secret::Secret;

@@ -1,0 +1,162 @@
+//! What a connection is made with.
+
+use std::net::IpAddr;
+
+use bellhop_protocol::{PORT, Username};
+
+use crate::home::Home;
+use crate::secret::Secret;
+
+/// Everything [`crate::connect`] needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the files are.
+    pub home: Home,
+    /// The server; see [`Server::parse`].
+    pub server: Server,
+    /// Who logs in.
+    pub user: Username,
+    /// The account's password; `None` where it has none, or where a token was kept, which is used then.
+    pub password: Option<Secret>,
+    /// Make the account first.
+    pub create: bool,
+    /// Keep a token, so that the next login needs no password.
+    pub remember: bool,
+    /// Which device this program is.
+    pub role: Role,
+    /// What is done with messages.
+    pub receive: Receive,
+}
+
+/// Which device a program is: one device has one live session, so programs that run side by side need several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A screen: `tui`, or `tui-1`, … beside others.
+    Tui,
+    /// The one program that hands messages to others: `listen`.
+    Listen,
+    /// A short command: `send-0`, `send-1`, …; it receives nothing, so it holds nothing back.
+    Send,
+    /// This one, whatever it is for.
+    Named(String),
+}
+
+/// What is done with messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// The stream is not opened.
+    Nothing,
+    /// A message is acknowledged when it is in the history.
+    Kept,
+    /// A message is acknowledged after [`crate::Client::confirm`].
+    Confirmed,
+}
+
+/// Programs of one kind that may run beside each other for one account.
+const SIDE_BY_SIDE: usize = 16;
+
+impl Role {
+    /// The names of the devices that may play this role, the first choice first.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Role::Tui => {
+                let more = (1..SIDE_BY_SIDE).map(|number| format!("tui-{number}"));
+                std::iter::once("tui".to_owned()).chain(more).collect()
+            }
+            Role::Listen => vec!["listen".into()],
+            Role::Send => (0..SIDE_BY_SIDE).map(|number| format!("send-{number}")).collect(),
+            Role::Named(name) => vec![name.clone()],
+        }
+    }
+}
+
+/// A server's address: host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    host: String,
+    port: u16,
+}
+
+/// Why something is not a server's address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not HOST or HOST:PORT")]
+pub struct ServerError(String);
+
+impl Server {
+    /// Reads `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`; without a port it is 2050.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] where it is none of these.
+    pub fn parse(text: &str) -> Result<Server, ServerError> {
+        let wrong = || ServerError(text.to_owned());
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
+                (host, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(wrong)?) })
+            }
+            None if text.matches(':').count() > 1 => (text, None),
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let port = port.map_or(Ok(PORT), |port| port.parse().map_err(|_| wrong()))?;
+        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '[' | ']' | '|');
+        if host.is_empty() || port == 0 || host.contains(odd) {
+            return Err(wrong());
+        }
+        Ok(Server { host: host.to_ascii_lowercase(), port })
+    }
+
+    /// The host, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True if and only if the server is on this machine, so that nobody else can listen in.
+    pub fn is_local(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers() {
+        let check = |text: &str, expected: Option<(&str, bool)>| {
+            let server = Server::parse(text).ok();
+            let found = server.as_ref().map(|server| (server.to_string(), server.is_local()));
+            assert_eq!(found, expected.map(|(shown, local)| (shown.to_owned(), local)), "{text}");
+        };
+        check("127.0.0.1:2050", Some(("127.0.0.1:2050", true)));
+        check("Chat.Example", Some(("chat.example:2050", false)));
+        check("chat.example:99", Some(("chat.example:99", false)));
+        check("localhost", Some(("localhost:2050", true)));
+        check("::1", Some(("[::1]:2050", true)));
+        check("[::1]:77", Some(("[::1]:77", true)));
+        check("[fe80::1]", Some(("[fe80::1]:2050", false)));
+        for wrong in
+            ["", ":2050", "host:", "host:0", "host:70000", "host:x", "a b", "[::1", "[::1]x", "u@h", "h/x"]
+        {
+            check(wrong, None);
+        }
+    }
+}

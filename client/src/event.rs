@@ -1,0 +1,240 @@
+//! What the library tells its user: one channel of events, each with all that is needed to show it.
+//!
+//! Every text in here that came from a server was made harmless where it entered (see [`crate::text::clean()`]).
+
+use std::time::{Duration, Instant};
+
+use bellhop_protocol::{Code, MessageId};
+
+use crate::delivery::Delivery;
+use crate::peer::Peer;
+use crate::raw::Verdict;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A connection is being opened.
+    Connecting,
+    /// Logged in.
+    Online(Online),
+    /// The connection ended or could not be made; the client tries again by itself.
+    Offline(Trouble, Instant),
+    /// The client has given up and will do nothing more unless told to.
+    Stopped(Stop),
+    /// A PING came back.
+    RoundTrip(Duration),
+    /// The stream is open; this many messages and receipts wait at the server.
+    Waiting(u64),
+    /// Everything that waited when the stream was opened has come.
+    CaughtUp,
+    /// Messages that an earlier run of this device left without an answer, or unsent; told once, at the start.
+    Unsettled(Vec<Unsettled>),
+    /// The token that stands for the password is on disk.
+    TokenKept,
+    /// A message for us, on disk (or, where messages are confirmed by hand, not yet).
+    Message(Message),
+    /// A message of ours is on disk; `tag` is what it was sent with.
+    Outgoing {
+        /// What [`crate::Client::send`] was given.
+        tag: u64,
+        /// The message.
+        message: Message,
+    },
+    /// A message could not even be written down; the text is handed back.
+    NotKept {
+        /// What [`crate::Client::send`] was given.
+        tag: u64,
+        /// Whom it was for.
+        to: Peer,
+        /// Why, for a person.
+        reason: String,
+        /// The text.
+        text: String,
+    },
+    /// More is known of a message of ours.
+    State(StateChange),
+    /// The answer to [`crate::Client::ask`].
+    Answer(Answer),
+    /// The server has read everything that was written to it before [`crate::Client::sync`].
+    Synced(u64),
+    /// The server says something that answers nothing in particular.
+    Notice(String),
+    /// Another program uses a copy of this device's id; this one has made itself a new one.
+    NewDevice,
+    /// The conversations, the one with the latest message first.
+    Chats(Vec<Chat>),
+    /// Messages of a conversation, oldest first.
+    Page(Page),
+    /// Something local went wrong.
+    Problem(String),
+}
+
+/// A message of ours from an earlier run, still on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Its place in the history.
+    pub n: i64,
+    /// The recipient's address.
+    pub to: String,
+    /// The text.
+    pub text: String,
+}
+
+/// A login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Online {
+    /// The server's software, as it calls itself.
+    pub agent: String,
+    /// The server's name among its peers.
+    pub node: String,
+    /// How long HELLO took.
+    pub round_trip: Duration,
+    /// True if and only if an account was made on the way.
+    pub created: bool,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The kind, for programs.
+    pub kind: TroubleKind,
+    /// The sentence, for a person.
+    pub sentence: String,
+}
+
+/// The kinds of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No connection could be made.
+    Unreachable,
+    /// The server did not answer in time.
+    TimedOut,
+    /// The connection was closed.
+    Closed,
+    /// What came is not the protocol.
+    Protocol,
+    /// The server refused, and may not refuse the next time.
+    Refused(Code),
+    /// The user asked for a new connection.
+    Asked,
+}
+
+/// Why the client gave up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The kind, for programs.
+    pub kind: StopKind,
+    /// The sentence, for a person.
+    pub sentence: String,
+}
+
+/// The kinds of giving up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// The server refuses this login, and will again.
+    Refused(Code),
+    /// The kept token is no longer good, and there is no password.
+    NeedPassword,
+    /// A newer session of the same device took over.
+    Replaced,
+    /// The account is gone.
+    AccountDeleted,
+    /// LOGOUT was asked for and done.
+    LoggedOut,
+    /// The server speaks another version.
+    Version,
+    /// The files of this client cannot be used.
+    Disk,
+    /// Another program has the role.
+    RoleTaken,
+}
+
+/// A message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the history, rising; 0 where it is not in there yet.
+    pub n: i64,
+    /// The conversation.
+    pub peer: Peer,
+    /// True if and only if we wrote it.
+    pub mine: bool,
+    /// Its id, once known.
+    pub id: Option<MessageId>,
+    /// The text.
+    pub text: String,
+    /// When the server kept it; before that, when it was written. In ms since 1970.
+    pub time_ms: i64,
+    /// How far it has come; [`Delivery::Delivered`] for one of theirs.
+    pub state: Delivery,
+    /// Why it failed or came back, for a person.
+    pub reason: Option<String>,
+}
+
+/// More is known of a message of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// The message's place in the history.
+    pub n: i64,
+    /// Its id, once known.
+    pub id: Option<MessageId>,
+    /// How far it has come.
+    pub state: Delivery,
+    /// When the server kept it; 0 where nothing new is known.
+    pub time_ms: i64,
+    /// The code of a refusal.
+    pub code: Option<Code>,
+    /// Why it failed or came back, for a person.
+    pub reason: Option<String>,
+}
+
+/// The answer to one of the seven operations, or to an op that this client does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What [`crate::Client::ask`] was given.
+    pub tag: u64,
+    /// The op that was asked.
+    pub op: u8,
+    /// `ok`, `more` or `error` and what follows; an explanation where the connection ended first.
+    pub fields: Result<Vec<String>, String>,
+    /// What they mean; [`Verdict::Done`] where there are none.
+    pub verdict: Verdict,
+}
+
+/// A conversation, for the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chat {
+    /// Whom it is with.
+    pub peer: Peer,
+    /// How many of their messages were not read.
+    pub unread: u64,
+    /// The place of the last message that was read.
+    pub read_to: i64,
+    /// The place of the last message; 0 where there is none.
+    pub last: i64,
+    /// What was typed and not sent.
+    pub draft: String,
+}
+
+/// Messages of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The conversation's key.
+    pub key: String,
+    /// The place that was asked around.
+    pub around: Around,
+    /// The messages, oldest first.
+    pub messages: Vec<Message>,
+    /// True where there are more beyond the page, on the side that was asked for.
+    pub more: bool,
+}
+
+/// Which messages of a conversation are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// The newest ones.
+    Newest,
+    /// Those before a place.
+    Before(i64),
+    /// Those after a place.
+    After(i64),
+}

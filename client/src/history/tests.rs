@@ -1,0 +1,360 @@
+//! The history on a real file.
+
+use std::path::PathBuf;
+
+use bellhop_protocol::post::Posted;
+use bellhop_protocol::session::SessionToken;
+use bellhop_protocol::{Code, MessageId, Username};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::{History, HistoryError, LAST_SERVER, LAST_USER, Seat, changes};
+use crate::delivery::Delivery;
+use crate::event::Around;
+use crate::link::outbox::Room;
+use crate::link::{Change, Draft, Outcome, Received};
+use crate::peer::Peer;
+
+struct Desk {
+    history: History,
+    seat: Seat,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+fn desk() -> Desk {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("history.sqlite");
+    let mut history = History::open(&path).expect("a new file");
+    let alice = Username::parse("Alice").expect("a name");
+    let account = history.account("127.0.0.1:2050", &alice).expect("an account");
+    let seat = history.seat(account.id, "tui").expect("a seat");
+    Desk { history, seat, path, _folder: folder }
+}
+
+fn id(number: u32) -> MessageId {
+    MessageId(Uuid::from_u128(number.into()))
+}
+
+const ROOM: Room = Room { messages: 1_024, bytes: 1_000_000 };
+
+fn received(number: u32, from: &str, text: &str) -> Received {
+    Received { seq: number.into(), id: id(number), time_ms: 5, from: Peer::new(from), text: text.into() }
+}
+
+fn draft(to: &str, text: &str) -> Draft {
+    Draft { tag: 0, to: Peer::new(to), text: text.into(), receipts: true, time_ms: 5 }
+}
+
+impl Desk {
+    fn apply(&mut self, change: Change) -> Outcome {
+        self.history.apply(&self.seat, &[change]).expect("applied").remove(0)
+    }
+
+    /// A message of ours; where `on_the_wire`, it has its counter.
+    fn send(&mut self, text: &str, on_the_wire: bool) -> i64 {
+        let Outcome::Queued(n) = self.apply(Change::Outgoing(draft("bob", text))) else { panic!("queued") };
+        if on_the_wire {
+            assert_eq!(self.number(ROOM).last(), Some(&n));
+        }
+        n
+    }
+
+    fn number(&mut self, room: Room) -> Vec<i64> {
+        match self.apply(Change::Number(room)) {
+            Outcome::Numbered(postings, _) => postings.into_iter().map(|posting| posting.n).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn posted(&mut self, n: i64, number: u32, posted: Posted) -> Vec<Delivery> {
+        states(self.apply(Change::Posted { n, id: id(number), time_ms: 77, posted }))
+    }
+
+    fn receipt(&mut self, number: u32, peer: &str, state: Delivery) -> Vec<Delivery> {
+        let peer = Peer::new(peer);
+        states(self.apply(Change::Receipt { seq: 1, id: id(number), peer, state: Some(state), reason: None }))
+    }
+
+    fn texts(&self, key: &str, around: Around, limit: usize) -> (Vec<String>, bool) {
+        let page = self.history.page(self.seat.account, key, around, limit).expect("a page");
+        (page.messages.into_iter().map(|message| message.text).collect(), page.more)
+    }
+
+    /// Another program, or this one after a crash.
+    fn again(&self, role: &str) -> (History, Seat) {
+        let mut history = History::open(&self.path).expect("the same file");
+        let seat = history.seat(self.seat.account, role).expect("a seat");
+        (history, seat)
+    }
+}
+
+fn states(outcome: Outcome) -> Vec<Delivery> {
+    match outcome {
+        Outcome::States(changes) => changes.into_iter().map(|change| change.state).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_device_keeps_its_id_counter_token_and_outbox() {
+    let mut desk = desk();
+    desk.apply(Change::Token(Some(SessionToken([7; 32]))));
+    let one = desk.send("one", true);
+    let two = desk.send("two", true);
+    let three = desk.send("three", false);
+    let (history, seat) = desk.again("tui");
+    assert_eq!(seat.device, desk.seat.device);
+    assert_eq!((seat.next_counter, seat.token), (3, Some(SessionToken([7; 32]))));
+    let outbox: Vec<_> = seat.outbox.iter().map(|posting| (posting.n, posting.counter)).collect();
+    assert_eq!((outbox, seat.waiting), (vec![(one, 1), (two, 2)], 1));
+    assert_eq!(seat.unsettled.iter().map(|old| old.n).collect::<Vec<_>>(), [one, two, three]);
+    let page = history.page(seat.account, "bob", Around::Newest, 9).expect("a page");
+    let states: Vec<_> = page.messages.iter().map(|message| message.state).collect();
+    assert_eq!(states, [Delivery::Unknown, Delivery::Unknown, Delivery::Outbox]);
+    let (_, other) = desk.again("listen");
+    assert_ne!(other.device, seat.device);
+    assert_eq!((other.next_counter, other.outbox.len()), (1, 0));
+}
+
+#[test]
+fn a_message_is_shown_once_a_device_and_has_one_place() {
+    let mut desk = desk();
+    assert_eq!(desk.apply(Change::Lookup(received(1, "bob", "hi"))), Outcome::Shown(false));
+    let Outcome::Kept(Some(n)) = desk.apply(Change::Incoming(received(1, "bob", "hi"))) else {
+        panic!("new")
+    };
+    assert_eq!(desk.apply(Change::Incoming(received(1, "bob", "hi"))), Outcome::Kept(None));
+    assert_eq!(desk.apply(Change::Lookup(received(1, "bob", "hi"))), Outcome::Shown(true));
+    let (mut history, listen) = desk.again("listen");
+    let outcome = history.apply(&listen, &[Change::Incoming(received(1, "Bob", "hi"))]).expect("applied");
+    assert_eq!(outcome, [Outcome::Kept(Some(n))]);
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, ["hi"]);
+}
+
+#[test]
+fn the_last_ids_are_kept_and_older_messages_still_have_one_place() {
+    let mut desk = desk();
+    let max = u32::try_from(changes::SHOWN_MAX).expect("small");
+    let many: Vec<Change> =
+        (0..max + 10).map(|number| Change::Incoming(received(number, "bob", "x"))).collect();
+    desk.history.apply(&desk.seat, &many).expect("applied");
+    let shown: i64 =
+        desk.history.db.query_row("SELECT count(*) FROM shown", [], |row| row.get(0)).expect("a count");
+    assert_eq!(shown, changes::SHOWN_MAX);
+    assert_eq!(desk.apply(Change::Lookup(received(9, "bob", "x"))), Outcome::Shown(false));
+    assert_eq!(desk.apply(Change::Lookup(received(10, "bob", "x"))), Outcome::Shown(true));
+    assert_eq!(desk.apply(Change::Incoming(received(9, "bob", "x"))), Outcome::Kept(Some(10)));
+}
+
+#[test]
+fn states_move_forward_on_disk() {
+    let mut desk = desk();
+    let n = desk.send("one", true);
+    assert_eq!(desk.posted(n, 1, Posted::Stored), [Delivery::Queued]);
+    assert_eq!(desk.receipt(1, "BOB", Delivery::Delivered), [Delivery::Delivered]);
+    assert_eq!(desk.receipt(1, "bob", Delivery::Returned), []);
+    assert_eq!(desk.receipt(1, "mallory", Delivery::Read), [], "not sent to them");
+    assert_eq!(desk.receipt(1, "bob", Delivery::Read), [Delivery::Read]);
+    let (_, seat) = desk.again("tui");
+    assert_eq!(seat.outbox, []);
+}
+
+#[test]
+fn a_receipt_may_come_before_the_answer() {
+    let mut desk = desk();
+    let n = desk.send("one", true);
+    assert_eq!(desk.receipt(1, "bob", Delivery::Delivered), []);
+    assert_eq!(desk.receipt(1, "mallory", Delivery::Read), []);
+    assert_eq!(desk.posted(n, 1, Posted::HandedOver), [Delivery::Delivered]);
+}
+
+#[test]
+fn a_refused_message_waits_until_it_is_tried_again() {
+    let mut desk = desk();
+    let n = desk.send("one", true);
+    let refused = Change::Refused { n, code: Code::MAILBOX_FULL, reason: "no room".into() };
+    assert_eq!(states(desk.apply(refused)), [Delivery::Failed]);
+    assert_eq!(desk.again("tui").1.outbox, []);
+    assert_eq!(desk.apply(Change::Retry(n)), Outcome::Queued(n));
+    assert_eq!(desk.apply(Change::Retry(n)), Outcome::Done, "once");
+    assert_eq!(desk.again("tui").1.waiting, 1);
+}
+
+#[test]
+fn only_what_was_never_on_the_wire_is_withdrawn() {
+    let mut desk = desk();
+    let (wire, waiting) = (desk.send("wire", true), desk.send("waiting", false));
+    desk.apply(Change::Withdraw(wire));
+    desk.apply(Change::Withdraw(waiting));
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, ["wire"]);
+}
+
+/// One window dropped what another was about to send.
+#[test]
+fn a_message_that_waits_is_withdrawn_by_its_own_device_alone() {
+    let mut desk = desk();
+    let waiting = desk.send("waiting", false);
+    let (mut other, tui_1) = desk.again("tui-1");
+    other.apply(&tui_1, &[Change::Withdraw(waiting)]).expect("applied");
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, ["waiting"]);
+    desk.apply(Change::Withdraw(waiting));
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, [""; 0]);
+}
+
+#[test]
+fn numbers_go_to_what_waits_as_far_as_there_is_room() {
+    let mut desk = desk();
+    let sent: Vec<i64> = (0..5).map(|_| desk.send("four", false)).collect();
+    assert_eq!(desk.number(Room { messages: 2, bytes: 100 }), sent[..2]);
+    assert_eq!(desk.number(Room { messages: 9, bytes: 5 }), sent[2..4]);
+    desk.apply(Change::Withdraw(sent[4]));
+    assert_eq!(desk.number(ROOM), [0; 0]);
+}
+
+#[test]
+fn a_new_device_begins_again() {
+    let mut desk = desk();
+    desk.apply(Change::Token(Some(SessionToken([7; 32]))));
+    desk.send("one", true);
+    let Outcome::Device(device, _) = desk.apply(Change::NewDevice) else { panic!("a device") };
+    let (_, seat) = desk.again("tui");
+    assert_ne!(device, desk.seat.device);
+    assert_eq!((seat.device, seat.next_counter, seat.token), (device, 1, None));
+    assert_eq!((seat.outbox.len(), seat.waiting), (0, 1), "no counter outlives its device");
+}
+
+#[test]
+fn pages_go_both_ways() {
+    let mut desk = desk();
+    let many: Vec<Change> = (1..=10).map(|n| Change::Incoming(received(n, "bob", &n.to_string()))).collect();
+    desk.history.apply(&desk.seat, &many).expect("applied");
+    desk.apply(Change::Incoming(received(99, "carol", "other")));
+    let page = |around, limit| {
+        let (texts, more) = desk.texts("bob", around, limit);
+        (texts.join(" "), more)
+    };
+    assert_eq!(page(Around::Newest, 3), ("8 9 10".into(), true));
+    assert_eq!(page(Around::Newest, 10), ("1 2 3 4 5 6 7 8 9 10".into(), false));
+    for no_limit in [i64::MAX as usize, usize::MAX] {
+        assert_eq!(page(Around::After(8), no_limit), ("9 10".into(), false));
+    }
+    assert_eq!(page(Around::Before(8), 3), ("5 6 7".into(), true));
+    assert_eq!(page(Around::Before(3), 5), ("1 2".into(), false));
+    assert_eq!(page(Around::After(3), 2), ("4 5".into(), true));
+    assert_eq!(page(Around::After(10), 2), (String::new(), false));
+    assert_eq!(desk.texts("nobody", Around::Newest, 5), (Vec::new(), false));
+}
+
+#[test]
+fn chats_count_what_was_not_read() {
+    let mut desk = desk();
+    for number in 1..=3 {
+        desk.apply(Change::Incoming(received(number, "bob", "x")));
+    }
+    desk.apply(Change::Incoming(received(4, "carol", "x")));
+    desk.send("mine", false);
+    desk.history.set_draft(desk.seat.account, &Peer::new("dave"), "half a").expect("kept");
+    let chats = |desk: &Desk| {
+        let chats = desk.history.chats(desk.seat.account).expect("chats");
+        chats.into_iter().map(|chat| (chat.peer.key, chat.unread, chat.draft)).collect::<Vec<_>>()
+    };
+    let row = |key: &str, unread: u64, draft: &str| (key.to_owned(), unread, draft.to_owned());
+    assert_eq!(chats(&desk), [row("bob", 3, ""), row("carol", 1, ""), row("dave", 0, "half a")]);
+    let read = desk.history.mark_read(desk.seat.account, "bob", 2).expect("marked");
+    assert_eq!(read, [(id(1), "bob".to_owned()), (id(2), "bob".to_owned())]);
+    assert_eq!(desk.history.mark_read(desk.seat.account, "bob", 1).expect("marked"), []);
+    assert_eq!(chats(&desk)[0], row("bob", 1, ""));
+}
+
+/// On macOS an fsync leaves the data in the drive's memory, unless the drive is told.
+#[test]
+fn what_is_written_is_on_the_drive() {
+    let desk = desk();
+    let pragma = |name: &str| -> i64 {
+        desk.history.db.pragma_query_value(None, name, |row| row.get(0)).expect("a pragma")
+    };
+    let names = ["synchronous", "fullfsync", "checkpoint_fullfsync"];
+    assert_eq!(names.map(pragma), [2, 1, 1]);
+}
+
+#[test]
+fn a_later_schema_is_refused() {
+    let desk = desk();
+    desk.history.db.pragma_update(None, "user_version", 99).expect("written");
+    let refused = History::open(&desk.path);
+    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 1 })), "{refused:?}");
+}
+
+#[test]
+fn all_changes_or_none() {
+    let mut desk = desk();
+    desk.history.db.execute("DROP TABLE early", []).expect("dropped");
+    let receipt = Change::Receipt {
+        seq: 1,
+        id: id(5),
+        peer: Peer::new("bob"),
+        state: Some(Delivery::Read),
+        reason: None,
+    };
+    let changes = [Change::Incoming(received(1, "bob", "hi")), receipt];
+    assert!(desk.history.apply(&desk.seat, &changes).is_err());
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, [""; 0]);
+}
+
+#[test]
+fn a_file_that_another_program_has_is_a_passing_failure() {
+    let mut desk = desk();
+    desk.history.db.busy_timeout(std::time::Duration::ZERO).expect("set");
+    let (mut other, _) = desk.again("listen");
+    let held = other.write().expect("the file");
+    let refused = desk.history.apply(&desk.seat, &[Change::Outgoing(draft("bob", "x"))]);
+    assert!(refused.is_err_and(|error| error.is_passing()));
+    drop(held);
+    desk.send("x", false);
+    desk.history.db.execute("DROP TABLE early", []).expect("dropped");
+    let gone = desk.history.db.execute("DROP TABLE early", []).map_err(HistoryError::from);
+    assert!(gone.is_err_and(|error| !error.is_passing()));
+}
+
+#[test]
+fn two_programs_write_at_once() {
+    let desk = desk();
+    let write = |role: &'static str, base: u32| {
+        let (mut history, seat) = desk.again(role);
+        std::thread::spawn(move || {
+            for number in 0..50 {
+                let change = Change::Incoming(received(base + number, "bob", "x"));
+                history.apply(&seat, &[change]).expect("the other one waits");
+            }
+        })
+    };
+    let writers = [write("listen", 1_000), write("tui", 2_000)];
+    for writer in writers {
+        writer.join().expect("no panic");
+    }
+    assert_eq!(desk.texts("bob", Around::Newest, 1_000).0.len(), 100);
+}
+
+#[test]
+fn settings_and_accounts() {
+    let mut desk = desk();
+    let last = |desk: &Desk| desk.history.setting(LAST_USER).expect("read");
+    assert_eq!(last(&desk), None);
+    desk.history.remember(desk.seat.account).expect("written");
+    assert_eq!(last(&desk).as_deref(), Some("Alice"));
+    desk.history.forget(LAST_USER).expect("written");
+    assert_eq!(last(&desk), None);
+    assert_eq!(desk.history.setting(LAST_SERVER).expect("read").as_deref(), Some("127.0.0.1:2050"));
+    let alice = Username::parse("ALICE").expect("a name");
+    let found = desk.history.find_account("127.0.0.1:2050", &alice).expect("read").expect("found");
+    assert_eq!((found.id, found.user.as_str()), (desk.seat.account, "Alice"));
+    desk.send("on the wire", true);
+    desk.send("waits", false);
+    desk.history.forget_devices(found.id).expect("forgotten");
+    let page = desk.history.page(found.id, "bob", Around::Newest, 9).expect("a page");
+    let states: Vec<_> = page.messages.iter().map(|message| message.state).collect();
+    assert_eq!(states, [Delivery::Unknown, Delivery::Failed], "what was on the wire may have arrived");
+    assert_eq!(desk.again("tui").1.unsettled, []);
+    assert_ne!(desk.again("tui").1.device, desk.seat.device);
+}

@@ -1,0 +1,175 @@
+//! From an open socket to a login: HELLO, then a token, a new account or a password, then what waited for it.
+
+use std::time::Instant;
+
+use bellhop_protocol::code::Failure;
+use bellhop_protocol::frame::LIMIT_MAX;
+use bellhop_protocol::session::{Hello, Resumed, Welcome};
+use bellhop_protocol::text::Secret;
+use bellhop_protocol::{Code, Request, VERSION};
+use uuid::Uuid;
+
+use super::{Asked, Names, Phase, SIGN_IN_MAX, State, With};
+use crate::event::{Event, Online, StopKind, TroubleKind};
+use crate::link::Change;
+use crate::link::inbound::data_limit;
+use crate::link::pulse::Pulse;
+use crate::text::{self, Kind, clean};
+
+impl State {
+    pub(super) fn greet(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        self.phase = Phase::Greeting { since: now };
+        let agent = self.config.agent.clone();
+        let hello = Hello { version: VERSION, device: self.config.seat.device, features: 0, agent: &agent };
+        self.put(&Request::Hello(hello));
+    }
+
+    pub(super) fn welcome(&mut self, now: Instant, welcome: Welcome<'_>) {
+        let Phase::Greeting { since } = self.phase else {
+            return self.violation(now, "a second answer to HELLO");
+        };
+        if welcome.version != VERSION {
+            let sentence = format!("the server speaks version {} of the extension", welcome.version);
+            return self.stop(StopKind::Version, sentence);
+        }
+        // The window is the server's to keep: what comes is acknowledged as soon as it is safe, however much it is.
+        self.data_limit = data_limit(welcome.max_data);
+        self.send_limit = welcome.max_data.min(LIMIT_MAX) as usize;
+        self.pulse = Pulse::new(now, welcome.heartbeat_s);
+        self.round_trip_at = Some(now);
+        let name = |text| clean(text, Kind::Line).into_owned();
+        self.server = Names { agent: name(welcome.agent), node: name(welcome.node) };
+        self.event(Event::RoundTrip(now - since));
+        let with = match (&self.config.seat.token, self.config.create) {
+            (_, true) => With::Create,
+            (Some(_), false) => With::Token,
+            (None, false) => With::Login,
+        };
+        self.sign_in(now, with);
+    }
+
+    pub(super) fn sign_in(&mut self, now: Instant, with: With) {
+        self.phase = Phase::SigningIn { by: now + SIGN_IN_MAX, with };
+        let user = self.config.user.clone();
+        let password = self.config.password.clone();
+        let password = password.as_ref().map(|secret| Secret(secret.reveal()));
+        match (with, self.config.seat.token) {
+            (With::Token, Some(token)) => self.put(&Request::Resume(token)),
+            (With::Create, _) => {
+                self.asked.push_back(Asked::SignIn);
+                self.creates_sent += 1;
+                self.put(&Request::Create { name: user.as_name(), password });
+            }
+            (With::Login, _) | (With::Token, None) => {
+                self.asked.push_back(Asked::SignIn);
+                self.put(&Request::Login { name: user.as_name(), password });
+            }
+        }
+    }
+
+    /// RESUME was accepted.
+    pub(super) fn resumed(&mut self, now: Instant, resumed: Resumed) {
+        if !matches!(self.phase, Phase::SigningIn { with: With::Token, .. }) {
+            return self.violation(now, "an answer to a RESUME that was not sent");
+        }
+        // PROTOCOL.md, TOKEN and RESUME: the old one is good until this one is used, which is on the next connection.
+        // It is on disk by then: changes are written before bytes are.
+        self.config.seat.token = Some(resumed.token);
+        self.changes.push(Change::Token(Some(resumed.token)));
+        self.signed_in(now, resumed.account, false);
+    }
+
+    /// CREATE, LOGIN or RESUME was accepted.
+    pub(super) fn signed_in(&mut self, now: Instant, account: Uuid, created: bool) {
+        self.config.create = false;
+        let by_token = matches!(self.phase, Phase::SigningIn { with: With::Token, .. });
+        let has_password = self.config.password.is_some();
+        self.created |= created;
+        if self.config.seat.uuid.is_some_and(|known| known != account) {
+            return self.leave_account(Some(account));
+        }
+        self.config.seat.uuid = Some(account);
+        let open = (!by_token).then_some(!has_password);
+        self.changes.push(Change::Account { uuid: account, open });
+        self.phase = Phase::Online { since: now };
+        if !by_token && self.config.remember && has_password {
+            self.put(&Request::Token);
+        }
+        if self.config.stream {
+            self.asked.push_back(Asked::Stream);
+            self.put(&Request::Deliver);
+        }
+        let Names { agent, node } = self.server.clone();
+        let round_trip = self.round_trip_at.map_or_else(Default::default, |at| now - at);
+        let created = std::mem::take(&mut self.created);
+        self.event(Event::Online(Online { agent, node, round_trip, created }));
+        self.write_reads();
+    }
+
+    /// HELLO or RESUME was refused.
+    pub(super) fn refused_hello(&mut self, now: Instant, failure: Failure<'_>) {
+        let sentence = sentence(&failure);
+        match failure.reason.code() {
+            Some(Code::VERSION) => self.stop(StopKind::Version, sentence),
+            code => {
+                self.lose(now, TroubleKind::Refused(code.unwrap_or(Code::MALFORMED)), sentence);
+            }
+        }
+    }
+
+    pub(super) fn refused_token(&mut self, now: Instant, failure: Failure<'_>) {
+        if !matches!(self.phase, Phase::SigningIn { with: With::Token, .. }) {
+            return self.violation(now, "an answer to a RESUME that was not sent");
+        }
+        let code = failure.reason.code().unwrap_or(Code::MALFORMED);
+        if may_pass(code) {
+            return self.lose(now, TroubleKind::Refused(code), sentence(&failure));
+        }
+        self.config.seat.token = None;
+        self.changes.push(Change::Token(None));
+        if self.config.password.is_some() {
+            self.sign_in(now, With::Login);
+        } else {
+            self.stop(StopKind::NeedPassword, "the kept login is no longer good: log in again".into());
+        }
+    }
+
+    /// CREATE or LOGIN was refused.
+    pub(super) fn refused_login(&mut self, now: Instant, failure: Failure<'_>) {
+        let Phase::SigningIn { with, .. } = self.phase else { return };
+        let code = failure.reason.code();
+        let repeated = with == With::Create && self.creates_sent > 1;
+        if repeated && code == Some(Code::NAME_TAKEN) && self.config.password.is_some() {
+            // An earlier CREATE may have made it; the password tells whose it is.
+            self.config.create = false;
+            return self.sign_in(now, With::Login);
+        }
+        match code {
+            Some(code) if !may_pass(code) => self.stop(StopKind::Refused(code), sentence(&failure)),
+            code => self.lose(now, TroubleKind::Refused(code.unwrap_or(Code::MALFORMED)), sentence(&failure)),
+        }
+    }
+}
+
+/// The server's sentence for a person.
+pub(super) fn sentence(failure: &Failure<'_>) -> String {
+    let said = text::sentence(failure.sentence);
+    if said.is_empty() { text::sentence(&failure.reason.to_string()) } else { said }
+}
+
+/// Refusals that another try may not meet.
+fn may_pass(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BUSY
+            | Code::STORAGE
+            | Code::RATE_LIMITED
+            | Code::TOO_MANY_SESSIONS
+            | Code::SHUTTING_DOWN
+            | Code::TIMED_OUT
+            | Code::REPLACED
+    ) || code.word().is_none()
+}

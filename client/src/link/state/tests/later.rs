@@ -1,0 +1,76 @@
+//! Refusals that pass: the message waits here, and later ones behind it.
+
+use bellhop_protocol::post::Posted;
+use bellhop_protocol::{Code, Reply};
+
+use super::pair::{Pair, config};
+use crate::link::{Command, LinkConfig};
+
+/// A server that was busy for a second failed what was sent in it.
+#[test]
+fn a_message_that_is_refused_for_now_goes_later_and_in_order() {
+    for code in [Code::BUSY, Code::RATE_LIMITED, Code::STORAGE] {
+        let mut pair = Pair::online(config());
+        pair.send("one");
+        pair.refused_for(1, code, 3_000);
+        assert_eq!(pair.states(), ["1:Sending", "1:Outbox"], "{code}");
+        pair.sent();
+        pair.send("two");
+        pair.pass(2.9);
+        assert_eq!(pair.sent(), [""; 0], "{code}");
+        pair.pass(0.2);
+        assert_eq!(pair.sent(), ["POST 2 bob one", "POST 3 bob two"], "{code}");
+    }
+}
+
+#[test]
+fn a_repeat_that_is_refused_for_now_is_repeated_later_under_its_counter() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    pair.close();
+    pair.wait();
+    pair.log_in();
+    pair.sent();
+    pair.states();
+    pair.refused_for(1, Code::BUSY, 0);
+    assert_eq!(pair.states(), [""; 0], "it is as unknown as before");
+    pair.pass(1.1);
+    assert_eq!(pair.sent(), ["POST 1 bob one"]);
+    pair.posted(1, Posted::SeenBefore);
+    assert_eq!(pair.states(), ["1:Sent"]);
+}
+
+#[test]
+fn ten_minutes_are_enough() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    let (mut counter, began) = (1, pair.now);
+    while !pair.states().contains(&"1:Failed".to_owned()) {
+        pair.refused_for(counter, Code::STORAGE, u32::MAX);
+        counter += 1;
+        pair.pass(61.0);
+        (1..=counter).for_each(|ping| pair.say(Reply::Pong(ping.to_be_bytes())));
+        assert!(pair.socket && counter < 20, "it goes on for ever");
+    }
+    assert!((600..680).contains(&(pair.now - began).as_secs()), "{:?}", pair.now - began);
+}
+
+#[test]
+fn a_program_that_only_sends_fails_at_once() {
+    let mut pair = Pair::online(LinkConfig { stream: false, patient: false, ..config() });
+    pair.send("one");
+    pair.refused_for(1, Code::BUSY, 1_000);
+    assert_eq!(pair.states(), ["1:Sending", "1:Failed"]);
+}
+
+#[test]
+fn a_message_that_waits_can_be_taken_back() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    pair.refused_for(1, Code::BUSY, 1_000);
+    pair.command(Command::Withdraw(1));
+    pair.send("two");
+    pair.sent();
+    pair.pass(1.1);
+    assert_eq!(pair.sent(), ["POST 2 bob two"]);
+}

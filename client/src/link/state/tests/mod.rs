@@ -1,0 +1,13 @@
+//! The rules in virtual time, against a scripted server and a real history that lives in memory.
+
+mod delivery;
+mod disk;
+mod doubt;
+mod hostile;
+mod inbox;
+mod later;
+mod order;
+mod pair;
+mod sign_in;
+mod sim;
+mod time;

@@ -1,0 +1,146 @@
+//! Silence, time-outs and back-off, in virtual time.
+
+use bellhop_protocol::Reply;
+use bellhop_protocol::post::Posted;
+
+use super::pair::{Pair, config};
+use crate::event::Event;
+use crate::link::{Command, Input};
+
+#[test]
+fn an_unanswered_request_is_noticed_within_ten_seconds() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    assert_eq!(pair.sent(), ["POST 1 bob one"]);
+    pair.pass(3.9);
+    assert_eq!(pair.sent(), [""; 0]);
+    pair.pass(0.2);
+    assert_eq!(pair.sent(), ["PING"]);
+    pair.pass(4.8);
+    assert!(pair.socket);
+    pair.told();
+    pair.pass(0.2);
+    assert_eq!(pair.told()[..1], ["offline TimedOut"]);
+}
+
+/// A long message over a slow line: the answer, and the one to the PING, stood behind it.
+#[test]
+fn a_server_that_still_takes_what_is_written_is_not_given_up() {
+    let mut pair = Pair::online(config());
+    pair.send("long");
+    for _ in 0..20 {
+        pair.pass(8.0);
+        pair.handle(Input::Progress);
+    }
+    assert!(pair.socket);
+    pair.pass(9.0);
+    assert!(!pair.socket, "it takes nothing any more");
+}
+
+#[test]
+fn a_slow_server_that_answers_pings_is_not_given_up() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    for round in 1..=20u64 {
+        pair.pass(4.5);
+        assert_eq!(pair.sent().last().map(String::as_str), Some("PING"), "round {round}");
+        pair.say(Reply::Pong(round.to_be_bytes()));
+    }
+    pair.posted(1, Posted::Stored);
+    assert!(pair.socket);
+}
+
+#[test]
+fn an_idle_link_lives_on_the_servers_pings_and_dies_after_three_heartbeats() {
+    let mut pair = Pair::online(config());
+    for _ in 0..10 {
+        pair.pass(60.0);
+        pair.say(Reply::Ping([1; 8]));
+    }
+    assert_eq!(pair.sent(), vec!["PONG 1"; 10]);
+    pair.pass(89.9);
+    assert!(pair.socket);
+    pair.pass(0.2);
+    assert_eq!(pair.told().last().map(String::as_str), Some("offline TimedOut"));
+}
+
+#[test]
+fn heartbeats_out_of_reason_are_bounded() {
+    for (heartbeat_s, alive, dead) in [(0, 14.9, 15.1), (65_535, 1_799.0, 1_801.0)] {
+        let mut pair = Pair::new(config());
+        pair.connected();
+        pair.welcome_with(65_536, heartbeat_s);
+        pair.log_in_after_welcome();
+        pair.pass(alive);
+        assert!(pair.socket, "{heartbeat_s}");
+        pair.pass(dead - alive);
+        assert!(!pair.socket || pair.told().contains(&"offline TimedOut".into()), "{heartbeat_s}");
+    }
+}
+
+#[test]
+fn every_step_has_its_time() {
+    let mut pair = Pair::new(config());
+    pair.told();
+    pair.pass(10.0);
+    assert_eq!(pair.told(), ["offline Unreachable"]);
+    pair.pass(1.0);
+    pair.connected();
+    pair.told();
+    pair.pass(9.0);
+    assert_eq!(pair.told()[..1], ["offline TimedOut"]);
+    pair.pass(2.0);
+    pair.connected();
+    pair.welcome();
+    pair.told();
+    pair.pass(20.0);
+    assert_eq!(pair.told()[..1], ["offline TimedOut"]);
+}
+
+#[test]
+fn waits_double_and_say_when_they_end() {
+    let mut pair = Pair::new(config());
+    for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
+        pair.events.clear();
+        pair.close();
+        let Some(Event::Offline(_, until)) = pair.events.last().cloned() else { panic!("not told") };
+        let wait = (until - pair.now).as_secs_f64();
+        assert!((seconds * 0.79..=seconds * 1.21).contains(&wait), "{wait} instead of {seconds}");
+        assert_eq!(pair.state.deadline(), Some(until));
+        pair.pass(wait + 0.001);
+        assert!(pair.socket);
+    }
+}
+
+#[test]
+fn a_login_that_is_cut_at_once_does_not_shorten_the_waits() {
+    let mut pair = Pair::new(config());
+    let mut waits = Vec::new();
+    for online in [1.0, 1.0, 1.0, 6.0] {
+        pair.log_in();
+        pair.pass(online);
+        pair.close();
+        let wait = pair.state.deadline().expect("it waits") - pair.now;
+        waits.push(wait.as_secs_f64());
+        pair.pass(wait.as_secs_f64() + 0.001);
+        assert!(pair.socket);
+    }
+    assert!(waits[0] < waits[1] && waits[1] < waits[2] && waits[3] < waits[1], "{waits:?}");
+}
+
+#[test]
+fn reconnect_does_not_wait() {
+    let mut pair = Pair::new(config());
+    for _ in 0..6 {
+        pair.close();
+        pair.pass(31.0);
+    }
+    pair.close();
+    pair.command(Command::Reconnect);
+    assert!(pair.socket);
+    pair.log_in();
+    pair.command(Command::Reconnect);
+    assert_eq!(pair.told().last().map(String::as_str), Some("offline Asked"));
+    pair.pass(0.0);
+    assert!(pair.socket);
+}
