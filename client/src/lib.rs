@@ -1,4 +1,4 @@
-//! The Bellhop client: a library that connects and stays connected.
+//! The Bellhop client: a library that connects and stays connected, a terminal screen, and a command line.
 //!
 //! [`connect`] gives a [`Client`] to command and a channel of [`Event`]s to show. Behind them a thread keeps the
 //! connection and the history. In reading order:
@@ -8,7 +8,9 @@
 //! * `history`: what was seen and sent, in an SQLite file. [`home`]: where that file is. `seat`: who is which device.
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
+//! * `tui`: the screen. [`cli`]: the command line. Both use the library like anybody else.
 
+pub mod cli;
 pub mod client;
 mod clock;
 pub mod config;
@@ -21,7 +23,9 @@ pub mod peer;
 pub mod raw;
 mod seat;
 pub mod secret;
+mod signals;
 pub mod text;
+mod tui;
 
 pub use client::{Busy, Client, connect};
 pub use config::{Config, Receive, Role, Server};

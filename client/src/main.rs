@@ -1,2 +1,5 @@
 //! The Bellhop client.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    bellhop::cli::main()
+}

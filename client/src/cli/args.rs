@@ -1,0 +1,175 @@
+//! What may be typed on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Bellhop: messages between people who live in a terminal.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bellhop",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  bellhop                            the screen
+  bellhop create alice               make an account, and be it from now on
+  bellhop send bob 'lunch?'          send a message; exit 0 when the server has it
+  bellhop listen --json              a message a line, until interrupted
+  printf '0|\\n5|bob|hi\\n' | bellhop raw
+
+Exit: 0 done, 1 other error, 2 usage, 3 no server or no answer, 4 not logged in, 5 no such user,
+      6 already exists, 7 TLS, 8 protocol, 9 refused by the server, 130 SIGINT, 143 SIGTERM."
+)]
+pub(crate) struct Arguments {
+    /// What goes for every command.
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The command; without one, the screen.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What goes for every command.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// The server; else the one used last, else 127.0.0.1:2050
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "BELLHOP_SERVER", hide_env_values = true)]
+    pub(crate) server: Option<String>,
+    /// Who you are; else the one who logged in last
+    #[arg(long, global = true, value_name = "NAME", env = "BELLHOP_USER", hide_env_values = true)]
+    pub(crate) user: Option<String>,
+    /// A file whose first line is the password
+    #[arg(long, global = true, value_name = "FILE", env = "BELLHOP_PASSWORD_FILE", hide_env_values = true)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// How long to wait for the server, as 10s, 500ms or 2m
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// One JSON object a line, on stdout and on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No remarks on stderr, errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The screen, as without a command
+    Tui {
+        /// Made-up people and a clock that stands still
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Send a message
+    #[command(after_help = "\
+Exit 0 means that the server has the message. After exit 3 nobody knows; run the same command again: it asks about
+the same message, and the message arrives once. (If another send has said meanwhile that it arrived, it is done.)
+
+Examples:
+  bellhop send bob 'lunch?'
+  uptime | bellhop send bob
+  bellhop --json send bob hi | jq -r .id")]
+    Send {
+        /// The recipient
+        to: String,
+        /// The text; without one, or with -, stdin to its end, without a last line feed
+        text: Vec<String>,
+    },
+    /// Print messages as they come, those that wait first
+    #[command(after_help = "\
+A message is acknowledged after its line was written, so none is lost when the reader goes away.
+
+Example:
+  bellhop listen --json | jq -r 'select(.type == \"message\") | \"\\(.from): \\(.text)\"'")]
+    Listen,
+    /// Print the messages that wait, then exit
+    Deliver,
+    /// List who has an account
+    List {
+        /// * stands for any characters, ? for one
+        pattern: Option<String>,
+    },
+    /// Make an account and log in as it
+    Create {
+        /// The new account's name
+        user: String,
+    },
+    /// Log in, so that later commands need no password
+    Login {
+        /// The account's name; else the one who logged in last
+        user: Option<String>,
+    },
+    /// Forget the login
+    Logout,
+    /// Delete an account and everything that waits for it
+    Delete {
+        /// The account's name
+        user: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Speak the protocol by hand: OP|TEXT
+    #[command(after_help = "\
+Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that comes in between. Logs in by itself when
+an op needs it, unless an op that was given, or the first line, does that.
+
+Examples:
+  bellhop raw '0|' '5|bob|hello'
+  printf '2|alice\\n6|\\n' | bellhop raw")]
+    Raw {
+        /// Ops; without any, lines on stdin
+        ops: Vec<String>,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| "a number with s, ms or m behind it".to_owned())?;
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => number,
+        "ms" => number / 1_000.0,
+        "m" => number * 60.0,
+        _ => return Err("the units are ms, s and m".into()),
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if (1..=86_400_000).contains(&time.as_millis()) => Ok(time),
+        _ => Err("between 1ms and one day".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times() {
+        let check = |text: &str, ms: Option<u128>| {
+            assert_eq!(duration(text).ok().map(|time| time.as_millis()), ms, "{text}");
+        };
+        check("10s", Some(10_000));
+        check("500ms", Some(500));
+        check("1.5", Some(1_500));
+        check("2m", Some(120_000));
+        for wrong in ["", "s", "-1s", "0", "1h", "nan", "inf", "1e9s", "s1"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_and_after_the_command() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).expect("it parses").common;
+        assert!(parse("bellhop --json send bob hi").json);
+        assert!(parse("bellhop send bob hi --json").json);
+        assert_eq!(parse("bellhop list --user alice").user.as_deref(), Some("alice"));
+    }
+}

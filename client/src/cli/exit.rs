@@ -1,0 +1,133 @@
+//! How a command ends: a number for scripts, a word for programs, a sentence for people.
+
+use bellhop_protocol::Code;
+
+use crate::event::{Stop, StopKind, Trouble, TroubleKind};
+
+/// A command's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    Other,
+    Usage,
+    Unreachable,
+    NotLoggedIn,
+    NoSuchUser,
+    Exists,
+    Tls,
+    Protocol,
+    Refused,
+    /// SIGINT.
+    Interrupted,
+    /// SIGQUIT.
+    Quit,
+    /// SIGTERM or SIGHUP.
+    Terminated,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Other => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::NotLoggedIn => 4,
+            Exit::NoSuchUser => 5,
+            Exit::Exists => 6,
+            Exit::Tls => 7,
+            Exit::Protocol => 8,
+            Exit::Refused => 9,
+            Exit::Interrupted => 130,
+            Exit::Quit => 131,
+            Exit::Terminated => 143,
+        }
+    }
+
+    /// The exit of a program that a signal ended with this code.
+    pub(crate) fn of_signal(code: u8) -> Exit {
+        let exits = [Exit::Interrupted, Exit::Quit];
+        exits.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Terminated)
+    }
+
+    /// The exit for a refusal of anything but a login.
+    pub(crate) fn of(code: Code) -> Exit {
+        match code {
+            Code::NOT_LOGGED_IN | Code::BAD_PASSWORD | Code::PASSWORD_NEEDED | Code::BAD_TOKEN => {
+                Exit::NotLoggedIn
+            }
+            Code::NO_SUCH_USER => Exit::NoSuchUser,
+            Code::NAME_TAKEN => Exit::Exists,
+            Code::TLS_NEEDED => Exit::Tls,
+            Code::MALFORMED | Code::UNKNOWN_OP | Code::HELLO_FIRST | Code::VERSION | Code::NOT_ALLOWED => {
+                Exit::Protocol
+            }
+            _ => Exit::Refused,
+        }
+    }
+
+    /// The exit for a refused login: whoever does not exist cannot log in.
+    fn of_login(code: Code) -> Exit {
+        match Exit::of(code) {
+            Exit::NoSuchUser => Exit::NotLoggedIn,
+            exit => exit,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// A protocol code's word, or one of our own.
+    pub(crate) word: String,
+    pub(crate) sentence: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, word: &str, sentence: impl Into<String>) -> Failure {
+        Failure { exit, word: word.into(), sentence: sentence.into() }
+    }
+
+    pub(crate) fn usage(sentence: impl Into<String>) -> Failure {
+        Failure::new(Exit::Usage, "usage", sentence)
+    }
+
+    pub(crate) fn timed_out(sentence: impl Into<String>) -> Failure {
+        Failure::new(Exit::Unreachable, "timed-out", sentence)
+    }
+
+    pub(crate) fn local(error: impl std::fmt::Display) -> Failure {
+        Failure::new(Exit::Other, "local", error.to_string())
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Failure {
+        let (exit, word) = match stop.kind {
+            StopKind::Refused(code) => (Exit::of_login(code), code.to_string()),
+            StopKind::NeedPassword => (Exit::NotLoggedIn, "bad-token".into()),
+            StopKind::Replaced => (Exit::Other, "replaced".into()),
+            StopKind::AccountDeleted => (Exit::NotLoggedIn, "account-deleted".into()),
+            StopKind::LoggedOut => (Exit::NotLoggedIn, "not-logged-in".into()),
+            StopKind::Version => (Exit::Protocol, "version".into()),
+            StopKind::Disk => (Exit::Other, "local".into()),
+            StopKind::RoleTaken => (Exit::Other, "role-taken".into()),
+        };
+        Failure { exit, word, sentence: stop.sentence }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        let (exit, word) = match trouble.kind {
+            TroubleKind::Unreachable => (Exit::Unreachable, "unreachable".into()),
+            TroubleKind::TimedOut => (Exit::Unreachable, "timed-out".into()),
+            TroubleKind::Closed | TroubleKind::Asked => (Exit::Unreachable, "closed".into()),
+            TroubleKind::Protocol => (Exit::Protocol, "protocol".into()),
+            TroubleKind::Refused(code) => (Exit::of_login(code), code.to_string()),
+        };
+        Failure { exit, word, sentence: trouble.sentence }
+    }
+}

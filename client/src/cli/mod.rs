@@ -1,0 +1,136 @@
+//! The command line: what was typed becomes a command, a command becomes an exit code.
+//!
+//! [`main`] is all of it. `args` says what may be typed, `setup` what it means, `output` is the one place that prints;
+//! then a file a command.
+
+mod account;
+mod args;
+mod exit;
+mod list;
+mod output;
+mod password;
+mod raw;
+mod receive;
+mod send;
+mod session;
+mod setup;
+mod wire;
+
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::signals::Signals;
+use crate::tui;
+use args::{Arguments, Command, Common};
+use exit::{Exit, Failure};
+use output::{End, Output};
+use receive::Follow;
+use setup::Setup;
+
+/// Runs the program that the command line asks for.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return unparsed(&error),
+    };
+    let output = Output::new(arguments.common.json, arguments.common.quiet);
+    let exit = match run(arguments, &output) {
+        Ok(()) | Err(End::Gone(_)) => Exit::Done,
+        Err(End::Signal(exit)) => exit,
+        Err(End::Failed(failure)) => {
+            output.error(&failure);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+/// Help and version are results; anything else is a mistake, told as an object where objects are wanted.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+        let sentence = error.to_string();
+        let first = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Output::new(true, false).error(&Failure::usage(first));
+    } else {
+        // Where it cannot be printed there is nobody to read it.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Done.code() })
+}
+
+fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
+    let Arguments { common, command } = arguments;
+    match command {
+        None | Some(Command::Tui { .. }) if !(io::stdin().is_terminal() && io::stdout().is_terminal()) => {
+            // Where it cannot be printed there is nobody to read it.
+            let _ = write!(io::stderr(), "{}", Arguments::command().render_help());
+            Err(Failure::usage("the screen needs a terminal on stdin and stdout; say what to do instead")
+                .into())
+        }
+        None => screen(&common, false),
+        Some(Command::Tui { demo }) => screen(&common, demo),
+        Some(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(Failure::local)?;
+            let done = runtime.block_on(dispatch(command, &common, output));
+            // A thread that waits for stdin would hold the process until somebody types.
+            runtime.shutdown_background();
+            done
+        }
+    }
+}
+
+fn screen(common: &Common, demo: bool) -> Result<(), End> {
+    let code = if demo {
+        tui::run_demo()
+    } else {
+        let Setup { home, server, user, password } = Setup::new(common)?;
+        tui::run(tui::Start { home, server, user, password })
+    };
+    match code.map_err(Failure::local)? {
+        0 => Ok(()),
+        code => Err(End::Signal(Exit::of_signal(code))),
+    }
+}
+
+async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<(), End> {
+    let mut setup = Setup::new(common)?;
+    // What logout has to do is mostly here.
+    if !matches!(command, Command::Logout) {
+        setup.check_private()?;
+    }
+    match command {
+        Command::Tui { .. } => Ok(()),
+        // These have something to finish when a signal comes, and see to it themselves.
+        Command::Send { to, text } => send::run(&setup, common, output, &to, &text).await,
+        Command::Listen => receive::run(&setup, common, output, Follow::Always).await,
+        Command::Deliver => receive::run(&setup, common, output, Follow::Waiting).await,
+        command => interruptible(ask(command, &mut setup, common, output)).await,
+    }
+}
+
+/// The commands that may be dropped at any moment.
+async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Output) -> Result<(), End> {
+    match command {
+        Command::List { pattern } => list::run(setup, common, output, pattern.as_deref()).await,
+        Command::Create { user } => account::create(setup, common, output, &user).await,
+        Command::Login { user } => account::login(setup, common, output, user.as_deref()).await,
+        Command::Logout => account::logout(setup, common, output).await,
+        Command::Delete { user, yes } => account::delete(setup, common, output, &user, yes).await,
+        Command::Raw { ops } => raw::run(setup, common, output, ops).await,
+        Command::Tui { .. } | Command::Send { .. } | Command::Listen | Command::Deliver => Ok(()),
+    }
+}
+
+/// Runs something until it is done or a signal comes.
+async fn interruptible<T>(work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+    // Before the work begins: a signal must not find the terminal changed and nobody to change it back.
+    let mut signals = Signals::new();
+    tokio::select! {
+        done = work => done,
+        code = signals.next() => Err(End::Signal(Exit::of_signal(code))),
+    }
+}

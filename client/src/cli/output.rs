@@ -1,0 +1,182 @@
+//! The one place that prints: results on stdout, everything else on stderr, as text or as JSON lines.
+
+use std::io::{self, ErrorKind, Write};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use tokio::task::JoinHandle;
+
+use super::exit::{Exit, Failure};
+
+/// Where a command's words go.
+pub(crate) struct Output {
+    json: bool,
+    quiet: bool,
+    zone: TimeZone,
+}
+
+/// A result: an object in JSON, a line as text.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(crate) enum Line<'a> {
+    Message { id: String, from: &'a str, text: &'a str, at: String },
+    Send { id: Option<String>, to: &'a str, state: &'a str, at: Option<String> },
+    User { name: &'a str },
+    Account { state: &'a str, user: &'a str, server: String },
+    Raw { op: u8, fields: &'a [String] },
+    Remark { message: &'a str },
+    Error { exit: u8, code: &'a str, message: &'a str },
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    v: u8,
+    #[serde(flatten)]
+    line: &'a Line<'a>,
+}
+
+/// The reader of stdout has gone.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Output {
+    pub(crate) fn new(json: bool, quiet: bool) -> Output {
+        Output { json, quiet, zone: TimeZone::system() }
+    }
+
+    /// Writes a result and flushes it: when this is done, the reader has it.
+    pub(crate) async fn result(&self, line: &Line<'_>) -> Result<(), End> {
+        self.start(line).done().await
+    }
+
+    /// Begins to write a result.
+    pub(crate) fn start(&self, line: &Line<'_>) -> Writing {
+        write(self.written(line), io::stdout())
+    }
+
+    /// Says something that is no result.
+    pub(crate) async fn remark(&self, message: &str) {
+        if !self.quiet {
+            // Where stderr is gone there is nobody left to tell.
+            let _ = write(self.written(&Line::Remark { message }), io::stderr()).0.await;
+        }
+    }
+
+    /// Says why it ends.
+    pub(crate) fn error(&self, failure: &Failure) {
+        let line = Line::Error { exit: failure.exit.code(), code: &failure.word, message: &failure.sentence };
+        // Where stderr is gone as well there is nobody left to tell.
+        let _ = io::stderr().lock().write_all(self.written(&line).as_bytes());
+    }
+
+    fn written(&self, line: &Line<'_>) -> String {
+        if self.json { to_json(line) } else { self.to_text(line) }
+    }
+
+    fn to_text(&self, line: &Line<'_>) -> String {
+        let mut text = match line {
+            Line::Message { from, text, at, .. } => format!("{} {from}: {}", self.local(at), indented(text)),
+            Line::Send { id, state, .. } => match id {
+                Some(id) => format!("{state} {id}"),
+                None => (*state).to_owned(),
+            },
+            Line::User { name } => (*name).to_owned(),
+            Line::Account { state, user, server } => format!("{state} {user}@{server}"),
+            Line::Raw { op, fields } => format!("{op}|{}", fields.join("|")),
+            Line::Remark { message } => format!("bellhop: {message}"),
+            Line::Error { message, .. } => format!("bellhop: {message}"),
+        };
+        text.push('\n');
+        text
+    }
+
+    fn local(&self, at: &str) -> String {
+        match at.parse::<Timestamp>() {
+            Ok(at) => at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+            Err(_) => at.to_owned(),
+        }
+    }
+}
+
+/// A result on its way to its reader.
+pub(crate) struct Writing(JoinHandle<io::Result<()>>);
+
+impl Writing {
+    /// The reader has it. Whoever gives up waiting may ask again.
+    pub(crate) async fn done(&mut self) -> Result<(), End> {
+        match (&mut self.0).await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(End::Gone(Gone)),
+            Err(error) => Err(End::Failed(Failure::local(format!("cannot write to stdout: {error}")))),
+        }
+    }
+}
+
+/// Writes on another thread: a reader that pauses must not keep this one from the signals.
+fn write(text: String, mut to: impl Write + Send + 'static) -> Writing {
+    Writing(tokio::task::spawn_blocking(move || to.write_all(text.as_bytes()).and_then(|()| to.flush())))
+}
+
+/// A body whose further lines cannot be taken for other messages.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+fn to_json(line: &Line<'_>) -> String {
+    let mut text = serde_json::to_string(&Versioned { v: 1, line }).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A time of the wire in RFC 3339, UTC.
+pub(crate) fn at(time_ms: i64) -> String {
+    Timestamp::from_millisecond(time_ms).map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// Why a command stops before its end.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Nobody reads the results any more; a quiet end.
+    Gone(Gone),
+    /// A signal.
+    Signal(Exit),
+    /// It cannot be done.
+    Failed(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> End {
+        End::Failed(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_lines_begin_with_their_version() {
+        let line = Line::User { name: "a\"b" };
+        assert_eq!(to_json(&line), "{\"v\":1,\"type\":\"user\",\"name\":\"a\\\"b\"}\n");
+        let line = Line::Error { exit: 5, code: "no-such-user", message: "nobody" };
+        assert_eq!(
+            to_json(&line),
+            "{\"v\":1,\"type\":\"error\",\"exit\":5,\"code\":\"no-such-user\",\"message\":\"nobody\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_message_cannot_forge_another() {
+        let output = Output { json: false, quiet: false, zone: TimeZone::UTC };
+        let line = Line::Message {
+            id: String::new(),
+            from: "bob",
+            text: "hi\nalice: I quit",
+            at: at(1_795_165_752_000),
+        };
+        assert_eq!(output.to_text(&line), "2026-11-20 09:09 bob: hi\n    alice: I quit\n");
+        assert_eq!(at(1_795_165_752_000), "2026-11-20T09:09:12Z");
+        assert_eq!(at(i64::MAX), "");
+    }
+}

@@ -1,0 +1,125 @@
+//! Where passwords come from: a file, or a person who types unseen. Never an argument, never the environment.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+
+use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use zeroize::Zeroizing;
+
+use super::exit::{Exit, Failure};
+use super::output::End;
+use crate::secret::Secret;
+
+/// PROTOCOL.md, CREATE: no password has more bytes.
+const PASSWORD_MAX: usize = 256;
+/// A password file is not longer than this.
+const FILE_MAX: usize = 4_096;
+
+/// The first line of a file. An empty one is no password.
+pub(crate) fn from_file(path: &Path) -> Result<Option<Secret>, Failure> {
+    let unusable = |error: io::Error| {
+        Failure::usage(format!("cannot read the password file {}: {error}", path.display()))
+    };
+    // Reserved at once: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX + 1));
+    let file = File::open(path).map_err(unusable)?;
+    file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unusable)?;
+    if bytes.len() > FILE_MAX {
+        return Err(Failure::usage(format!("{} is too long to be a password file", path.display())));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| unusable(io::Error::other(error)))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() > PASSWORD_MAX {
+        return Err(too_long());
+    }
+    Ok((!line.is_empty()).then(|| Secret::new(line.to_owned())))
+}
+
+fn too_long() -> Failure {
+    Failure::usage(format!("a password has at most {PASSWORD_MAX} bytes"))
+}
+
+/// True if and only if somebody is there to type.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal, without echo. An empty answer is no password.
+pub(crate) async fn ask(question: &str) -> Result<Option<Secret>, End> {
+    // Before the question: who sees it may type at once.
+    enable_raw_mode().map_err(Failure::local)?;
+    let unseen = Unseen;
+    let _ = write!(io::stderr(), "{question}");
+    let typed = tokio::task::spawn_blocking(read_unseen).await;
+    drop(unseen);
+    let mut typed = typed.map_err(Failure::local)??;
+    Ok((!typed.is_empty()).then(|| Secret::new(std::mem::take(&mut *typed))))
+}
+
+/// What is typed is not shown while this lives.
+struct Unseen;
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        // Where the terminal has gone there is nothing to give back.
+        let _ = disable_raw_mode();
+        let _ = writeln!(io::stderr());
+    }
+}
+
+fn read_unseen() -> Result<Zeroizing<String>, End> {
+    // Reserved at once: a text that grows leaves copies behind.
+    let mut typed = Zeroizing::new(String::with_capacity(PASSWORD_MAX));
+    loop {
+        let Event::Key(key) = event::read().map_err(Failure::local)? else { continue };
+        if key.kind == KeyEventKind::Release {
+            continue;
+        }
+        let control =
+            key.modifiers.contains(KeyModifiers::CONTROL) && !key.modifiers.contains(KeyModifiers::ALT);
+        match key.code {
+            KeyCode::Enter => return Ok(typed),
+            KeyCode::Char('c') if control => return Err(End::Signal(Exit::Interrupted)),
+            KeyCode::Char('d') if control => return Ok(typed),
+            KeyCode::Char('u') if control => typed.clear(),
+            KeyCode::Backspace => {
+                typed.pop();
+            }
+            KeyCode::Char(c) if !control && typed.len() + c.len_utf8() > PASSWORD_MAX => {
+                return Err(too_long().into());
+            }
+            KeyCode::Char(c) if !control => typed.push(c),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_file_is_its_first_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("password");
+        let check = |text: &str, expected: Option<&str>| {
+            std::fs::write(&path, text).expect("written");
+            let found = from_file(&path).expect("read");
+            assert_eq!(found.as_ref().map(Secret::reveal), expected, "{text:?}");
+        };
+        check("open sesame\n", Some("open sesame"));
+        check("open sesame\r\nmore", Some("open sesame"));
+        check(" spaces stay ", Some(" spaces stay "));
+        check("", None);
+        check("\n", None);
+        for length in [257, 5_000] {
+            std::fs::write(&path, "x".repeat(length)).expect("written");
+            assert_eq!(from_file(&path).expect_err("too long").exit, Exit::Usage);
+        }
+        #[cfg(unix)]
+        assert!(from_file(Path::new("/dev/zero")).expect_err("no end").sentence.contains("too long"));
+        assert_eq!(from_file(&folder.path().join("none")).expect_err("not there").exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,192 @@
+//! `bellhop raw`: the protocol by hand.
+
+use std::io::{BufRead, Read};
+
+use bellhop_protocol::Code;
+use bellhop_protocol::frame::LIMIT_MAX;
+use bellhop_protocol::op::OpCode;
+
+use super::args::Common;
+use super::exit::{Exit, Failure};
+use super::output::{End, Line, Output};
+use super::session::{Session, deadline};
+use super::setup::Setup;
+use super::wire::{Answer, Wire};
+use crate::config::{Receive, Role};
+use crate::raw::{self, RawOp};
+use crate::secret::Secret;
+
+/// A line is not longer than a frame, its number and the line's end.
+const LINE_MAX: u64 = LIMIT_MAX as u64 + 8;
+
+/// How the ops are spoken.
+enum Speaker<'a> {
+    /// A session without the extension; logged in by nobody, by us, or by the ops themselves.
+    Text { wire: Wire, logged_in: bool, setup: &'a Setup },
+    /// A session of the extension: the only one that a token opens.
+    Token { session: Session, tag: u64 },
+}
+
+pub(crate) async fn run(
+    setup: &Setup,
+    common: &Common,
+    output: &Output,
+    ops: Vec<String>,
+) -> Result<(), End> {
+    let mut lines = Lines::new(ops);
+    let by_themselves = lines.log_in().await?;
+    let mut speaker = Speaker::open(setup, common, by_themselves).await?;
+    let done = speak(&mut speaker, common, output, lines).await;
+    if let Speaker::Token { session, .. } = speaker {
+        session.close().await;
+    }
+    done
+}
+
+async fn speak(
+    speaker: &mut Speaker<'_>,
+    common: &Common,
+    output: &Output,
+    mut lines: Lines,
+) -> Result<(), End> {
+    let mut first_refusal = None;
+    while let Some(line) = lines.next().await? {
+        let op = parse(&line)?;
+        let answer = speaker.ask(common, output, &op).await?;
+        output.result(&Line::Raw { op: raw::answered_op(answer.byte), fields: &answer.fields }).await?;
+        first_refusal = first_refusal.or_else(|| answer.refusal());
+    }
+    match first_refusal {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}
+
+fn parse(line: &str) -> Result<RawOp<'_>, Failure> {
+    match raw::parse(line) {
+        Some(Ok(op)) if op.text.len() > LIMIT_MAX as usize => Err(too_long()),
+        Some(Ok(op)) => Ok(op),
+        Some(Err(error)) => Err(Failure::usage(error.to_string())),
+        None => Err(Failure::usage("an op is a number, a bar and text, as in 5|bob|hi")),
+    }
+}
+
+fn too_long() -> Failure {
+    Failure::usage(format!("an op holds at most {LIMIT_MAX} bytes"))
+}
+
+impl Speaker<'_> {
+    async fn open<'a>(setup: &'a Setup, common: &Common, by_themselves: bool) -> Result<Speaker<'a>, End> {
+        let token = match setup.account()? {
+            Some(account) if setup.password.is_none() && !by_themselves => {
+                let roles = setup.history()?.roles(account.id).map_err(Failure::local)?;
+                roles.iter().any(|(_, token, _)| *token)
+            }
+            _ => false,
+        };
+        if !token {
+            let wire = Wire::open(&setup.server, common.timeout).await?;
+            return Ok(Speaker::Text { wire, logged_in: by_themselves, setup });
+        }
+        let mut session = Session::open(setup.config(&setup.user()?, Role::Send, Receive::Nothing));
+        match session.online(deadline(common.timeout)).await {
+            Ok(()) => Ok(Speaker::Token { session, tag: 0 }),
+            Err(failure) => {
+                session.close().await;
+                Err(failure.into())
+            }
+        }
+    }
+
+    async fn ask(&mut self, common: &Common, output: &Output, op: &RawOp<'_>) -> Result<Answer, End> {
+        match self {
+            Speaker::Token { .. } if op.op == Some(OpCode::Deliver) => Err(Failure::usage(
+                "with a kept login, bellhop deliver brings messages; 6 needs 2|name|password first",
+            )
+            .into()),
+            Speaker::Token { session, tag } => {
+                *tag += 1;
+                let data = Secret::new(op.text.to_owned());
+                Ok(session.ask(*tag, op.number, data, deadline(common.timeout)).await?)
+            }
+            Speaker::Text { wire, logged_in, setup } => {
+                let pushed = async |answer: &Answer| {
+                    output.result(&Line::Raw { op: answer.byte, fields: &answer.fields }).await
+                };
+                *logged_in |= matches!(op.op, Some(OpCode::Login | OpCode::Create));
+                let answer = wire.ask(op.number, op.text.as_bytes(), pushed).await?;
+                if !answer.is_refused_as(Code::NOT_LOGGED_IN) || *logged_in || setup.user.is_none() {
+                    return Ok(answer);
+                }
+                *logged_in = true;
+                let login = wire.log_in(&setup.user()?, setup.password.as_ref()).await?;
+                if let Some(failure) = login.refusal() {
+                    return Err(Failure { exit: Exit::NotLoggedIn, ..failure }.into());
+                }
+                wire.ask(op.number, op.text.as_bytes(), pushed).await
+            }
+        }
+    }
+}
+
+fn logs_in(line: &str) -> bool {
+    matches!(raw::parse(line), Some(Ok(RawOp { op: Some(OpCode::Login | OpCode::Create), .. })))
+}
+
+/// The ops: arguments, or stdin line by line as it comes. Empty ones are passed over.
+enum Lines {
+    Given(std::vec::IntoIter<String>),
+    Stdin {
+        /// What was read to see whether it logs in.
+        first: Option<String>,
+    },
+}
+
+impl Lines {
+    fn new(ops: Vec<String>) -> Lines {
+        if ops.is_empty() { Lines::Stdin { first: None } } else { Lines::Given(ops.into_iter()) }
+    }
+
+    /// Whether the ops log in by themselves: any that was given, or the first line.
+    async fn log_in(&mut self) -> Result<bool, Failure> {
+        match self {
+            Lines::Given(ops) => Ok(ops.as_slice().iter().any(|op| logs_in(op))),
+            Lines::Stdin { first } => {
+                *first = line().await?;
+                Ok(first.as_deref().is_some_and(logs_in))
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<String>, Failure> {
+        match self {
+            Lines::Given(ops) => Ok(ops.find(|op| !op.is_empty())),
+            Lines::Stdin { first } => match first.take() {
+                Some(first) => Ok(Some(first)),
+                None => line().await,
+            },
+        }
+    }
+}
+
+/// The next line of stdin that is not empty.
+async fn line() -> Result<Option<String>, Failure> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = String::new();
+            if stdin.by_ref().take(LINE_MAX).read_line(&mut line)? == 0 {
+                return Ok(None);
+            }
+            let whole = line.ends_with('\n') || (line.len() as u64) < LINE_MAX;
+            line.truncate(line.trim_end_matches(['\n', '\r']).len());
+            if !line.is_empty() {
+                return Ok(Some((line, whole)));
+            }
+        }
+    });
+    match read.await.map_err(Failure::local)?.map_err(|error: std::io::Error| Failure::local(error))? {
+        Some((_, false)) => Err(too_long()),
+        line => Ok(line.map(|(line, _)| line)),
+    }
+}

@@ -1,0 +1,128 @@
+//! From what was typed to what is needed: flag, then variable, then what was remembered, then the default.
+
+use bellhop_protocol::{PORT, Username};
+
+use super::args::Common;
+use super::exit::{Exit, Failure};
+use super::output::End;
+use super::password;
+use crate::config::{Config, Receive, Role, Server};
+use crate::history::{Account, History, LAST_SERVER, LAST_USER};
+use crate::home::Home;
+use crate::secret::{IN_THE_CLEAR, Secret};
+
+/// What every command needs to know.
+pub(crate) struct Setup {
+    pub(crate) home: Home,
+    pub(crate) server: Server,
+    /// Named by flag, variable or memory.
+    pub(crate) user: Option<Username>,
+    /// From `--password-file` or its variable.
+    pub(crate) password: Option<Secret>,
+}
+
+impl Setup {
+    pub(crate) fn new(common: &Common) -> Result<Setup, Failure> {
+        let home = Home::of_user().map_err(Failure::local)?;
+        let history = open(&home)?;
+        let remembered = |key| history.setting(key).map_err(Failure::local);
+        let server = match common.server.clone().filter(|server| !server.is_empty()) {
+            Some(server) => server,
+            None => remembered(LAST_SERVER)?.unwrap_or_else(|| format!("127.0.0.1:{PORT}")),
+        };
+        let server = Server::parse(&server).map_err(|error| Failure::usage(error.to_string()))?;
+        let user = match common.user.clone().filter(|user| !user.is_empty()) {
+            Some(user) => Some(name(&user)?),
+            None => remembered(LAST_USER)?.and_then(|user| Username::parse(&user).ok()),
+        };
+        let password = match &common.password_file {
+            Some(path) => password::from_file(path)?,
+            None => None,
+        };
+        Ok(Setup { home, server, user, password })
+    }
+
+    /// Nothing leaves for another machine where everybody on the way could read it.
+    pub(crate) fn check_private(&self) -> Result<(), Failure> {
+        if self.server.is_local() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Tls, "tls-needed", format!("{}: {IN_THE_CLEAR}", self.server)))
+    }
+
+    /// Who the command acts as.
+    pub(crate) fn user(&self) -> Result<Username, Failure> {
+        self.user.clone().ok_or_else(|| {
+            Failure::new(
+                Exit::NotLoggedIn,
+                "not-logged-in",
+                "nobody is logged in: bellhop login NAME, or --user NAME",
+            )
+        })
+    }
+
+    pub(crate) fn history(&self) -> Result<History, Failure> {
+        open(&self.home)
+    }
+
+    /// The account the command acts as, where this home knows it.
+    pub(crate) fn account(&self) -> Result<Option<Account>, Failure> {
+        let Some(user) = &self.user else { return Ok(None) };
+        self.history()?.find_account(&self.server.to_string(), user).map_err(Failure::local)
+    }
+
+    /// From now on commands act as `user` at this server.
+    pub(crate) fn remember(&self, user: &Username) -> Result<(), Failure> {
+        let mut history = self.history()?;
+        let account = history.account(&self.server.to_string(), user).map_err(Failure::local)?;
+        history.remember(account.id).map_err(Failure::local)
+    }
+
+    /// From now on commands act as nobody, where they acted as `user` at this server.
+    pub(crate) fn forget(&self, user: &Username) -> Result<(), Failure> {
+        let mut history = self.history()?;
+        let remembered = |key| history.setting(key).map_err(Failure::local);
+        let same_server = remembered(LAST_SERVER)?.is_some_and(|server| server == self.server.to_string());
+        let last = remembered(LAST_USER)?.and_then(|name| Username::parse(&name).ok());
+        match last.filter(|last| same_server && last.as_name().key() == user.as_name().key()) {
+            Some(_) => history.forget(LAST_USER).map_err(Failure::local),
+            None => Ok(()),
+        }
+    }
+
+    /// A connection that plays `role`.
+    pub(crate) fn config(&self, user: &Username, role: Role, receive: Receive) -> Config {
+        Config {
+            home: self.home.clone(),
+            server: self.server.clone(),
+            user: user.clone(),
+            password: self.password.clone(),
+            create: false,
+            remember: false,
+            role,
+            receive,
+        }
+    }
+
+    /// The password of a command that makes or proves a login: from the file, else from whoever is there to type.
+    pub(crate) async fn ask_password(&mut self, user: &Username, new: bool) -> Result<(), End> {
+        if self.password.is_some() || !password::can_ask() {
+            return Ok(());
+        }
+        self.password = password::ask(&format!("Password for {user} (empty for none): ")).await?;
+        if new && self.password.is_some() && password::ask("The same again: ").await? != self.password {
+            return Err(Failure::usage("the two passwords differ").into());
+        }
+        Ok(())
+    }
+}
+
+fn open(home: &Home) -> Result<History, Failure> {
+    let path = home.history().map_err(Failure::local)?;
+    History::open(&path).map_err(Failure::local)
+}
+
+/// A user name that was typed.
+pub(crate) fn name(typed: &str) -> Result<Username, Failure> {
+    Username::parse(typed).map_err(|error| Failure::usage(format!("{typed:?}: {error}")))
+}

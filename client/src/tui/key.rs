@@ -1,0 +1,118 @@
+//! Keys as this client knows them, apart from the library that reads them.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// A key with what was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) code: Code,
+    pub(crate) ctrl: bool,
+    pub(crate) alt: bool,
+    pub(crate) shift: bool,
+}
+
+/// A key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Code {
+    Char(char),
+    Enter,
+    Esc,
+    Tab,
+    Backspace,
+    Delete,
+    Insert,
+    Up,
+    Down,
+    Left,
+    Right,
+    Home,
+    End,
+    PageUp,
+    PageDown,
+    F(u8),
+}
+
+impl Key {
+    pub(crate) const fn plain(code: Code) -> Key {
+        Key { code, ctrl: false, alt: false, shift: false }
+    }
+
+    pub(crate) const fn ctrl(code: Code) -> Key {
+        Key { code, ctrl: true, alt: false, shift: false }
+    }
+
+    pub(crate) const fn alt(code: Code) -> Key {
+        Key { code, ctrl: false, alt: true, shift: false }
+    }
+
+    pub(crate) const fn shift(code: Code) -> Key {
+        Key { code, ctrl: false, alt: false, shift: true }
+    }
+
+    /// The character that the key types, if any.
+    pub(crate) fn typed(self) -> Option<char> {
+        match self.code {
+            Code::Char(c) if !self.ctrl && !self.alt => Some(c),
+            _ => None,
+        }
+    }
+
+    /// The key of an event; `None` for keys that nothing is bound to.
+    pub(crate) fn from_event(event: KeyEvent) -> Option<Key> {
+        let code = match event.code {
+            KeyCode::Char(c) => Code::Char(c),
+            KeyCode::Enter => Code::Enter,
+            KeyCode::Esc => Code::Esc,
+            KeyCode::Tab | KeyCode::BackTab => Code::Tab,
+            KeyCode::Backspace => Code::Backspace,
+            KeyCode::Delete => Code::Delete,
+            KeyCode::Insert => Code::Insert,
+            KeyCode::Up => Code::Up,
+            KeyCode::Down => Code::Down,
+            KeyCode::Left => Code::Left,
+            KeyCode::Right => Code::Right,
+            KeyCode::Home => Code::Home,
+            KeyCode::End => Code::End,
+            KeyCode::PageUp => Code::PageUp,
+            KeyCode::PageDown => Code::PageDown,
+            KeyCode::F(number) => Code::F(number),
+            _ => return None,
+        };
+        let held = |modifier| event.modifiers.contains(modifier);
+        let (ctrl, alt) = (held(KeyModifiers::CONTROL), held(KeyModifiers::ALT));
+        let shift = held(KeyModifiers::SHIFT) || event.code == KeyCode::BackTab;
+        Some(Key { code, ctrl, alt, shift }.normal())
+    }
+
+    /// One form for what terminals report in several: AltGr types text, shift is in the character already, and a
+    /// letter under Ctrl is small.
+    fn normal(self) -> Key {
+        let Code::Char(c) = self.code else { return self };
+        if self.ctrl && self.alt {
+            return Key::plain(Code::Char(c));
+        }
+        match (self.ctrl, c) {
+            // Ctrl+/ and Ctrl+7 arrive as Ctrl+_ from most terminals.
+            (true, '/' | '7') => Key::ctrl(Code::Char('_')),
+            (true, c) => Key::ctrl(Code::Char(c.to_ascii_lowercase())),
+            (false, _) => Key { shift: false, ..self },
+        }
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (held, name) in [(self.ctrl, "Ctrl+"), (self.alt, "Alt+"), (self.shift, "Shift+")] {
+            if held {
+                f.write_str(name)?;
+            }
+        }
+        match self.code {
+            Code::Char(c) => write!(f, "{}", c.to_ascii_uppercase()),
+            Code::F(number) => write!(f, "F{number}"),
+            Code::PageUp => f.write_str("PgUp"),
+            Code::PageDown => f.write_str("PgDn"),
+            code => write!(f, "{code:?}"),
+        }
+    }
+}

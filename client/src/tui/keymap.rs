@@ -1,0 +1,123 @@
+//! Which key does what: one table for the dispatcher and for the help.
+
+use super::key::{Code, Key};
+
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $action:ident: $name:literal, [$($key:expr),*], $help:literal;)+) => {
+        /// What a key can do anywhere in a conversation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Action {
+            $($(#[doc = $doc])+ $action,)+
+        }
+
+        /// Every action with its name, its keys and its line of help, in the order of the help.
+        pub(crate) const TABLE: &[Row] = &[
+            $(Row { action: Action::$action, name: $name, keys: &[$($key),*], help: $help },)+
+        ];
+    };
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) action: Action,
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [Key],
+    pub(crate) help: &'static str,
+}
+
+actions! {
+    /// Sends what is in the box.
+    Send: "send", [Key::plain(Code::Enter)], "send";
+    /// Begins a new line.
+    NewLine: "new-line",
+        [Key::ctrl(Code::Char('j')), Key::shift(Code::Enter), Key::alt(Code::Enter)], "new line";
+    /// Opens the list of conversations to jump to.
+    Jump: "jump", [Key::ctrl(Code::Char('k')), Key::plain(Code::F(2))], "jump to a conversation";
+    /// Opens the next conversation.
+    Next: "next", [Key::ctrl(Code::Char('n')), Key::alt(Code::Down)], "next conversation";
+    /// Opens the previous conversation.
+    Previous: "previous", [Key::ctrl(Code::Char('p')), Key::alt(Code::Up)], "previous conversation";
+    /// Opens the next conversation with something unread.
+    NextUnread: "next-unread", [Key::ctrl(Code::Char('g')), Key::alt(Code::Char('a'))], "next unread conversation";
+    /// Goes to the first unread message.
+    FirstUnread: "first-unread", [Key::alt(Code::Char('u'))], "first unread message here";
+    /// Scrolls up a page.
+    PageUp: "page-up", [Key::plain(Code::PageUp)], "scroll up";
+    /// Scrolls down a page.
+    PageDown: "page-down", [Key::plain(Code::PageDown)], "scroll down";
+    /// Scrolls up a line.
+    LineUp: "line-up", [Key::shift(Code::Up)], "scroll up a line";
+    /// Scrolls down a line.
+    LineDown: "line-down", [Key::shift(Code::Down)], "scroll down a line";
+    /// Goes to the newest message.
+    Newest: "newest", [Key::ctrl(Code::End)], "newest message";
+    /// Goes to the oldest message that is at hand.
+    Oldest: "oldest", [Key::ctrl(Code::Home)], "oldest message at hand";
+    /// Shows or hides the list.
+    List: "list", [Key::plain(Code::F(3))], "show or hide the list";
+    /// Shows or hides the details.
+    Details: "details", [Key::plain(Code::F(4))], "show or hide the details (120 columns)";
+    /// Undoes the last edit.
+    Undo: "undo", [Key::ctrl(Code::Char('_'))], "undo the last edit";
+    /// Does it again.
+    Redo: "redo", [Key::alt(Code::Char('_'))], "do it again";
+    /// Draws everything again.
+    Redraw: "redraw", [Key::ctrl(Code::Char('l'))], "draw the screen again";
+    /// Shows the help.
+    Help: "help", [Key::plain(Code::F(1))], "this help";
+    /// Clears the box; twice, quits.
+    Cancel: "cancel", [Key::ctrl(Code::Char('c'))], "clear the box; twice: asks to quit";
+    /// Stops the program for a while.
+    Suspend: "suspend", [Key::ctrl(Code::Char('z'))], "suspend (unix)";
+    /// Quits.
+    Quit: "quit", [Key::ctrl(Code::Char('q'))], "quit";
+}
+
+/// What the box takes, for the help.
+pub(crate) const TYPED: &[(&str, &str)] = &[
+    ("Up Down", "call back what was sent"),
+    ("Tab", "complete a command or a name"),
+    ("Home End", "start, end of the line"),
+    ("Ctrl+Left Ctrl+Right", "word left, word right"),
+    ("Ctrl+W Alt+D", "delete the word before, behind"),
+    ("Ctrl+U", "delete to the start of the line"),
+    ("5|bob|hi", "an op by hand: number, bar, text"),
+    ("\\5|bob|hi", "the same characters as a message"),
+    ("//shrug", "a message that begins with a slash"),
+];
+
+/// The action of a key.
+pub(crate) fn action(key: Key) -> Option<Action> {
+    TABLE.iter().find(|row| row.keys.contains(&key)).map(|row| row.action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_does_two_things_and_every_action_is_in_the_help() {
+        let mut seen = HashSet::new();
+        for row in TABLE {
+            assert!(!row.keys.is_empty() && !row.help.is_empty(), "{}", row.name);
+            assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
+            for key in row.keys {
+                assert!(seen.insert(*key), "{key} is bound twice");
+                assert_eq!(action(*key), Some(row.action));
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_terminals_cannot_tell_apart_are_not_bound() {
+        for row in TABLE {
+            for key in row.keys {
+                let fused =
+                    key.ctrl && matches!(key.code, Code::Char('i' | 'm' | '[' | 'h' | 's' | '/' | '7'));
+                assert!(!(fused || key.ctrl && key.alt), "{key}");
+            }
+        }
+    }
+}

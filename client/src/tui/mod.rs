@@ -1,0 +1,35 @@
+//! The screen.
+//!
+//! ```text
+//!   terminal ──► input ──Msg──► update(&mut Model) ──Effect──► run ──► library
+//!   library ─────────────Msg──►        │
+//!                                   dirty ──► view(&Model) ──► terminal, one write a frame
+//! ```
+//!
+//! `model` is what is known; `update` changes it and is pure; `view` draws it and is pure; `run` is the one loop that
+//! waits. The rest are parts of these: `input` makes keys and pastes of reports, `keymap` and `typed` say what they
+//! mean, `composer` is the box, `window` and `pane` the messages, `layout` where everything is, `form` the login.
+
+mod backend;
+mod composer;
+mod demo;
+mod form;
+mod glyphs;
+mod help;
+mod input;
+mod key;
+mod keymap;
+mod layout;
+mod model;
+mod pane;
+mod run;
+mod signals;
+#[cfg(test)]
+mod stage;
+mod terminal;
+mod typed;
+mod update;
+mod view;
+mod window;
+
+pub(crate) use run::{Start, run, run_demo};

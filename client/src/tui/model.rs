@@ -1,0 +1,403 @@
+//! What the screen shows, as data. It reads no clock and no file: time comes in with each message.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use super::composer::Composer;
+use super::form::Form;
+use super::glyphs::Glyphs;
+use super::layout::{Areas, Panes};
+use super::pane::{Line, Look, Pane};
+use super::window::Window;
+use crate::delivery::Delivery;
+use crate::event::{Chat, Message};
+use crate::peer::Peer;
+use crate::text::shown;
+
+/// Lines kept of what the server said and of ops by hand.
+pub(crate) const NOTES_MAX: usize = 200;
+/// Lines kept of what was sent, to be called back.
+pub(crate) const SENT_MAX: usize = 100;
+/// Conversations in the list; older ones are found by their name.
+pub(crate) const CHATS_MAX: usize = 1_000;
+/// How long a remark stays.
+pub(crate) const TOAST: Duration = Duration::from_secs(4);
+/// How the first conversation is called.
+pub(crate) const SERVER: &str = "*server*";
+
+/// A moment, for deadlines and for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) at: Instant,
+    pub(crate) wall_ms: i64,
+}
+
+/// How the screen is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prefs {
+    pub(crate) glyphs: &'static Glyphs,
+    pub(crate) colour: bool,
+    pub(crate) panes: Panes,
+}
+
+/// Who is logged in, or is about to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) user: String,
+    pub(crate) server: String,
+    /// The server is this machine.
+    pub(crate) local: bool,
+}
+
+/// The connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Nobody has asked for one.
+    Idle,
+    Connecting,
+    Online,
+    Offline {
+        until: Instant,
+    },
+    Stopped,
+}
+
+/// A conversation in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) peer: Peer,
+    pub(crate) unread: u64,
+    pub(crate) read_to: i64,
+    pub(crate) last: i64,
+    pub(crate) draft: String,
+}
+
+/// Something over the rest of the screen.
+pub(crate) enum Overlay {
+    Help {
+        filter: Composer,
+        chosen: usize,
+    },
+    Jump {
+        query: Composer,
+        found: Vec<Found>,
+        chosen: usize,
+    },
+    /// A paste of many lines waits for a decision.
+    Paste {
+        text: String,
+    },
+    /// The account is about to be deleted.
+    Delete {
+        name: Composer,
+        password: Composer,
+        on_password: bool,
+        by_hand: Option<crate::Secret>,
+    },
+    /// Some messages were not sent.
+    Quit,
+}
+
+/// A line of the jump list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Server,
+    Chat {
+        name: String,
+        key: String,
+        unread: u64,
+    },
+    /// Somebody new.
+    Stranger(Peer),
+}
+
+/// Where in what was sent Up has come to, and what was being written before.
+pub(crate) struct Recall {
+    pub(crate) at: usize,
+    pub(crate) writing: Composer,
+}
+
+/// A remark on the title row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Toast {
+    pub(crate) text: String,
+    /// An error stays until a key.
+    pub(crate) until: Option<Instant>,
+    /// It says that the connection was lost, which is over when there is one.
+    pub(crate) loss: bool,
+}
+
+/// Everything.
+pub(crate) struct Model {
+    pub(crate) now: Now,
+    pub(crate) zone: TimeZone,
+    pub(crate) size: (u16, u16),
+    pub(crate) prefs: Prefs,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) link: Link,
+    pub(crate) round_trip: Option<Duration>,
+    /// Recent round trips, the latest last.
+    pub(crate) round_trips: VecDeque<Duration>,
+    /// Messages that came of those that waited, where they have not all come.
+    pub(crate) getting: Option<(u64, u64)>,
+    /// The login, in place of everything else.
+    pub(crate) form: Option<Form>,
+    pub(crate) chats: Vec<Entry>,
+    /// The key of the open conversation; `None` for the server's.
+    pub(crate) open: Option<String>,
+    pub(crate) window: Window,
+    pub(crate) notes: Window,
+    pub(crate) notes_made: i64,
+    /// What was typed in the server's conversation and not sent.
+    pub(crate) notes_draft: String,
+    pub(crate) composer: Composer,
+    pub(crate) overlay: Option<Overlay>,
+    pub(crate) toast: Option<Toast>,
+    /// Whether the window has the focus, where the terminal tells.
+    pub(crate) focused: Option<bool>,
+    /// When what is on the screen counts as read.
+    pub(crate) read_due: Option<Instant>,
+    /// When the draft is written down.
+    pub(crate) draft_due: Option<Instant>,
+    /// A second Ctrl+C before this quits.
+    pub(crate) cancelled: Option<Instant>,
+    /// What was sent, to be called back.
+    pub(crate) sent: Vec<String>,
+    pub(crate) recall: Option<Recall>,
+    /// Messages of ours that the server does not have.
+    pub(crate) unsent: BTreeSet<i64>,
+    /// Questions without an answer: how they were written, and whether the answer is a toast.
+    pub(crate) asked: BTreeMap<u64, String>,
+    pub(crate) tags: u64,
+    /// Something that is on the screen has changed.
+    pub(crate) changed: bool,
+    pub(crate) quit: Option<u8>,
+}
+
+/// What the program is to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Connect as somebody, in place of whoever is connected.
+    Connect(Login),
+    /// End the connection.
+    Disconnect,
+    Send {
+        tag: u64,
+        to: Peer,
+        text: String,
+    },
+    Retry(i64),
+    Withdraw(i64),
+    Ask {
+        tag: u64,
+        op: u8,
+        data: crate::Secret,
+    },
+    Page {
+        key: String,
+        around: crate::event::Around,
+    },
+    MarkRead {
+        key: String,
+        n: i64,
+    },
+    Draft {
+        peer: Peer,
+        text: String,
+    },
+    Reconnect,
+    /// Draw every cell.
+    Redraw,
+    Suspend,
+}
+
+/// What a login needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) server: crate::Server,
+    pub(crate) user: bellhop_protocol::Username,
+    pub(crate) password: Option<crate::Secret>,
+    pub(crate) create: bool,
+    pub(crate) remember: bool,
+}
+
+impl Model {
+    /// A screen that shows nothing yet.
+    pub(crate) fn new(now: Now, zone: TimeZone, size: (u16, u16), prefs: Prefs) -> Model {
+        Model {
+            now,
+            zone,
+            size,
+            prefs,
+            identity: None,
+            link: Link::Idle,
+            round_trip: None,
+            round_trips: VecDeque::new(),
+            getting: None,
+            form: None,
+            chats: Vec::new(),
+            open: None,
+            window: Window::empty(),
+            notes: Window::empty(),
+            notes_made: 0,
+            notes_draft: String::new(),
+            composer: Composer::default(),
+            overlay: None,
+            toast: None,
+            focused: None,
+            read_due: None,
+            draft_due: None,
+            cancelled: None,
+            sent: Vec::new(),
+            recall: None,
+            unsent: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            tags: 0,
+            changed: true,
+            quit: None,
+        }
+    }
+
+    /// The parts of the screen; `None` where it is too small.
+    pub(crate) fn areas(&self) -> Option<Areas> {
+        // The box is as wide with one row as with six.
+        let columns = Areas::new(self.size, self.prefs.panes, 1)?.box_columns();
+        let rows = self.composer.rows(columns).rows.len();
+        Areas::new(self.size, self.prefs.panes, rows)
+    }
+
+    /// The open conversation in the list; `None` for the server's.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        self.entry_of(self.open.as_deref()?)
+    }
+
+    pub(crate) fn entry_of(&self, key: &str) -> Option<&Entry> {
+        self.chats.iter().find(|entry| entry.peer.key == key)
+    }
+
+    pub(crate) fn entry_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.chats.iter_mut().find(|entry| entry.peer.key == key)
+    }
+
+    /// What the pane shows.
+    pub(crate) fn shown(&self) -> &Window {
+        if self.open.is_some() { &self.window } else { &self.notes }
+    }
+
+    pub(crate) fn shown_mut(&mut self) -> &mut Window {
+        if self.open.is_some() { &mut self.window } else { &mut self.notes }
+    }
+
+    /// How messages are laid out in these areas.
+    pub(crate) fn look(&self, areas: &Areas) -> Look {
+        let me = self.identity.as_ref().map_or("", |identity| identity.user.as_str());
+        let margin = if areas.narrow { 1 } else { 2 };
+        Look {
+            columns: usize::from(areas.pane.width).saturating_sub(margin),
+            narrow: areas.narrow,
+            me: me.to_owned(),
+            nick: self.entry().map_or(0, |entry| Look::nick_columns(me, &entry.peer.name)),
+            zone: self.zone.clone(),
+            wall_ms: self.now.wall_ms,
+        }
+    }
+
+    /// Works on the pane as it is laid out now; `None` where there is none.
+    pub(crate) fn with_pane<T>(&self, work: impl FnOnce(&Pane<'_>, usize) -> T) -> Option<T> {
+        let areas = self.areas()?;
+        let look = self.look(&areas);
+        let rows = usize::from(areas.pane.height);
+        (rows > 0).then(|| work(&Pane { window: self.shown(), look: &look }, rows))
+    }
+
+    /// Unread messages of all conversations.
+    pub(crate) fn unread(&self) -> u64 {
+        self.chats.iter().map(|entry| entry.unread).sum()
+    }
+
+    /// A line in the server's conversation.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.notes_made += 1;
+        let message = Message {
+            n: self.notes_made,
+            peer: Peer { key: String::new(), name: SERVER.into(), address: None },
+            mine: false,
+            id: None,
+            text: shown(&text.into()).into_owned(),
+            time_ms: self.now.wall_ms,
+            state: Delivery::Delivered,
+            reason: None,
+        };
+        self.notes.add(message);
+        while self.notes.items.len() > NOTES_MAX {
+            self.notes.items.pop_front();
+        }
+    }
+
+    /// A remark that goes by itself, and stays to be read in the server's conversation.
+    pub(crate) fn say(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        self.note(text.clone());
+        self.toast = Some(Toast { text, until: Some(self.now.at + TOAST), loss: false });
+    }
+
+    /// A remark that stays until a key.
+    pub(crate) fn complain(&mut self, text: impl Into<String>) {
+        let text = format!("{} {}", self.prefs.glyphs.cross, text.into());
+        self.note(text.clone());
+        self.toast = Some(Toast { text, until: None, loss: false });
+    }
+
+    /// A remark about what was typed: nothing that anybody wants to read later.
+    pub(crate) fn hint(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), until: Some(self.now.at + TOAST), loss: false });
+    }
+
+    pub(crate) fn tag(&mut self) -> u64 {
+        self.tags += 1;
+        self.tags
+    }
+
+    /// When the day that is named on the screen is another; nothing where none is.
+    fn midnight(&self) -> Option<Instant> {
+        let shows_day =
+            |pane: &Pane<'_>, rows| pane.visible(rows).iter().any(|line| matches!(line, Line::Day(_)));
+        if self.form.is_some() || !self.with_pane(shows_day)? {
+            return None;
+        }
+        let now = self.local();
+        let left = now.tomorrow().and_then(|tomorrow| tomorrow.start_of_day()).ok()?.duration_since(&now);
+        Some(self.now.at + Duration::try_from(left).ok()?)
+    }
+
+    /// Now, where this machine is.
+    pub(crate) fn local(&self) -> Zoned {
+        Timestamp::from_millisecond(self.now.wall_ms).unwrap_or_default().to_zoned(self.zone.clone())
+    }
+
+    /// When the screen changes by itself.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let countdown = match self.link {
+            Link::Offline { until } => {
+                let left = until.saturating_duration_since(self.now.at);
+                // The next moment at which a smaller number of seconds is left.
+                let part = Duration::from_nanos(u64::from(left.subsec_nanos()));
+                let step = if part.is_zero() { Duration::from_secs(1) } else { part };
+                (!left.is_zero()).then(|| self.now.at + step)
+            }
+            _ => None,
+        };
+        let toast = self.toast.as_ref().and_then(|toast| toast.until);
+        [countdown, toast, self.read_due, self.draft_due, self.midnight()].into_iter().flatten().min()
+    }
+}
+
+impl From<Chat> for Entry {
+    fn from(chat: Chat) -> Entry {
+        let Chat { peer, unread, read_to, last, draft } = chat;
+        Entry { peer, unread, read_to, last, draft }
+    }
+}

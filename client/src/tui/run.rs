@@ -1,0 +1,326 @@
+//! The loop: draw what has changed, wait, take what happened, do what is to be done.
+//!
+//! There is no tick. The loop wakes for a key, for the library, for a signal, or for a deadline that the screen needs;
+//! without one it waits for ever.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossterm::event::EventStream;
+use futures_util::StreamExt;
+use jiff::tz::TimeZone;
+#[cfg(unix)]
+use rustix::process::{Pid, Signal};
+use tokio::time::{sleep_until, timeout};
+
+use super::backend::Backend;
+use super::demo::{self, Demo};
+use super::form::Form;
+use super::glyphs::Glyphs;
+use super::input::{Habits, Input, Normaliser};
+use super::layout::Panes;
+use super::model::{Effect, Login, Model, Now, Prefs};
+use super::signals::{Signalled, Signals};
+use super::terminal::{self, Screen};
+use super::update::{Msg, update};
+use super::window::PAGE;
+use crate::client::Client;
+use crate::clock;
+use crate::config::{Config, Receive, Role, Server};
+use crate::event::Event;
+use crate::home::Home;
+use crate::secret::Secret;
+use crate::signals;
+
+/// Frames are at least this far apart.
+const FRAME: Duration = Duration::from_millis(16);
+/// How long the connection may take to write down and send what is left.
+const FAREWELL: Duration = Duration::from_millis(1_500);
+
+/// What the screen begins with.
+pub(crate) struct Start {
+    pub(crate) home: Home,
+    pub(crate) server: Server,
+    /// Whoever was here last, or was named.
+    pub(crate) user: Option<bellhop_protocol::Username>,
+    pub(crate) password: Option<Secret>,
+}
+
+struct App {
+    model: Model,
+    /// Where the files are; the made-up people have none.
+    home: Option<Home>,
+    backend: Backend,
+    screen: Screen,
+    normaliser: Normaliser,
+    drawn: Option<Instant>,
+}
+
+/// Runs the screen until somebody quits. Returns the exit code.
+pub(crate) fn run(start: Start) -> io::Result<u8> {
+    let Start { home, server, user, password } = start;
+    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system())?;
+    match user {
+        Some(user) if server.is_local() => {
+            app.log_in(Login { server, user, password, create: false, remember: false });
+        }
+        // The form says what is wrong with a server on another machine.
+        user => {
+            let name = user.as_ref().map_or("", |user| user.as_str());
+            app.model.form = Some(Form::new(&server.to_string(), name));
+        }
+    }
+    app.run_to_end()
+}
+
+/// Runs the screen with made-up people, and a clock that stands still.
+pub(crate) fn run_demo() -> io::Result<u8> {
+    let old = std::env::var("BELLHOP_DEMO_MESSAGES").ok().and_then(|count| count.parse().ok());
+    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC)?;
+    if let Some(login) = demo::login() {
+        app.log_in(login);
+    }
+    app.run_to_end()
+}
+
+impl App {
+    fn new(home: Option<Home>, backend: Backend, zone: TimeZone) -> io::Result<App> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let kitty = cfg!(unix) && terminal::speaks_kitty(variable);
+        let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || variable("TERM").as_deref() == Some("dumb");
+        let panes = Panes { list: true, list_first: false, details: true };
+        let prefs = Prefs { glyphs: Glyphs::choose(cfg!(windows), variable), colour: !plain, panes };
+        let screen = Screen::take(kitty)?;
+        let size = crossterm::terminal::size()?;
+        let now = now(&backend);
+        Ok(App {
+            model: Model::new(now, zone, size, prefs),
+            home,
+            backend,
+            screen,
+            normaliser: Normaliser::new(Habits {
+                hold_escape: cfg!(unix) && !kitty,
+                join_bursts: cfg!(windows),
+            }),
+            drawn: None,
+        })
+    }
+
+    fn log_in(&mut self, login: Login) {
+        let mut effects = Vec::new();
+        self.model.connect(login, &mut effects);
+        self.effects(effects);
+    }
+
+    fn run_to_end(mut self) -> io::Result<u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let code = runtime.block_on(self.run());
+        // The person gets the terminal back before the network gets its second.
+        terminal::restore();
+        self.backend.disconnect();
+        if let Backend::Leaving { mut events, .. } = self.backend {
+            runtime.block_on(async {
+                // What comes now nobody waits for; a thread that does not end ends with the process.
+                let _ = timeout(FAREWELL, async { while events.recv().await.is_some() {} }).await;
+            });
+        }
+        code
+    }
+
+    async fn run(&mut self) -> io::Result<u8> {
+        let mut keys = EventStream::new();
+        let mut signals = Signals::new();
+        let mut arrived = Vec::new();
+        while self.model.quit.is_none() {
+            self.draw_when_due()?;
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                key = keys.next() => match key {
+                    Some(event) => {
+                        let inputs = self.normaliser.feed(clock::now(), event?);
+                        inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
+                    }
+                    // The terminal has gone.
+                    None => return Ok(signals::Signals::HUNG_UP),
+                },
+                signalled = signals.next() => self.signalled(signalled),
+                count = self.backend.events(&mut arrived) => {
+                    if count == 0 && self.backend.ended() {
+                        self.take(Msg::Ended);
+                    }
+                    for event in arrived.drain(..) {
+                        self.take(Msg::Event(event));
+                    }
+                }
+                () = until(wake) => self.deadline(),
+            }
+            if !terminal::is_ours() {
+                // Somebody panicked; the message is on the terminal.
+                return Ok(1);
+            }
+        }
+        Ok(self.model.quit.unwrap_or(0))
+    }
+
+    /// When the loop must go on by itself.
+    fn wake(&self) -> Option<Instant> {
+        let frame = self.model.changed.then(|| self.drawn.map_or_else(clock::now, |drawn| drawn + FRAME));
+        [frame, self.model.deadline(), self.normaliser.deadline()].into_iter().flatten().min()
+    }
+
+    fn draw_when_due(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        if self.model.changed && self.drawn.is_none_or(|drawn| now >= drawn + FRAME) {
+            self.screen.draw(&self.model)?;
+            (self.model.changed, self.drawn) = (false, Some(now));
+        }
+        Ok(())
+    }
+
+    fn deadline(&mut self) {
+        let now = clock::now();
+        let inputs = self.normaliser.expire(now);
+        inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
+        if self.model.deadline().is_some_and(|deadline| now >= deadline) {
+            self.take(Msg::Deadline);
+        }
+    }
+
+    fn take(&mut self, msg: Msg) {
+        let online = matches!(msg, Msg::Event(Event::Online(_)));
+        let now = now(&self.backend);
+        let effects = update(&mut self.model, now, msg);
+        if online && let Backend::Live { client, .. } = &self.backend {
+            // Only so that the next start knows: where it is busy, the one after that will.
+            let _ = client.remember();
+        }
+        self.effects(effects);
+    }
+
+    fn effects(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Redraw => self.redraw(),
+                Effect::Suspend => self.suspend(),
+                effect => self.effect(effect),
+            }
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        if let Backend::Demo(demo) = &mut self.backend {
+            return demo.effect(effect);
+        }
+        match effect {
+            Effect::Connect(login) => self.connect(login),
+            Effect::Disconnect => self.backend.disconnect(),
+            effect => {
+                if let Backend::Live { client, .. } = &self.backend
+                    && let Some(event) = ask(client, effect)
+                {
+                    self.take(Msg::Event(event));
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, login: Login) {
+        let Some(home) = self.home.clone() else { return };
+        self.backend.connect(Config {
+            home,
+            server: login.server,
+            user: login.user,
+            password: login.password,
+            create: login.create,
+            remember: login.remember,
+            role: Role::Tui,
+            receive: Receive::Kept,
+        });
+    }
+
+    fn signalled(&mut self, signalled: Signalled) {
+        match signalled {
+            Signalled::End(code) => self.model.quit = Some(code),
+            #[cfg(unix)]
+            Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
+            // Whoever was stopped on the way out is not to come back.
+            #[cfg(unix)]
+            Signalled::Continue if terminal::is_ours() => self.take_again(),
+            #[cfg(unix)]
+            Signalled::Continue => {}
+        }
+    }
+
+    fn redraw(&mut self) {
+        // A terminal that cannot be cleared fails at the next frame, which ends the program with the reason.
+        let _ = self.screen.redraw();
+        self.model.changed = true;
+    }
+
+    #[cfg(unix)]
+    fn suspend(&mut self) {
+        use rustix::process::{getpgrp, getsid, kill_process_group};
+        // A terminal of its own has no shell that could bring it back; the terminal's own Ctrl+Z does nothing there.
+        if getsid(None).is_ok_and(|session| session == getpgrp()) {
+            return self.take(Msg::Event(Event::Problem("no shell is there to come back from".into())));
+        }
+        // All of the group, as the terminal does it: a shell waits until whatever ran this has stopped, too.
+        self.stop(kill_process_group, getpgrp());
+    }
+
+    /// Gives the terminal back, stops whom it is told to, and goes on when somebody says CONT.
+    #[cfg(unix)]
+    fn stop(&mut self, stop: fn(Pid, Signal) -> rustix::io::Result<()>, whom: Pid) {
+        terminal::restore();
+        // Not TSTP: that is caught, and comes through the loop.
+        let _ = stop(whom, Signal::STOP);
+        self.take_again();
+    }
+
+    #[cfg(unix)]
+    fn take_again(&mut self) {
+        // A terminal that cannot be taken fails at the next frame, which ends the program with the reason.
+        let _ = self.screen.take_again();
+        // Nobody tells a program in the background that its window has another size.
+        if let Ok((columns, rows)) = crossterm::terminal::size() {
+            self.take(Msg::Input(Input::Resize(columns, rows)));
+        }
+        self.model.changed = true;
+    }
+
+    #[cfg(not(unix))]
+    fn suspend(&mut self) {}
+}
+
+/// Asks the library. Gives back an event where it cannot take more.
+fn ask(client: &Client, effect: Effect) -> Option<Event> {
+    let asked = match effect {
+        Effect::Send { tag, to, text } => {
+            let sent = client.send(tag, to.clone(), text.clone(), true);
+            return sent.err().map(|busy| Event::NotKept { tag, to, reason: busy.to_string(), text });
+        }
+        Effect::Retry(n) => client.retry(n),
+        Effect::Withdraw(n) => client.withdraw(n),
+        Effect::Ask { tag, op, data } => client.ask(tag, op, data),
+        Effect::Page { key, around } => client.page(key, around, PAGE),
+        Effect::MarkRead { key, n } => client.mark_read(key, n),
+        Effect::Draft { peer, text } => client.keep_draft(peer, text),
+        Effect::Reconnect => client.reconnect(),
+        Effect::Connect(_) | Effect::Disconnect | Effect::Redraw | Effect::Suspend => Ok(()),
+    };
+    asked.err().map(|busy| Event::Problem(busy.to_string()))
+}
+
+fn now(backend: &Backend) -> Now {
+    let wall_ms = if matches!(backend, Backend::Demo(_)) { demo::NOW_MS } else { clock::wall_ms() };
+    Now { at: clock::now(), wall_ms }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

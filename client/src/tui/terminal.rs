@@ -1,0 +1,190 @@
+//! The terminal, borrowed: whatever was set is recorded, and given back on every way out.
+//!
+//! [`restore`] may be called any number of times, from a drop, from a panic, from a signal's arm; the first call acts.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+    KeyboardEnhancementFlags, PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+};
+use crossterm::queue;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+use super::model::Model;
+use super::view;
+
+/// The terminal is ours.
+static OURS: AtomicBool = AtomicBool::new(false);
+/// Unambiguous keys were asked for.
+static KITTY: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// A frame's bytes, so that each frame is one write.
+#[derive(Clone, Default)]
+struct Sheet(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Sheet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The screen, while it is ours.
+pub(crate) struct Screen {
+    terminal: Terminal<CrosstermBackend<Sheet>>,
+    sheet: Sheet,
+    kitty: bool,
+}
+
+impl Screen {
+    /// Takes the terminal. `kitty`: it is known to report keys without ambiguity.
+    pub(crate) fn take(kitty: bool) -> io::Result<Screen> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                restore();
+                before(panic);
+            }));
+        });
+        let sheet = Sheet::default();
+        let terminal = Terminal::new(CrosstermBackend::new(sheet.clone()))?;
+        let mut screen = Screen { terminal, sheet, kitty };
+        screen.enter()?;
+        Ok(screen)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        OURS.store(true, Ordering::SeqCst);
+        let mut bytes = Vec::new();
+        queue!(bytes, EnterAlternateScreen, EnableFocusChange)?;
+        // Consoles that cannot do these say so, and are used without them.
+        let _ = queue!(bytes, EnableBracketedPaste);
+        // Asked for twice it would have to be given back twice.
+        if self.kitty
+            && !KITTY.load(Ordering::SeqCst)
+            && queue!(
+                bytes,
+                PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES)
+            )
+            .is_ok()
+        {
+            KITTY.store(true, Ordering::SeqCst);
+        }
+        write(&bytes)
+    }
+
+    /// Takes the terminal again after [`restore`], or after somebody else had it, and draws every cell the next time.
+    #[cfg(unix)]
+    pub(crate) fn take_again(&mut self) -> io::Result<()> {
+        // A shell that had it meanwhile has set it up for itself; nothing is done where it still seems to be raw.
+        disable_raw_mode()?;
+        self.enter()?;
+        self.redraw()
+    }
+
+    /// The next frame draws every cell.
+    pub(crate) fn redraw(&mut self) -> io::Result<()> {
+        // The terminal's own way asks where the caret is, and would wait for an answer among the keys.
+        queue!(self.sheet, Clear(ClearType::All))?;
+        self.terminal.swap_buffers();
+        Ok(())
+    }
+
+    /// Draws a frame, in one write.
+    pub(crate) fn draw(&mut self, model: &Model) -> io::Result<()> {
+        self.terminal.draw(|frame| view::draw(model, frame))?;
+        let mut bytes = Vec::new();
+        queue!(bytes, BeginSynchronizedUpdate)?;
+        bytes.append(&mut self.sheet.0.borrow_mut());
+        queue!(bytes, EndSynchronizedUpdate)?;
+        if is_ours() { write(&bytes) } else { Ok(()) }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// True until the terminal was given back, by whomever.
+pub(crate) fn is_ours() -> bool {
+    OURS.load(Ordering::SeqCst)
+}
+
+/// Gives the terminal back as it was found.
+pub(crate) fn restore() {
+    if !OURS.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut bytes = Vec::new();
+    if KITTY.swap(false, Ordering::SeqCst) {
+        let _ = queue!(bytes, PopKeyboardEnhancementFlags);
+    }
+    // Writing to a vector does not fail, and a terminal that is gone needs nothing.
+    let _ = queue!(
+        bytes,
+        EndSynchronizedUpdate,
+        DisableBracketedPaste,
+        DisableFocusChange,
+        LeaveAlternateScreen,
+        Show
+    );
+    let _ = write(&bytes);
+    let _ = disable_raw_mode();
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// True for terminals that are known to report keys without ambiguity. They are never asked: an answer that does not
+/// come would delay the start.
+pub(crate) fn speaks_kitty(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let named = |name: &str, known: &[&str]| {
+        let value = variable(name).unwrap_or_default().to_ascii_lowercase();
+        known.iter().any(|known| value.contains(known))
+    };
+    variable("TMUX").is_none_or(|tmux| tmux.is_empty())
+        && (named("TERM", &["kitty", "ghostty", "foot", "wezterm", "alacritty"])
+            || named("TERM_PROGRAM", &["kitty", "ghostty", "wezterm", "iterm"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_terminals_report_keys_without_ambiguity() {
+        let check = |variables: &[(&str, &str)], expected: bool| {
+            let find = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(speaks_kitty(find), expected, "{variables:?}");
+        };
+        check(&[("TERM", "xterm-kitty")], true);
+        check(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "WezTerm")], true);
+        check(&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux-0/default,1,0")], false);
+        check(&[("TERM", "xterm-256color")], false);
+        check(&[], false);
+    }
+}

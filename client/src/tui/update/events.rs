@@ -1,0 +1,223 @@
+//! What the library tells.
+
+use std::time::{Duration, Instant};
+
+use bellhop_protocol::Code;
+
+use crate::delivery::Delivery;
+use crate::event::{Answer, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
+use crate::peer::Peer;
+use crate::tui::composer::Composer;
+use crate::tui::form::Slot;
+use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model};
+use crate::tui::typed;
+use crate::tui::window::{Loading, Scroll};
+
+/// Round trips that are shown.
+const ROUND_TRIPS: usize = 6;
+
+impl Model {
+    pub(super) fn event(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Connecting => self.link = Link::Connecting,
+            Event::Online(_) => self.online(),
+            Event::Offline(trouble, until) => self.offline(trouble, until, effects),
+            Event::Stopped(stop) => self.stopped(stop, effects),
+            Event::RoundTrip(time) => self.round_tripped(time),
+            Event::Waiting(waiting) => self.getting = (waiting > 0).then_some((0, waiting)),
+            Event::CaughtUp => self.getting = None,
+            Event::Message(message) => {
+                if let Some((got, waiting)) = &mut self.getting {
+                    *got = (*got + 1).min(*waiting);
+                }
+                self.arrived(message);
+            }
+            Event::Outgoing { message, .. } => {
+                self.unsent.insert(message.n);
+                self.arrived(message);
+            }
+            Event::NotKept { to, reason, text, .. } => self.not_kept(&to, &reason, &text),
+            Event::State(change) => self.state(&change),
+            Event::Answer(answer) => self.answered(answer),
+            Event::Notice(text) => self.complain(format!("the server says: {text}")),
+            Event::NewDevice => self.say("the id of this device was in use elsewhere; it has a new one"),
+            Event::Chats(chats) => {
+                self.chats = chats.into_iter().map(Entry::from).collect();
+                if self.open.is_none() && self.composer.is_empty() {
+                    let latest = self.chats.first().map(|entry| entry.peer.key.clone());
+                    self.open(latest, effects);
+                }
+            }
+            Event::Page(page) => self.page(page, effects),
+            Event::Unsettled(unsettled) => self.unsent.extend(unsettled.iter().map(|old| old.n)),
+            Event::Problem(text) => self.complain(text),
+            Event::TokenKept | Event::Synced(_) => {}
+        }
+    }
+
+    fn online(&mut self) {
+        self.link = Link::Online;
+        self.form = None;
+        self.toast.take_if(|toast| toast.loss);
+    }
+
+    fn round_tripped(&mut self, time: Duration) {
+        self.round_trip = Some(time);
+        self.round_trips.push_back(time);
+        if self.round_trips.len() > ROUND_TRIPS {
+            self.round_trips.pop_front();
+        }
+    }
+
+    fn offline(&mut self, trouble: Trouble, until: Instant, effects: &mut Vec<Effect>) {
+        let was_online = self.link == Link::Online;
+        self.link = Link::Offline { until };
+        self.getting = None;
+        if let Some(form) = &mut self.form
+            && form.busy.is_some()
+        {
+            // Whoever waits before a form wants to know, not to wait longer.
+            form.failed(Slot::Server, trouble.sentence);
+            self.link = Link::Idle;
+            effects.push(Effect::Disconnect);
+        } else if was_online && trouble.kind != TroubleKind::Asked {
+            self.complain(format!("Lost the server: {}", trouble.sentence));
+            self.toast.iter_mut().for_each(|toast| toast.loss = true);
+        } else if trouble.kind == TroubleKind::Asked {
+            self.note(trouble.sentence);
+        } else {
+            self.note(format!("{} {}", self.prefs.glyphs.cross, trouble.sentence));
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop, effects: &mut Vec<Effect>) {
+        self.link = Link::Stopped;
+        self.getting = None;
+        let slot = match stop.kind {
+            StopKind::Refused(Code::NAME_TAKEN | Code::NO_SUCH_USER | Code::BAD_NAME) => Slot::Name,
+            _ => Slot::Password,
+        };
+        if let Some(form) = &mut self.form {
+            form.failed(slot, stop.sentence);
+            effects.push(Effect::Disconnect);
+            return;
+        }
+        match stop.kind {
+            StopKind::Refused(_)
+            | StopKind::NeedPassword
+            | StopKind::LoggedOut
+            | StopKind::AccountDeleted => {
+                self.keep_draft(effects);
+                self.ask_login(None, Some(stop.sentence));
+                effects.push(Effect::Disconnect);
+            }
+            StopKind::Replaced | StopKind::Version | StopKind::Disk | StopKind::RoleTaken => {
+                self.complain(stop.sentence);
+            }
+        }
+    }
+
+    /// A message, theirs or ours, has its place.
+    fn arrived(&mut self, message: Message) {
+        let open = self.open.as_deref() == Some(message.peer.key.as_str());
+        let known = self.chats.iter().position(|entry| entry.peer.key == message.peer.key);
+        let mut entry = match known {
+            Some(at) => self.chats.remove(at),
+            None => {
+                Entry { peer: message.peer.clone(), unread: 0, read_to: 0, last: 0, draft: String::new() }
+            }
+        };
+        let newest = message.n > entry.last;
+        entry.peer = message.peer.clone();
+        if !message.mine && newest && message.n > entry.read_to {
+            entry.unread += 1;
+        }
+        entry.last = entry.last.max(message.n);
+        let at = if newest { 0 } else { known.unwrap_or(0) };
+        self.chats.insert(at.min(self.chats.len()), entry);
+        if self.chats.len() > CHATS_MAX {
+            let open = self.open.as_deref();
+            let oldest = self.chats.iter().rposition(|entry| open != Some(entry.peer.key.as_str()));
+            oldest.map(|at| self.chats.remove(at));
+        }
+        if open {
+            self.arrived_here(message);
+        }
+    }
+
+    /// A message for the open conversation. One that waited at the server was not seen to come: it is divided from
+    /// what was read, and where it does not fit, the eye stays there.
+    fn arrived_here(&mut self, message: Message) {
+        if self.getting.is_none() || message.mine {
+            return self.window.add(message);
+        }
+        // Whoever has gone to the end meanwhile stays at the end.
+        let fitted = self.at_divider().is_some_and(|scroll| scroll == Scroll::Follow);
+        let first = self.window.new_from.is_none() || self.entry().is_some_and(|entry| entry.unread == 1);
+        self.window.add(message);
+        if first {
+            self.window.new_from = self.first_unread();
+        }
+        if (first || fitted) && self.window.new_from.is_some() && self.window.scroll == Scroll::Follow {
+            self.go_to_divider();
+        }
+    }
+
+    fn not_kept(&mut self, to: &Peer, reason: &str, text: &str) {
+        let here = self.open.as_ref() == Some(&to.key);
+        match here {
+            true => self.complain(format!("not sent: {reason}")),
+            false => self.complain(format!("not sent to {}: {reason}", to.name)),
+        }
+        // It was a message, and must not come back as an op.
+        let text = Composer::with(&typed::written(text, true));
+        // In another conversation it would go to somebody else with the next Enter.
+        if here && self.composer.is_empty() {
+            self.composer = text;
+        } else {
+            self.remember_typed(&text);
+        }
+    }
+
+    fn state(&mut self, change: &StateChange) {
+        // Without a reason more will be known; with one, this is all that ever will.
+        let unclear = change.reason.as_deref().filter(|_| change.state == Delivery::Unknown);
+        let settled = change.state >= Delivery::Failed || unclear.is_some();
+        if settled {
+            self.unsent.remove(&change.n);
+        } else {
+            self.unsent.insert(change.n);
+        }
+        self.window.change(change);
+        if let Some(reason) = unclear {
+            self.complain(format!("a message may have arrived: {reason}"));
+        }
+        if change.state == Delivery::Failed {
+            let reason = change.reason.as_deref().unwrap_or("no reason given");
+            self.complain(format!("a message was not sent: {reason}"));
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let Some(asked) = self.asked.remove(&answer.tag) else { return };
+        let text = match answer.fields {
+            Ok(fields) => format!("{} {} {}", self.prefs.glyphs.came_from, answer.op, fields.join("|")),
+            Err(reason) => format!("{} {asked}: {reason}", self.prefs.glyphs.cross),
+        };
+        self.say(text);
+    }
+
+    fn page(&mut self, page: Page, effects: &mut Vec<Effect>) {
+        if self.open.as_deref() != Some(page.key.as_str()) {
+            return;
+        }
+        let asked = self.window.loading;
+        self.window.load(page);
+        match asked {
+            Loading::Opening => self.place_divider(effects),
+            Loading::From(_) if self.window.loading == Loading::Nothing => self.find_divider(effects),
+            _ => {}
+        }
+        self.load_more(effects);
+    }
+}

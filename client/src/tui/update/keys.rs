@@ -1,0 +1,210 @@
+//! What keys do in a conversation.
+
+use super::TWICE;
+use crate::tui::composer::Composer;
+use crate::tui::key::{Code, Key};
+use crate::tui::keymap::{self, Action};
+use crate::tui::model::{Effect, Model, Overlay, Recall, SENT_MAX};
+use crate::tui::window::Scroll;
+
+impl Model {
+    pub(super) fn chat_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        let open = self.open.clone();
+        match keymap::action(key) {
+            Some(action) => self.act(action, effects),
+            None if self.list_alone() => self.list_key(key, effects),
+            None => self.edit(key),
+        }
+        // A key at the end of a conversation says that somebody is there and has seen it; one that leads away does not.
+        let stays = self.open == open && self.overlay.is_none() && self.form.is_none() && self.quit.is_none();
+        if stays && self.read_due.is_some() && self.window.scroll == Scroll::Follow {
+            self.read(effects);
+        }
+    }
+
+    /// Does what a key or a row of the help is for.
+    pub(super) fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        if action != Action::Cancel {
+            self.cancelled = None;
+        }
+        match action {
+            Action::Send if self.list_alone() => self.prefs.panes.list_first = false,
+            Action::Send => self.submit(effects),
+            Action::NewLine => {
+                self.composer.type_char('\n');
+                self.edited();
+            }
+            Action::Jump => self.open_jump(),
+            Action::Next => self.step(true, effects),
+            Action::Previous => self.step(false, effects),
+            Action::NextUnread => self.next_unread(effects),
+            Action::FirstUnread => self.show_divider(effects),
+            Action::PageUp => self.scroll(true, self.page_lines(), effects),
+            Action::PageDown => self.scroll(false, self.page_lines(), effects),
+            Action::LineUp => self.scroll(true, 1, effects),
+            Action::LineDown => self.scroll(false, 1, effects),
+            Action::Newest => self.show_end(effects),
+            Action::Oldest => self.scroll(true, usize::MAX / 2, effects),
+            Action::List => self.toggle_list(),
+            Action::Details => self.prefs.panes.details = !self.prefs.panes.details,
+            Action::Undo => {
+                self.composer.undo();
+                self.edited();
+            }
+            Action::Redo => {
+                self.composer.redo();
+                self.edited();
+            }
+            Action::Redraw => effects.push(Effect::Redraw),
+            Action::Help => self.open_help(),
+            Action::Cancel => self.cancel(effects),
+            Action::Suspend => effects.push(Effect::Suspend),
+            Action::Quit => self.ask_quit(effects),
+        }
+    }
+
+    pub(super) fn toggle_list(&mut self) {
+        let narrow = self.areas().is_none_or(|areas| areas.narrow);
+        let panes = &mut self.prefs.panes;
+        if narrow {
+            panes.list_first = !panes.list_first;
+        } else {
+            panes.list = !panes.list;
+        }
+    }
+
+    /// Only the list is on the screen.
+    fn list_alone(&self) -> bool {
+        self.areas().is_some_and(|areas| areas.pane.height == 0)
+    }
+
+    fn list_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        match key.code {
+            Code::Up => self.step(false, effects),
+            Code::Down => self.step(true, effects),
+            Code::Esc => self.prefs.panes.list_first = false,
+            _ if key.typed().is_some() => {
+                self.prefs.panes.list_first = false;
+                self.edit(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        if !self.composer.is_empty() {
+            self.composer.clear();
+            self.edited();
+            self.cancelled = Some(self.now.at);
+        } else if self.cancelled.is_some_and(|at| self.now.at < at + TWICE) {
+            self.keep_draft(effects);
+            self.overlay = Some(Overlay::Quit);
+        } else {
+            self.cancelled = Some(self.now.at);
+            self.hint("Ctrl+C again asks to quit");
+        }
+    }
+
+    pub(super) fn ask_quit(&mut self, effects: &mut Vec<Effect>) {
+        self.keep_draft(effects);
+        if self.unsent.is_empty() {
+            self.quit = Some(0);
+        } else {
+            self.overlay = Some(Overlay::Quit);
+        }
+    }
+
+    fn edit(&mut self, key: Key) {
+        let columns = self.areas().map_or(2, |areas| areas.box_columns());
+        let composer = &mut self.composer;
+        let before = composer.text().len();
+        match key {
+            Key { code: Code::Up, ctrl: false, alt: false, .. } => {
+                if !composer.up(columns) {
+                    self.recall(true);
+                }
+                return;
+            }
+            Key { code: Code::Down, ctrl: false, alt: false, .. } => {
+                if !composer.down(columns) {
+                    self.recall(false);
+                }
+                return;
+            }
+            Key { code: Code::Left, ctrl: true, .. } => composer.word_left(),
+            Key { code: Code::Right, ctrl: true, .. } => composer.word_right(),
+            Key { code: Code::Char('d'), alt: true, .. } => composer.delete_word_after(),
+            Key { code: Code::Backspace, alt, ctrl, .. } if alt || ctrl => composer.delete_word_before(),
+            Key { code: Code::Tab, .. } => return self.complete(),
+            key => {
+                if !crate::tui::form::edit_line(composer, key) {
+                    return;
+                }
+            }
+        }
+        if self.composer.text().len() != before {
+            self.edited();
+        }
+    }
+
+    /// Calls back what was sent, and at the end of it what was being written.
+    fn recall(&mut self, back: bool) {
+        let at = match (&self.recall, back) {
+            (None, true) => self.sent.len().checked_sub(1),
+            (None, false) => return,
+            (Some(recall), true) => Some(recall.at.saturating_sub(1)),
+            (Some(recall), false) => Some(recall.at + 1),
+        };
+        let Some(at) = at else { return };
+        match self.sent.get(at) {
+            Some(text) => {
+                let shown = std::mem::replace(&mut self.composer, Composer::with(text));
+                let writing = self.recall.take().map_or(shown, |recall| recall.writing);
+                self.recall = Some(Recall { at, writing });
+            }
+            None => self.composer = self.recall.take().map(|recall| recall.writing).unwrap_or_default(),
+        }
+    }
+
+    /// The box goes on from what was called back; what was being written can be called back in its turn.
+    pub(super) fn leave_recall(&mut self) {
+        if let Some(recall) = self.recall.take() {
+            self.remember_typed(&recall.writing);
+        }
+    }
+
+    /// Keeps what was typed, to be called back. A secret is not kept.
+    pub(super) fn remember_typed(&mut self, typed: &Composer) {
+        if typed.is_empty() || typed.secret_start().is_some() {
+            return;
+        }
+        if self.sent.len() >= SENT_MAX {
+            self.sent.remove(0);
+        }
+        self.sent.push(typed.written());
+    }
+
+    /// Completes a command, or the name behind `/send` or `/open`.
+    fn complete(&mut self) {
+        if self.composer.is_pasted() {
+            return;
+        }
+        let text = self.composer.text();
+        let Some(rest) = text.strip_prefix('/').filter(|_| !text.contains('\n')) else { return };
+        let completed = match rest.split_once(' ') {
+            None => {
+                let mut names = crate::tui::typed::COMMANDS.iter().map(|command| command.name);
+                names.find(|name| name.starts_with(rest)).map(|name| format!("/{name} "))
+            }
+            Some((command @ ("send" | "open"), start)) => {
+                let mut names = self.chats.iter().filter_map(|entry| entry.peer.address.as_deref());
+                names.find(|name| name.starts_with(start)).map(|name| format!("/{command} {name} "))
+            }
+            Some(_) => None,
+        };
+        if let Some(completed) = completed {
+            self.composer = Composer::with(&completed);
+            self.edited();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What happens becomes what is shown and what is to be done: pure, so a test is messages in, state out.
+//!
+//! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
+//! box, `chats` moving between conversations and reading, `overlays` what stands over the rest.
+
+mod chats;
+mod events;
+mod keys;
+mod overlays;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use overlays::MESSAGE_MAX;
+pub(crate) use submit::too_long;
+
+use std::time::Duration;
+
+use super::form::{Form, Slot, Submit};
+use super::input::Input;
+use super::key::{Code, Key};
+use super::model::{Effect, Identity, Link, Login, Model, Now};
+use crate::event::Event;
+use crate::text::{Kind, clean};
+
+/// How long a second Ctrl+C counts as one of a pair.
+const TWICE: Duration = Duration::from_secs(2);
+/// How long a draft may be newer than the disk.
+const DRAFT_AFTER: Duration = Duration::from_millis(300);
+/// How long the end of a conversation is looked at before it counts as read.
+const READ_AFTER: Duration = Duration::from_secs(1);
+/// Lines from which a paste asks.
+const PASTE_ASK_LINES: usize = 4;
+
+/// Something that happened.
+pub(crate) enum Msg {
+    Input(Input),
+    Event(Event),
+    /// A deadline of the model passed.
+    Deadline,
+    /// The library has ended, which it does only when told or broken.
+    Ended,
+}
+
+/// Takes what happened. Returns what is to be done.
+pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
+    let day = model.local().date();
+    model.now = now;
+    // A deadline says by itself whether it is one that is seen; the draft's is not.
+    model.changed |= !matches!(msg, Msg::Deadline) || model.local().date() != day;
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Input(Input::Key(key)) => model.key(key, &mut effects),
+        Msg::Input(Input::Paste(text)) => model.paste(&clean(&text, Kind::Body)),
+        Msg::Input(Input::Resize(columns, rows)) => {
+            model.size = (columns, rows);
+            model.load_more(&mut effects);
+        }
+        Msg::Input(Input::Focus(focused)) => model.focused = Some(focused),
+        Msg::Event(event) => model.event(event, &mut effects),
+        // Whoever stopped has said why.
+        Msg::Ended if model.link == Link::Stopped => {}
+        Msg::Ended => {
+            model.link = Link::Stopped;
+            model.complain("the connection has ended");
+        }
+        Msg::Deadline => {}
+    }
+    model.deadlines(&mut effects);
+    effects
+}
+
+impl Model {
+    fn deadlines(&mut self, effects: &mut Vec<Effect>) {
+        let now = self.now.at;
+        if self.toast.as_ref().is_some_and(|toast| toast.until.is_some_and(|until| now >= until)) {
+            self.toast = None;
+            self.changed = true;
+        }
+        self.changed |= matches!(self.link, Link::Offline { .. });
+        if self.draft_due.is_some_and(|due| now >= due) {
+            self.keep_draft(effects);
+        }
+        if self.read_due.is_some_and(|due| now >= due) {
+            self.read(effects);
+        }
+        self.plan_reading();
+    }
+
+    fn key(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if self.toast.as_ref().is_some_and(|toast| toast.until.is_none()) {
+            self.toast = None;
+        }
+        if self.overlay.is_some() {
+            self.overlay_key(key, effects);
+        } else if self.form.is_some() {
+            self.form_key(key, effects);
+        } else {
+            self.chat_key(key, effects);
+        }
+    }
+
+    fn paste(&mut self, text: &str) {
+        if self.overlay.is_some() {
+            self.overlay_paste(text);
+        } else if let Some(form) = &mut self.form {
+            form.paste(text);
+        } else if text.split('\n').count() >= PASTE_ASK_LINES || text.len() > super::composer::BOX_MAX {
+            self.overlay = Some(super::model::Overlay::Paste { text: text.to_owned() });
+        } else if self.composer.paste(text) {
+            self.edited();
+        } else {
+            self.hint("the box is full");
+        }
+    }
+
+    fn form_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        match key {
+            Key { code: Code::F(1), .. } => return self.open_help(),
+            Key { code: Code::Char('l'), ctrl: true, .. } => return effects.push(Effect::Redraw),
+            Key { code: Code::Char('z'), ctrl: true, .. } => return effects.push(Effect::Suspend),
+            Key { code: Code::Char('q' | 'c'), ctrl: true, .. } => {
+                self.quit = Some(0);
+                return;
+            }
+            // Whoever was connected before goes on where they were.
+            Key { code: Code::Esc, .. } if self.link == Link::Online && !self.form_is_for_creating() => {
+                self.form = None;
+                return;
+            }
+            _ => {}
+        }
+        let Some(form) = &mut self.form else { return };
+        match form.key(key) {
+            Submit::No => {}
+            Submit::GiveUp => {
+                form.busy = None;
+                self.link = Link::Idle;
+                effects.push(Effect::Disconnect);
+            }
+            Submit::Login(login) => self.connect(login, effects),
+        }
+    }
+
+    fn form_is_for_creating(&self) -> bool {
+        self.form.as_ref().is_some_and(|form| form.creating)
+    }
+
+    /// Connects as somebody: what was shown of anybody else goes.
+    pub(crate) fn connect(&mut self, login: Login, effects: &mut Vec<Effect>) {
+        self.identity = Some(Identity {
+            user: login.user.to_string(),
+            server: login.server.to_string(),
+            local: login.server.is_local(),
+        });
+        self.link = Link::Connecting;
+        self.round_trip = None;
+        self.round_trips.clear();
+        self.getting = None;
+        self.chats.clear();
+        self.unsent.clear();
+        self.asked.clear();
+        self.open = None;
+        self.window = super::window::Window::empty();
+        self.composer = super::composer::Composer::default();
+        self.recall = None;
+        effects.push(Effect::Connect(login));
+    }
+
+    /// Shows the login, with what is known of it filled in.
+    pub(crate) fn ask_login(&mut self, name: Option<&str>, error: Option<String>) {
+        if let Some(form) = &mut self.form {
+            if let Some(error) = error {
+                form.failed(Slot::Password, error);
+            }
+            return;
+        }
+        let (server, user) = match &self.identity {
+            Some(identity) => (identity.server.clone(), identity.user.clone()),
+            None => (format!("127.0.0.1:{}", bellhop_protocol::PORT), String::new()),
+        };
+        let mut form = Form::new(&server, name.unwrap_or(&user));
+        form.error = error;
+        self.overlay = None;
+        self.form = Some(form);
+    }
+}

@@ -1,0 +1,199 @@
+//! What Enter makes of the box.
+
+use bellhop_protocol::Address;
+use bellhop_protocol::op::OpCode;
+
+use crate::delivery::Delivery;
+use crate::peer::Peer;
+use crate::raw::{self, RawOp};
+use crate::secret::Secret;
+use crate::tui::composer::Composer;
+use crate::tui::model::{Effect, Link, Model, Overlay};
+use crate::tui::typed::{self, Command, Does, Typed};
+
+use super::MESSAGE_MAX;
+
+impl Model {
+    pub(super) fn submit(&mut self, effects: &mut Vec<Effect>) {
+        let text = self.composer.text().to_owned();
+        match typed::parse(&text, self.composer.is_pasted()) {
+            Typed::Nothing => {}
+            Typed::Wrong(reason) => self.hint(reason),
+            Typed::Message(message) => {
+                let Some(entry) = self.entry() else {
+                    return self.hint("nobody reads here: Ctrl+K opens a conversation");
+                };
+                let peer = entry.peer.clone();
+                match self.message(&peer, message, effects) {
+                    Ok(()) => self.done(effects),
+                    Err(reason) => self.hint(reason),
+                }
+            }
+            Typed::Command(command, arguments) => self.command(command, arguments, effects),
+            Typed::Op(op) => self.op(&op, effects),
+        }
+    }
+
+    /// The box has done what it was for.
+    fn done(&mut self, effects: &mut Vec<Effect>) {
+        self.leave_recall();
+        let sent = std::mem::take(&mut self.composer);
+        self.remember_typed(&sent);
+        self.keep_draft(effects);
+    }
+
+    /// Sends a message. Gives back why it cannot be one.
+    fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+        if to.address.is_none() {
+            return Err(format!("no name that could be written to: {}", to.name));
+        }
+        if let Some(reason) = too_long(text) {
+            return Err(reason);
+        }
+        let tag = self.tag();
+        effects.push(Effect::Send { tag, to: to.clone(), text: text.to_owned() });
+        if self.open.as_deref() == Some(to.key.as_str()) {
+            self.window.new_from = None;
+            self.show_end(effects);
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command, arguments: &str, effects: &mut Vec<Effect>) {
+        match command.does {
+            Does::List => self.ask(OpCode::List, arguments, effects),
+            Does::Deliver => self.ask(OpCode::Deliver, "", effects),
+            Does::Logout => self.ask(OpCode::Logout, "", effects),
+            Does::Create | Does::Login => {
+                let name = arguments.trim_end();
+                self.done(effects);
+                self.ask_login(Some(name).filter(|name| !name.is_empty()), None);
+                if let Some(form) = &mut self.form {
+                    form.creating = command.does == Does::Create;
+                }
+            }
+            Does::Open => self.open_named(arguments.trim_end(), effects),
+            Does::DeleteAccount => {
+                self.done(effects);
+                self.ask_delete(None);
+            }
+            Does::Quit => {
+                self.composer.take();
+                self.ask_quit(effects);
+            }
+            Does::Raw => match raw::parse(arguments) {
+                Some(Ok(op)) => self.op(&op, effects),
+                Some(Err(error)) => self.hint(error.to_string()),
+                None => self.hint("an op is a number, a bar and text, as in /raw 99|abc"),
+            },
+            does => match self.simple(does, arguments, effects) {
+                Ok(()) => self.done(effects),
+                Err(reason) => self.hint(reason),
+            },
+        }
+    }
+
+    fn open_named(&mut self, name: &str, effects: &mut Vec<Effect>) {
+        if name.is_empty() {
+            return self.hint("/open NAME");
+        }
+        if let Err(error) = Address::parse(name) {
+            return self.hint(format!("{error}: {name}"));
+        }
+        // The box is emptied before the other conversation fills it with its draft.
+        self.done(effects);
+        self.open_peer(Peer::new(name), effects);
+    }
+
+    /// The commands that are done at once, or not at all.
+    fn simple(&mut self, does: Does, arguments: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+        match does {
+            Does::Send => return self.send_to(arguments, effects),
+            Does::Retry => return self.retry_failed(effects),
+            Does::Drop => return self.drop_failed(effects),
+            Does::Reconnect => effects.push(Effect::Reconnect),
+            Does::Unread => self.show_divider(effects),
+            Does::ListPane => self.toggle_list(),
+            Does::Help => self.open_help(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn send_to(&mut self, arguments: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+        let (name, message) = arguments.split_once(' ').ok_or_else(|| "/send NAME TEXT".to_owned())?;
+        let address = Address::parse(name).map_err(|error| format!("{error}: {name}"))?;
+        self.message(&Peer::new(&address.to_string()), message, effects)
+    }
+
+    /// Asks the server; the answer goes to the server's conversation.
+    fn ask(&mut self, op: OpCode, data: &str, effects: &mut Vec<Effect>) {
+        let raw = RawOp { number: op.byte(), op: Some(op), text: data };
+        self.op(&raw, effects);
+    }
+
+    /// An op by hand.
+    fn op(&mut self, op: &RawOp<'_>, effects: &mut Vec<Effect>) {
+        if self.link != Link::Online {
+            return self.hint("not connected");
+        }
+        if op.op.is_some_and(|op| op > OpCode::Deliver) {
+            return self.hint("the client speaks the session extension by itself");
+        }
+        let data = Secret::new(op.text.to_owned());
+        self.done(effects);
+        if op.is_destructive() {
+            return self.ask_delete(Some(data));
+        }
+        let masked = op.masked(self.prefs.glyphs.mask);
+        self.ask_now(op.number, data, masked, effects);
+    }
+
+    /// Asks, and remembers how the question was written.
+    pub(super) fn ask_now(&mut self, op: u8, data: Secret, masked: String, effects: &mut Vec<Effect>) {
+        let tag = self.tag();
+        self.note(format!("{} {masked}", self.prefs.glyphs.sent_to));
+        self.asked.insert(tag, masked);
+        effects.push(Effect::Ask { tag, op, data });
+    }
+
+    fn ask_delete(&mut self, by_hand: Option<Secret>) {
+        self.overlay = Some(Overlay::Delete {
+            name: Composer::default(),
+            password: Composer::default(),
+            on_password: false,
+            by_hand,
+        });
+    }
+
+    fn failed_here(&self) -> Vec<i64> {
+        let failed = self.shown().items.iter().filter(|message| message.state == Delivery::Failed);
+        failed.map(|message| message.n).collect()
+    }
+
+    fn retry_failed(&mut self, effects: &mut Vec<Effect>) -> Result<(), String> {
+        let failed = self.failed_here();
+        if failed.is_empty() {
+            return Err("nothing has failed here".into());
+        }
+        effects.extend(failed.into_iter().map(Effect::Retry));
+        Ok(())
+    }
+
+    fn drop_failed(&mut self, effects: &mut Vec<Effect>) -> Result<(), String> {
+        let failed = self.failed_here();
+        if failed.is_empty() {
+            return Err("nothing has failed here".into());
+        }
+        self.window.items.retain(|message| message.state != Delivery::Failed);
+        effects.extend(failed.into_iter().map(Effect::Withdraw));
+        Ok(())
+    }
+}
+
+/// Why a text is too long for one message, if it is.
+pub(crate) fn too_long(text: &str) -> Option<String> {
+    let over = text.len().checked_sub(MESSAGE_MAX).filter(|over| *over > 0)?;
+    let bytes = if over == 1 { "byte" } else { "bytes" };
+    Some(format!("{over} {bytes} over the usual limit of a message"))
+}

@@ -1,0 +1,208 @@
+//! Logins, losses, remarks, and the end.
+
+use std::time::Duration;
+
+use bellhop_protocol::Code as Refusal;
+
+use super::{change, stopped};
+use crate::delivery::Delivery;
+use crate::event::{Event, Online, StopKind, Trouble, TroubleKind};
+use crate::secret::Secret;
+use crate::tui::glyphs::UNICODE;
+use crate::tui::key::{Code, Key};
+use crate::tui::model::{Effect, Link, Now};
+use crate::tui::stage::Stage;
+use crate::tui::update::Msg;
+
+#[test]
+fn quitting_asks_while_something_is_unsent() {
+    let mut stage = Stage::usual();
+    stage.ctrl('q');
+    stage.shows("1 message is not at the server yet");
+    stage.say("n");
+    assert_eq!(stage.model.quit, None);
+    stage.ctrl('q');
+    stage.say("y");
+    assert_eq!(stage.model.quit, Some(0));
+    let mut stage = Stage::usual();
+    stage.event(change(8, Delivery::Sent));
+    stage.ctrl('q');
+    assert_eq!(stage.model.quit, Some(0));
+}
+
+#[test]
+fn the_countdown_moves_once_a_second_and_nothing_moves_without_one() {
+    let mut stage = Stage::usual();
+    stage.pass(10.0);
+    stage.enter("/open nobody");
+    stage.pass(10.0);
+    assert_eq!(stage.model.deadline(), None, "nothing to wake up for");
+    stage.say("x");
+    stage.model.changed = false;
+    stage.pass(10.0);
+    assert!(!stage.model.changed, "a draft that was written down is nothing to draw");
+    let trouble = Trouble { kind: TroubleKind::Closed, sentence: "the server closed the connection".into() };
+    stage.event(Event::Offline(trouble, stage.now.at + Duration::from_millis(3_500)));
+    stage.shows("Lost the server: the server closed");
+    for expected in [4, 3, 2, 1] {
+        stage.shows(&format!("offline, retry in {expected}s"));
+        let next = stage.model.deadline().expect("a second passes");
+        stage.pass((next - stage.now.at).as_secs_f64());
+    }
+    assert_eq!(stage.model.deadline(), None);
+    stage.event(Event::Connecting);
+    stage.shows("connecting");
+}
+
+#[test]
+fn an_error_stays_until_a_key_and_a_remark_goes_by_itself() {
+    let mut stage = Stage::usual();
+    stage.event(Event::Problem("disk full".into()));
+    stage.pass(60.0);
+    stage.shows("disk full");
+    stage.press(Code::Left);
+    stage.hides("disk full");
+    stage.event(Event::NewDevice);
+    stage.shows("it has a new one");
+    stage.pass(4.1);
+    stage.hides("it has a new one");
+    stage.ctrl('k');
+    stage.enter("*server*");
+    stage.shows("disk full");
+    stage.shows("the id of this device was in use elsewhere");
+}
+
+#[test]
+fn two_hundred_remarks_are_kept() {
+    let mut stage = Stage::usual();
+    for number in 0..300 {
+        stage.event(Event::Notice(format!("remark {number}")));
+    }
+    assert_eq!(stage.model.notes.items.len(), 200);
+    assert!(stage.model.notes.items[0].text.contains("remark 100"));
+}
+
+#[test]
+fn a_refused_login_keeps_the_form() {
+    let mut stage = Stage::login((80, 24), &UNICODE);
+    stage.enter("alice");
+    let effects = stage.done();
+    assert!(
+        matches!(&effects[..], [Effect::Connect(login)] if login.user.as_str() == "alice"),
+        "{effects:?}"
+    );
+    stage.shows("Logging in");
+    stage.event(stopped(StopKind::Refused(Refusal::BAD_PASSWORD), "the password is wrong"));
+    stage.shows("the password is wrong");
+    stage.shows("alice");
+    stage.say("secret");
+    stage.press(Code::Enter);
+    let trouble =
+        Trouble { kind: TroubleKind::Unreachable, sentence: "cannot reach x: connection refused".into() };
+    stage.event(Event::Offline(trouble, stage.now.at));
+    stage.shows("cannot reach x: connection refused");
+    stage.shows("••••••");
+    assert_eq!(stage.model.link, Link::Idle);
+    stage.done();
+    stage.press(Code::Enter);
+    let effects = stage.done();
+    let Some(Effect::Connect(login)) = effects.first() else { panic!("{effects:?}") };
+    assert_eq!(login.password, Some(Secret::new("secret".into())));
+}
+
+#[test]
+fn a_login_that_is_no_longer_good_asks_again_and_keeps_the_draft() {
+    let mut stage = Stage::usual();
+    stage.say("half");
+    stage.event(stopped(StopKind::NeedPassword, "log in again"));
+    stage.shows("log in again");
+    stage.shows("Name       alice");
+    stage.shows("chat.example:2050");
+    assert!(stage.done().iter().any(|effect| matches!(effect, Effect::Draft { text, .. } if text == "half")));
+}
+
+#[test]
+fn replaced_stays_and_says_so() {
+    let mut stage = Stage::usual();
+    stage.event(stopped(StopKind::Replaced, "a newer session of this device took over"));
+    stage.shows("a newer session of this device took over");
+    stage.shows("offline, /reconnect");
+    stage.message(Msg::Ended);
+    stage.shows("a newer session of this device took over");
+}
+
+/// Whoever tried to make an account could not get back to logging in.
+#[test]
+fn a_new_account_need_not_be_made() {
+    for back in [Key::plain(Code::Esc), Key::ctrl(Code::Char('n'))] {
+        let mut stage = Stage::login((80, 24), &UNICODE);
+        stage.say("alice\topen sesame");
+        stage.ctrl('n');
+        stage.shows("New account");
+        stage.shows("log in instead");
+        stage.key(back);
+        stage.shows("Welcome");
+        stage.hides("Again");
+        stage.press(Code::Enter);
+        stage.shows("Logging in");
+        stage.shows("Esc gives up");
+        let effects = stage.done();
+        assert!(matches!(&effects[..], [Effect::Connect(login)] if !login.create), "{effects:?}");
+        stage.press(Code::Esc);
+        stage.hides("Esc gives up");
+        assert_eq!(stage.done(), [Effect::Disconnect]);
+    }
+}
+
+#[test]
+fn a_loss_is_over_when_the_server_is_back() {
+    let online = |stage: &mut Stage| {
+        let round_trip = Duration::from_millis(12);
+        let (agent, node) = ("bellhop-server/0.1.0".into(), "n-01".into());
+        stage.event(Event::Online(Online { agent, node, round_trip, created: false }));
+    };
+    let closed =
+        || Trouble { kind: TroubleKind::Closed, sentence: "the server closed the connection".into() };
+    let mut stage = Stage::usual();
+    stage.event(Event::Offline(closed(), stage.now.at));
+    stage.shows("Lost the server");
+    online(&mut stage);
+    stage.hides("Lost the server");
+    // What is wrong otherwise is still wrong.
+    stage.event(Event::Offline(closed(), stage.now.at));
+    stage.event(Event::Problem("disk full".into()));
+    online(&mut stage);
+    stage.shows("disk full");
+}
+
+#[test]
+fn a_connection_that_was_asked_for_is_no_error() {
+    let mut stage = Stage::usual();
+    let trouble = Trouble { kind: TroubleKind::Asked, sentence: "a new connection was asked for".into() };
+    stage.event(Event::Offline(trouble, stage.now.at));
+    stage.enter("/open nobody");
+    stage.ctrl('k');
+    stage.enter("*server*");
+    stage.shows(" a new connection was asked for");
+    stage.hides("✗ a new connection");
+}
+
+#[test]
+fn today_ends_at_midnight_also_on_an_idle_screen() {
+    let mut stage = Stage::usual();
+    stage.pass(10.0);
+    stage.shows("Today, Fri 20 Nov");
+    // 09:10 and ten seconds.
+    let midnight = Duration::from_secs((14 * 60 + 50) * 60);
+    let due = stage.model.deadline().expect("a day ends");
+    assert_eq!(due, stage.model.now.at + midnight);
+    stage.model.changed = false;
+    stage.now = Now { at: due, wall_ms: stage.now.wall_ms + 14 * 3_600_000 + 50 * 60_000 };
+    stage.message(Msg::Deadline);
+    assert!(stage.model.changed);
+    stage.hides("Today");
+    stage.shows("Fri 20 Nov 2026");
+    stage.ctrl('n');
+    stage.pass(10.0);
+    assert_eq!(stage.model.deadline(), None, "no day is on the screen");
+}

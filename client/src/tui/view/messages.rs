@@ -1,0 +1,94 @@
+//! The messages of the open conversation.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::Painter;
+use crate::delivery::Delivery;
+use crate::text::wrap::{ellipsis, width};
+use crate::tui::layout::Areas;
+use crate::tui::model::Model;
+use crate::tui::pane::{Line, Look, Pane, TIME};
+use crate::tui::window::Loading;
+
+pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
+    let look = model.look(areas);
+    let rows = usize::from(areas.pane.height);
+    let pane = Pane { window: model.shown(), look: &look };
+    let lines = pane.visible(rows);
+    let text = inner(areas);
+    // Messages stand on the box, not under the title.
+    let above = rows - lines.len();
+    for (row, line) in lines.iter().enumerate() {
+        let row = Painter::row(text, above + row);
+        self::line(model, &look, line, row, painter);
+    }
+    let note = match model.shown().loading {
+        Loading::Older => Some("loading older messages"),
+        Loading::Opening | Loading::Newest | Loading::From(_) if model.open.is_some() => Some("loading"),
+        _ if model.open.is_some() && lines.is_empty() => Some("nothing was said yet"),
+        _ => None,
+    };
+    if let Some(note) = note {
+        painter.put(Painter::row(text, 0), 0, note, painter.theme.dim());
+    }
+}
+
+/// The pane without the margin on its left.
+fn inner(areas: &Areas) -> Rect {
+    let margin = areas.margin();
+    Rect { x: areas.pane.x + margin, width: areas.pane.width - margin, ..areas.pane }
+}
+
+fn line(model: &Model, look: &Look, line: &Line, row: Rect, painter: &mut Painter<'_>) {
+    let glyphs = model.prefs.glyphs;
+    let theme = painter.theme;
+    match line {
+        Line::Day(day) => divider(day, glyphs.rule, theme.dim(), row, painter),
+        Line::New => divider("new", glyphs.rule, theme.new_mark(), row, painter),
+        Line::Name { name, mine } => {
+            let style = nick_style(name, *mine, painter);
+            painter.put(row, TIME as u16, name, style);
+        }
+        Line::Text { time, nick, text, tick, mine } => {
+            if let Some(time) = time {
+                painter.put(row, 0, time, theme.dim());
+            }
+            let mut at = TIME;
+            if look.nick > 0 && !look.narrow {
+                if let Some(nick) = nick {
+                    let shown = ellipsis(nick, look.nick, glyphs.ellipsis);
+                    let start = TIME + look.nick - width(&shown);
+                    painter.put(row, start as u16, &shown, nick_style(nick, *mine, painter));
+                }
+                at += look.nick + 1;
+            }
+            painter.put(row, at as u16, text, theme.text());
+            if let Some(state) = tick {
+                let place = Rect { x: row.x + (look.columns as u16).saturating_sub(2), width: 2, ..row };
+                painter.put(place, 0, glyphs.tick(*state), tick_style(*state, painter));
+            }
+        }
+        Line::Reason(reason) => {
+            let at = if look.nick > 0 && !look.narrow { TIME + look.nick + 1 } else { TIME };
+            painter.put(row, at as u16, reason, theme.error());
+        }
+    }
+}
+
+fn divider(text: &str, rule: &str, style: Style, row: Rect, painter: &mut Painter<'_>) {
+    let at = painter.put(row, 0, &format!("{rule}{rule} {text} "), style);
+    painter.line(row, at, rule, style);
+}
+
+fn nick_style(name: &str, mine: bool, painter: &Painter<'_>) -> Style {
+    if mine { painter.theme.text() } else { painter.theme.nick(name) }
+}
+
+fn tick_style(state: Delivery, painter: &Painter<'_>) -> Style {
+    match state {
+        Delivery::Read => painter.theme.good().patch(painter.theme.strong()),
+        Delivery::Failed | Delivery::Returned | Delivery::Unknown => painter.theme.error(),
+        _ => painter.theme.dim(),
+    }
+}

@@ -1,0 +1,164 @@
+//! Draws the model. It reads and never writes: what is on the screen is a function of what is known.
+
+mod bottom;
+mod details;
+mod list;
+mod login;
+mod messages;
+mod overlays;
+mod status;
+#[cfg(test)]
+mod tests;
+mod theme;
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use super::layout::Areas;
+use super::model::Model;
+use crate::text::wrap::width;
+use theme::Theme;
+
+/// What is in the cell behind a wide cluster of several characters: looks like a blank, and is another.
+const SECOND_HALF: &str = "\u{A0}";
+
+/// Where the caret is; a screen without one hides it.
+pub(crate) type Caret = Option<Position>;
+
+/// Draws everything.
+pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
+    let caret = screen(model, frame.buffer_mut());
+    if let Some(caret) = caret {
+        frame.set_cursor_position(caret);
+    }
+}
+
+fn screen(model: &Model, buffer: &mut Buffer) -> Caret {
+    // The model's size may lag behind the terminal's by one event; nothing is drawn outside of either.
+    let size = (model.size.0.min(buffer.area.width), model.size.1.min(buffer.area.height));
+    let painter = &mut Painter { buffer, theme: Theme { colour: model.prefs.colour } };
+    let fits = size == model.size;
+    let Some(areas) = model.areas().filter(|_| fits) else {
+        painter.put(Rect::new(0, 0, size.0, size.1.min(1)), 0, "window too small", Style::new());
+        return None;
+    };
+    let below = match &model.form {
+        Some(form) => login::draw(model, form, &areas, painter),
+        None => conversation(model, &areas, painter),
+    };
+    match &model.overlay {
+        Some(overlay) => overlays::draw(model, overlay, painter),
+        None => below,
+    }
+}
+
+fn conversation(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> Caret {
+    status::title(model, areas, painter);
+    if let Some(area) = areas.list {
+        list::draw(model, area, areas.pane.height > 0, painter);
+    }
+    if let Some(area) = areas.details {
+        details::draw(model, area, painter);
+    }
+    status::draw(model, areas.status, painter);
+    if areas.pane.height == 0 {
+        return None;
+    }
+    messages::draw(model, areas, painter);
+    bottom::rule(model, areas, painter);
+    bottom::composer(model, areas, painter)
+}
+
+/// Puts text on cells, never outside of a rectangle.
+pub(crate) struct Painter<'a> {
+    buffer: &'a mut Buffer,
+    pub(crate) theme: Theme,
+}
+
+impl Painter<'_> {
+    /// Puts a line at column `at` of the first row of `area`. Returns the column behind it.
+    pub(crate) fn put(&mut self, area: Rect, at: u16, text: &str, style: Style) -> u16 {
+        let area = area.intersection(self.buffer.area);
+        if area.height == 0 || at >= area.width {
+            return at;
+        }
+        let start = area.x + at;
+        let (end, _) = self.buffer.set_stringn(start, area.y, text, usize::from(area.width - at), style);
+        self.mark_second_halves(start, end, area.y);
+        end - area.x
+    }
+
+    /// A terminal that draws a cluster of several characters in pieces, as tmux does with a flag, keeps the second one
+    /// when a letter comes in place of the first. The cell behind such a cluster is never drawn itself; since it holds
+    /// no plain blank, the blank that comes in its place later is.
+    fn mark_second_halves(&mut self, start: u16, end: u16, y: u16) {
+        for x in start..end.saturating_sub(1) {
+            let symbol = self.buffer[(x, y)].symbol();
+            // Behind a cluster with a variation selector the library draws what is there.
+            let pieces = symbol.chars().nth(1).is_some() && !symbol.contains('\u{FE0F}');
+            if pieces && width(symbol) > 1 {
+                self.buffer[(x + 1, y)].set_symbol(SECOND_HALF);
+            }
+        }
+    }
+
+    /// Puts a line so that it ends at the right edge of `area`; nothing where it does not fit.
+    pub(crate) fn put_right(&mut self, area: Rect, text: &str, style: Style) {
+        let columns = u16::try_from(width(text)).unwrap_or(u16::MAX);
+        if columns <= area.width {
+            self.put(area, area.width - columns, text, style);
+        }
+    }
+
+    /// Fills a rectangle with blanks of this style.
+    pub(crate) fn fill(&mut self, area: Rect, style: Style) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                self.buffer[(x, y)].set_symbol(" ").set_style(style);
+            }
+        }
+    }
+
+    /// Blanks wide characters that reach into a rectangle from its left: half of one cannot be shown.
+    pub(crate) fn cut(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        let Some(left) = area.x.checked_sub(1) else { return };
+        for y in area.top()..area.bottom() {
+            let cell = &mut self.buffer[(left, y)];
+            if width(cell.symbol()) > 1 {
+                cell.set_symbol(" ");
+            }
+        }
+    }
+
+    /// A line of one glyph from column `at` to the right edge.
+    pub(crate) fn line(&mut self, area: Rect, at: u16, glyph: &str, style: Style) {
+        let text = glyph.repeat(usize::from(area.width.saturating_sub(at)));
+        self.put(area, at, &text, style);
+    }
+
+    /// The row of `area` with this number, counted from its top; empty beyond its end.
+    pub(crate) fn row(area: Rect, row: usize) -> Rect {
+        match u16::try_from(row) {
+            Ok(row) if row < area.height => Rect { y: area.y + row, height: 1, ..area },
+            _ => Rect { height: 0, ..area },
+        }
+    }
+}
+
+/// A caret in a field of one line that is `columns` wide: what of the text is shown, and the caret's column.
+pub(crate) fn field_view(field: &super::composer::Composer, columns: usize) -> (String, usize) {
+    let (before, behind) = field.split();
+    let mut shown = before;
+    while width(shown) >= columns.max(1) {
+        let mut chars = unicode_segmentation::UnicodeSegmentation::graphemes(shown, true);
+        if chars.next().is_none() {
+            break;
+        }
+        shown = chars.as_str();
+    }
+    (format!("{shown}{behind}"), width(shown))
+}

@@ -1,0 +1,297 @@
+//! Screens as text, compared with files. `BELLHOP_WRITE_SCREENS=1` writes them anew, to be looked at before they are
+//! committed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::delivery::Delivery;
+use crate::event::{Event, StateChange, Trouble, TroubleKind};
+use crate::tui::demo::Demo;
+use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
+use crate::tui::key::{Code, Key};
+use crate::tui::stage::Stage;
+
+#[track_caller]
+fn check(name: &str, stage: &Stage) {
+    let found = stage.screen();
+    let path: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "src/tui/view/screens", &format!("{name}.txt")].iter().collect();
+    if std::env::var_os("BELLHOP_WRITE_SCREENS").is_some() {
+        std::fs::write(&path, &found).expect("a file that can be written");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the expected screen").replace("\r\n", "\n");
+    assert!(found == expected, "{name} is\n{found}\ninstead of\n{expected}");
+}
+
+fn offline(stage: &mut Stage, seconds: u64) {
+    let trouble = Trouble { kind: TroubleKind::TimedOut, sentence: "the server does not answer".into() };
+    stage.event(Event::Offline(trouble, stage.now.at + Duration::from_secs(seconds)));
+}
+
+#[test]
+fn conversations() {
+    for (size, name) in [((80, 24), "80x24"), ((140, 40), "140x40"), ((40, 20), "40x20")] {
+        for (glyphs, set) in [(&UNICODE, "unicode"), (&ASCII, "ascii")] {
+            let mut stage = Stage::new(size, glyphs);
+            stage.key(Key::ctrl(Code::End));
+            check(&format!("chat-{name}-{set}"), &stage);
+        }
+    }
+    check("chat-80x24-wgl4", &Stage::new((80, 24), &WGL4));
+}
+
+#[test]
+fn logins() {
+    for (size, name) in [((80, 24), "80x24"), ((40, 20), "40x20")] {
+        let mut stage = Stage::login(size, &UNICODE);
+        check(&format!("login-{name}"), &stage);
+        stage.say("alice\topen sesame");
+        stage.ctrl('n');
+        stage.press(Code::Enter);
+        check(&format!("login-{name}-error"), &stage);
+        stage.press(Code::Esc);
+        stage.press(Code::Enter);
+        check(&format!("login-{name}-busy"), &stage);
+    }
+    let mut stage = Stage::login((80, 24), &UNICODE);
+    stage.press(Code::Up);
+    stage.ctrl('u');
+    stage.say("chat.example");
+    check("login-80x24-remote", &stage);
+    check("login-80x24-ascii", &Stage::login((80, 24), &ASCII));
+}
+
+#[test]
+fn what_stands_over_the_rest() {
+    let mut stage = Stage::usual();
+    stage.press(Code::F(1));
+    check("help-80x24", &stage);
+    stage.say("unread");
+    check("help-80x24-filtered", &stage);
+    stage.press(Code::Esc);
+    stage.ctrl('k');
+    check("jump-80x24", &stage);
+    stage.say("zoe");
+    check("jump-80x24-stranger", &stage);
+    stage.press(Code::Esc);
+    stage.paste("error[E0308]: mismatched types\n  --> src/main.rs:84:140\n   |\nfour\nfive");
+    check("paste-80x24", &stage);
+    stage.press(Code::Esc);
+    stage.enter("/delete-account");
+    stage.say("ali");
+    check("delete-80x24", &stage);
+    stage.press(Code::Esc);
+    stage.ctrl('q');
+    check("quit-80x24", &stage);
+}
+
+#[test]
+fn the_box() {
+    let mut stage = Stage::usual();
+    stage.say("5|bob|hello");
+    check("raw-80x24", &stage);
+    stage.ctrl('c');
+    stage.say("2|alice|open sesame");
+    check("raw-80x24-secret", &stage);
+    stage.hides("sesame");
+    stage.ctrl('c');
+    stage.say("First line");
+    stage.ctrl('j');
+    stage.say("second line, still one message");
+    stage.ctrl('j');
+    stage.say("third");
+    check("lines-80x24", &stage);
+}
+
+#[test]
+fn moments() {
+    let mut stage = Stage::usual();
+    offline(&mut stage, 4);
+    let reason = Some("bob's account no longer exists".to_owned());
+    stage.event(Event::State(StateChange {
+        n: 8,
+        id: None,
+        state: Delivery::Failed,
+        time_ms: 0,
+        code: None,
+        reason,
+    }));
+    check("offline-80x24", &stage);
+    let mut stage = Stage::with((80, 24), &UNICODE, Demo::new(500));
+    stage.pass(2.0);
+    stage.press(Code::PageUp);
+    check("scrolled-80x24", &stage);
+    let mut stage = Stage::new((40, 20), &UNICODE);
+    stage.press(Code::F(1));
+    check("help-40x20", &stage);
+    stage.press(Code::Esc);
+    stage.press(Code::F(3));
+    check("list-40x20", &stage);
+    let mut stage = Stage::usual();
+    stage.enter("0|al*");
+    stage.ctrl('p');
+    check("server-80x24", &stage);
+    let mut stage = Stage::usual();
+    stage.model.chats.clear();
+    stage.model.open = None;
+    check("empty-80x24", &stage);
+}
+
+#[test]
+fn every_size_draws() {
+    let mut stages = vec![Stage::usual(), Stage::login((80, 24), &UNICODE), Stage::new((80, 24), &ASCII)];
+    for key in [Code::F(1), Code::F(3), Code::PageUp] {
+        let mut stage = Stage::usual();
+        stage.press(key);
+        stages.push(stage);
+    }
+    for text in ["5|bob|hello", "2|alice|secret", "👩\u{200d}🚀構建完成", &"word ".repeat(60)] {
+        let mut stage = Stage::usual();
+        stage.say(text);
+        stages.push(stage);
+    }
+    let mut asking = [Stage::usual(), Stage::usual(), Stage::usual(), Stage::usual()];
+    asking[0].ctrl('k');
+    asking[1].paste("1\n2\n3\n4\n5");
+    asking[2].enter("/delete-account");
+    asking[3].ctrl('q');
+    stages.extend(asking);
+    for (number, stage) in stages.iter_mut().enumerate() {
+        offline(stage, 12);
+        // Every size of the first one, and together all sizes of the others.
+        let step = if number == 0 { 1 } else { 11 };
+        for size in (number..100 * 40).step_by(step) {
+            let (columns, rows) = (size as u16 % 100 + 1, size as u16 / 100 + 1);
+            stage.model.size = (columns, rows);
+            let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+            let caret = super::screen(&stage.model, &mut buffer);
+            let inside = caret.is_none_or(|caret| caret.x < columns && caret.y < rows);
+            assert!(inside, "the caret left a screen of {columns}x{rows}");
+        }
+    }
+}
+
+#[test]
+fn the_caret_is_where_the_next_letter_goes() {
+    let mut stage = Stage::usual();
+    let start = stage.caret();
+    assert_eq!((start.x, start.y), (24, 22));
+    stage.say("你好e");
+    assert_eq!(stage.caret().x, start.x + 5);
+    stage.press(Code::Left);
+    stage.press(Code::Left);
+    assert_eq!(stage.caret().x, start.x + 2);
+    stage.key(Key::shift(Code::Enter));
+    assert_eq!((stage.caret().x, stage.caret().y), (start.x, 22));
+    let mut login = Stage::login((80, 24), &UNICODE);
+    login.say("al");
+    login.shows("Name      ▌al");
+    let row = login.screen().lines().position(|line| line.contains("Name      ▌al")).expect("the field");
+    assert_eq!(usize::from(login.caret().y), row);
+}
+
+#[test]
+fn the_status_row_drops_whole_parts_by_rank() {
+    let mut stage = Stage::usual();
+    let mut check = |columns: u16, expected: &str| {
+        stage.model.size = (columns, 24);
+        let screen = stage.screen();
+        assert_eq!(screen.lines().last(), Some(expected), "{columns} columns");
+    };
+    check(80, " ● online 12ms │ NOT ENCRYPTED │ alice@chat.example:2050     17 unread  F1 help");
+    check(75, " ● online 12ms │ NOT ENCRYPTED                          17 unread  F1 help");
+    check(40, " ● online 12ms │ NOT ENCRYPTED  F1 help");
+    check(39, " ● online 12ms │ NOT ENCRYPTED");
+    check(30, " ● online │ NOT ENCRYPTED");
+    check(22, " ● │ NOT ENCRYPTED");
+    offline(&mut stage, 12);
+    let mut check = |columns: u16, expected: &str| {
+        stage.model.size = (columns, 24);
+        assert_eq!(stage.screen().lines().last(), Some(expected), "{columns} columns");
+    };
+    check(61, " ✗ offline, retry in 12s │ NOT ENCRYPTED  17 unread  F1 help");
+    check(41, " ✗ offline, retry in 12s │ NOT ENCRYPTED");
+    check(40, " ✗ offline │ NOT ENCRYPTED      F1 help");
+    check(20, " ✗ │ NOT ENCRYPTED");
+}
+
+#[test]
+fn hostile_texts_are_inert_and_rows_stay_aligned() {
+    use crate::event::Message;
+    use crate::peer::Peer;
+    use crate::text::{Kind, clean};
+    let mut stage = Stage::usual();
+    for (n, text) in (100..).zip([
+        "\x1b]52;c;AAAA\x07\x1b[2J\x1b[?1049h",
+        "\u{202e}reversed\u{2066}",
+        &format!("a{}", "\u{301}".repeat(200)),
+        &"x".repeat(10_000),
+        "👩\u{200d}🚀 👍🏽 1️⃣ ❤️ 🏳️\u{200d}🌈 🇩🇪",
+        &"構".repeat(300),
+        "\u{9b}31m\u{85}\r\n\rforged",
+    ]) {
+        stage.event(Event::Message(Message {
+            n,
+            peer: Peer::new("mal\u{202e}\x1b[2Jlory"),
+            mine: false,
+            id: None,
+            text: clean(text, Kind::Body).into_owned(),
+            time_ms: 0,
+            state: Delivery::Delivered,
+            reason: None,
+        }));
+    }
+    stage.ctrl('k');
+    stage.say("mallory");
+    stage.press(Code::Enter);
+    stage.event(Event::Notice(clean("\x1b]0;owned\x07", Kind::Line).into_owned()));
+    for (size, bar) in [((80, 24), true), ((40, 20), false)] {
+        stage.model.size = size;
+        let screen = stage.screen();
+        assert!(!screen.contains(['\x1b', '\x07', '\u{202e}', '\u{9b}', '\r']), "{screen}");
+        for line in screen.lines().skip(1).take(usize::from(size.1) - 2).filter(|_| bar) {
+            let at = line.find('│').unwrap_or_else(|| panic!("no bar in {line:?}"));
+            assert_eq!(crate::text::wrap::width(&line[..at]), 20, "{line}");
+        }
+    }
+}
+
+/// A terminal that draws a flag as two letters keeps the second where only the first is overwritten.
+#[test]
+fn both_halves_of_a_flag_are_drawn_over() {
+    let mut stage = Stage::usual();
+    let mut draw = |text: &str| {
+        stage.ctrl('c');
+        stage.say(text);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+        super::screen(&stage.model, &mut buffer);
+        buffer
+    };
+    for cluster in ["🇩🇪", "👍🏽", "1\u{fe0f}\u{20e3}"] {
+        let before = draw(&format!("flags {cluster} end"));
+        let after = draw("next");
+        let drawn: Vec<u16> =
+            before.diff(&after).into_iter().filter(|(_, y, _)| *y == 22).map(|(x, _, _)| x).collect();
+        // Behind one that is an emoji by a variation selector the library writes itself.
+        let whole = cluster.contains('\u{fe0f}') || drawn.contains(&30) && drawn.contains(&31);
+        assert!(whole, "{cluster}: {drawn:?}");
+        let drawn = after.diff(&before);
+        assert!(!drawn.iter().any(|(_, _, cell)| cell.symbol() == "\u{a0}"), "{cluster}: {drawn:?}");
+    }
+}
+
+#[test]
+fn a_frame_costs_what_it_shows() {
+    let mut stage = Stage::with((140, 40), &UNICODE, Demo::new(100_000));
+    assert!(stage.model.window.items.len() <= 1_000, "a bounded piece of the history");
+    for _ in 0..100 {
+        stage.press(Code::PageUp);
+    }
+    assert!(stage.model.window.items.len() <= 1_000);
+    stage.shows("Old message");
+    stage.key(Key::ctrl(Code::End));
+    stage.shows("sent from the train");
+}
