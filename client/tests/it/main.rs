@@ -1,0 +1,10 @@
+//! The client against a server in this process: the library, and the binary as a script sees it.
+
+mod again;
+mod cli;
+mod desk;
+mod greedy;
+mod library;
+mod server;
+mod signals;
+mod support;

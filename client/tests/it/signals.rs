@@ -1,0 +1,167 @@
+//! INT, TERM and HUP end every command at once, whatever it waits for, and leave the terminal as it was.
+
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::desk::{Desk, desk, json};
+use crate::support::{PATIENCE, until};
+
+fn kill(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it runs");
+}
+
+#[test]
+fn signals_have_their_codes_and_lose_nothing() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let desk = desk();
+        desk.server.deliver("bob", "alice", "one");
+        let (mut child, lines) = desk.spawn("bob", &["listen"]);
+        lines.recv_timeout(PATIENCE).expect("a line");
+        kill(&child, signal);
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+        assert_eq!(desk.server.unacknowledged("bob"), 0, "what was printed is acknowledged");
+    }
+}
+
+/// A reader that pauses kept the only thread in its write, and the signals had been taken from the system.
+#[test]
+fn a_reader_that_pauses_holds_no_signal_up() {
+    for (command, signal, code) in [("listen", Signal::TERM, 143), ("deliver", Signal::INT, 130)] {
+        let desk = desk();
+        for number in 0..100 {
+            desk.server.deliver("bob", "alice", &format!("{number} {}", "x".repeat(4_000)));
+        }
+        let mut command = desk.command(&["--json", command]);
+        command.env("BELLHOP_USER", "bob").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        // Less than a pipe holds on any system is read on purpose: the rest stays in its writer.
+        until("some were printed", || desk.server.unacknowledged("bob") < 100);
+        kill(&child, signal);
+        let mut ended = None;
+        until("it ends", || {
+            ended = child.try_wait().expect("a state");
+            ended.is_some()
+        });
+        assert_eq!(ended.expect("it ended").code(), Some(code));
+        let mut printed = String::new();
+        child.stdout.take().expect("piped").read_to_string(&mut printed).expect("UTF-8");
+        let whole = printed.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(json).count();
+        assert!(whole < 100, "the pipe took everything");
+        until("what was printed is acknowledged", || desk.server.unacknowledged("bob") <= 100 - whole);
+        assert_eq!(desk.server.unacknowledged("bob"), 100 - whole, "only what was printed is acknowledged");
+    }
+}
+
+/// A command on a terminal.
+struct Asked {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    shown: mpsc::Receiver<Vec<u8>>,
+    text: String,
+}
+
+impl Asked {
+    fn new(desk: &Desk, arguments: &[&str]) -> Asked {
+        let pair = native_pty_system().openpty(PtySize::default()).expect("a terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bellhop"));
+        command.args(arguments);
+        command.env_clear();
+        command.env("BELLHOP_HOME", desk.home.path());
+        command.env("BELLHOP_SERVER", desk.server.address.to_string());
+        let child = pair.slave.spawn_command(command).expect("it runs");
+        let mut output = pair.master.try_clone_reader().expect("readable");
+        let (told, shown) = mpsc::sync_channel(100);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4_096];
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                if told.send(bytes[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let keys = pair.master.take_writer().expect("writable");
+        Asked { child, master: pair.master, keys, shown, text: String::new() }
+    }
+
+    #[track_caller]
+    fn shows(&mut self, words: &str) {
+        while !self.text.contains(words) {
+            let more = self.shown.recv_timeout(PATIENCE);
+            let bytes = more.unwrap_or_else(|_| panic!("no {words:?} in {:?}", self.text));
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[track_caller]
+    fn ends_with(&mut self, code: u32) {
+        let mut ended = None;
+        until("it ends", || {
+            ended = self.child.try_wait().expect("a state");
+            ended.is_some()
+        });
+        let ended = ended.expect("it ended");
+        assert_eq!((ended.exit_code(), ended.signal()), (code, None), "{}", self.text);
+    }
+
+    fn kill(&self, signal: Signal) {
+        let id = self.child.process_id().expect("it runs").cast_signed();
+        kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it runs");
+    }
+}
+
+/// Half of the time the question was asked after the signals had been taken from the system, and held the only thread.
+#[test]
+fn a_question_can_be_left() {
+    let desk = desk();
+    for _ in 0..6 {
+        let mut asked = Asked::new(&desk, &["delete", "bob"]);
+        asked.shows("Type the name");
+        asked.keys.write_all(b"\x03").expect("it reads");
+        asked.ends_with(130);
+    }
+    let mut asked = Asked::new(&desk, &["delete", "bob"]);
+    asked.shows("Type the name");
+    asked.keys.write_all(b"bob\n").expect("it reads");
+    asked.shows("Password");
+    asked.keys.write_all(b"\r").expect("it reads");
+    asked.shows("deleted bob");
+    asked.ends_with(0);
+}
+
+/// The prompt for a password stayed, or left the terminal without echo.
+#[test]
+fn a_password_prompt_gives_the_terminal_back() {
+    let desk = desk();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 143)] {
+        for _ in 0..3 {
+            let mut asked = Asked::new(&desk, &["create", "carol"]);
+            asked.shows("Password");
+            until("nothing is echoed", || !asked.master.get_termios().is_some_and(|found| echoes(&found)));
+            asked.kill(signal);
+            asked.ends_with(code);
+            assert!(
+                asked.master.get_termios().is_some_and(|found| echoes(&found)),
+                "the terminal is left raw"
+            );
+        }
+    }
+    let mut asked = Asked::new(&desk, &["create", "carol"]);
+    asked.shows("Password");
+    asked.keys.write_all(b"open sesamy\x7fe\r").expect("it reads");
+    asked.shows("The same again");
+    asked.keys.write_all(b"nonsense\x15open sesame\r").expect("it reads");
+    asked.shows("created carol");
+    asked.ends_with(0);
+    assert!(!asked.text.contains("sesam"), "{}", asked.text);
+    assert_eq!(desk.server.world().accounts["carol"].password.as_deref(), Some("open sesame"));
+}
+
+/// Only the library of the pseudo terminal names the type, and only its `Debug` tells without a further dependency.
+fn echoes(found: &impl std::fmt::Debug) -> bool {
+    format!("{found:?}").contains("ECHO |")
+}
