@@ -45,6 +45,7 @@ fn names_that_are_none_and_names_that_are_taken() {
         ("a,b", "bad-name"),
         ("a\u{202e}b", "bad-name"),
         ("\u{200b}", "bad-name"),
+        ("zed\u{e0100}", "bad-name"),
         ("123456789012345678901234567890123", "bad-name"),
         // After the bar comes a password, which is too short here.
         ("a|b", "bad-password"),

@@ -18,11 +18,14 @@ fn read(path: &str) -> String {
 }
 
 /// Runs a Python program against a fresh server, and returns what it printed.
-fn python(program: &Path) -> String {
+fn python(program: &Path, options: &[&str]) -> String {
     let home = Home::new();
-    let server = Process::start(&home.data(), &["--limit", "accept-rate=off", "--limit", "list-rate=off"]);
+    let unlimited = ["accept-rate=off", "list-rate=off", "unauth-addr=off", "connections-addr=off"];
+    let args: Vec<&str> = unlimited.iter().flat_map(|limit| ["--limit", limit]).collect();
+    let server = Process::start(&home.data(), &args);
     let (ip, port) = (server.addr().ip().to_string(), server.addr().port().to_string());
-    let (status, said, complained) = run(Command::new("python3").arg(program).args([ip, port]));
+    let (status, said, complained) =
+        run(Command::new("python3").arg("-B").arg(program).args([ip, port]).args(options));
     assert!(status.success(), "{said}\n{complained}");
     said
 }
@@ -38,13 +41,80 @@ fn the_client_of_thirty_lines_works() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("client.py");
     fs::write(&program, code).unwrap();
-    let said = python(&program);
+    let said = python(&program, &[]);
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("ok|") && lines[0].ends_with("ok|alice|bob"), "{said}");
     assert!(lines[1].starts_with("ok ok|queued|") && lines[1].contains("error|no-such-user|"), "{said}");
     assert!(lines[2].ends_with("|1 ok|1 ['alice|while you were away']"), "{said}");
     assert!(lines[3].starts_with("ok|delivered|") && lines[3].ends_with("(6, 'alice|now')"), "{said}");
     assert_eq!(lines[4], "ok ok");
+}
+
+#[test]
+fn a_client_written_from_the_book_finds_what_the_book_says() {
+    if !has("python3", &["--version"]) {
+        return;
+    }
+    // Checks of clocks take two minutes, which only the gate has.
+    let options: &[&str] = if std::env::var_os("CI").is_some() { &["--all"] } else { &[] };
+    let said = python(&root().join("tests/python/checks.py"), options);
+    let last = said.lines().last().unwrap_or_default();
+    let checks = ["text", "extension", "patience"]
+        .map(|file| read(&format!("tests/python/{file}.py")))
+        .iter()
+        .map(|text| text.matches("\n@check\n").count() + text.matches("\n@slow\n").count() * options.len())
+        .sum::<usize>();
+    assert_eq!(last, format!("{checks} passed, 0 failed"), "{said}");
+}
+
+/// The lines of the README's `number`th block of commands, without what is said beside them.
+fn commands(number: usize) -> Vec<String> {
+    let readme = read("README.md");
+    let block = readme.split("```sh\n").nth(number).and_then(|rest| rest.split("```").next()).unwrap();
+    block.lines().map(|line| line.split(" # ").next().unwrap_or(line).trim().to_owned()).collect()
+}
+
+#[test]
+fn the_two_commands_are_the_usual_ones() {
+    assert_eq!(commands(1), ["cargo run --release --bin bellhop-server"]);
+    assert_eq!(commands(2), ["cargo test"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_commands_of_the_readme_work() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &[]);
+    let mut alice = bellhop_tests::peer::Peer::login(server.addr(), "alice");
+    let bellhop = bellhop_tests::process::binary("bellhop");
+    let lines: Vec<String> = commands(5).into_iter().filter(|line| line.contains("bellhop ")).collect();
+    assert_eq!(lines.len(), 8, "{lines:?}");
+    for line in lines {
+        // Tools that a machine may not have are played by the shell; what waits for ever is interrupted.
+        let line = match line.contains(" listen ") {
+            true => format!("{line} & sleep 1; kill -TERM $!; wait $! || test $? = 143"),
+            false => line,
+        };
+        let script = format!(
+            "set -e\nuptime() {{ echo up; }}\njq() {{ cat; }}\n(set -o pipefail) 2>/dev/null && set -o pipefail\n{line}"
+        );
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &script])
+            .env("BELLHOP_HOME", home.path())
+            .env("BELLHOP_SERVER", server.addr().to_string());
+        shell.env(
+            "PATH",
+            format!("{}:{}", bellhop.parent().unwrap().display(), std::env::var("PATH").unwrap()),
+        );
+        let (status, said, complained) = run(&mut shell);
+        assert!(status.success(), "{line}: {status}\n{said}{complained}");
+        if line.contains("list") && !line.contains("listen") {
+            assert_eq!(said, "alice\ncarol\n");
+        }
+    }
+    let got: Vec<String> = (0..4).map(|_| alice.push().text().to_owned()).collect();
+    assert_eq!(got, ["carol|lunch?", "carol|up", "carol|hi", "carol|hi"]);
 }
 
 /// Every source file of the project, with its path from the root.

@@ -110,6 +110,27 @@ fn a_repeat_is_seen_before_and_stores_nothing() {
 }
 
 #[test]
+fn what_was_kept_stays_kept_under_a_lower_limit() {
+    let server = Local::start(&[]);
+    let mut alice = server.hello("alice", 1);
+    server.login("bob");
+    let text = "x".repeat(2_000);
+    alice.post(7, "bob", &text, false);
+    let (_, kept, id) = posted(&mut alice);
+    assert!(kept.is_ok());
+    let server = server.restart(&["--limit", "text=1024"]);
+    let mut alice = server.hello("alice", 1);
+    alice.post(7, "bob", &text, false);
+    assert_eq!(
+        posted(&mut alice),
+        (7, Ok(Posted::SeenBefore), id),
+        "a client that hears of a refusal sends it anew"
+    );
+    alice.post(8, "bob", &text, false);
+    assert_eq!(posted(&mut alice).1, Err(Code::TOO_LONG));
+}
+
+#[test]
 fn counters_may_come_in_any_order_within_the_window() {
     let server = Local::start(&["--limit", "sends=off"]);
     let mut alice = server.hello("alice", 1);

@@ -5,6 +5,8 @@
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
+//! * `clients`: screens and programs on the client's library while the server is killed.
+//! * `screen`: the terminal client on pseudo terminals.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
@@ -12,8 +14,13 @@
 
 mod accounts;
 mod book;
+#[cfg(unix)]
+mod clients;
+#[cfg(target_os = "linux")]
 mod cost;
 mod extension;
 mod mail;
 mod restart;
+#[cfg(unix)]
+mod screen;
 mod wire;

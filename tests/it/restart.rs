@@ -9,6 +9,7 @@ use bellhop_protocol::OpCode::{Deliver, Login, Logout, Send};
 use bellhop_protocol::{MessageId, OpCode, Reply};
 use bellhop_server::server::ServerError;
 use bellhop_tests::checker::{History, Verdict};
+use bellhop_tests::kills;
 use bellhop_tests::mutant::{Breach, Mutant};
 use bellhop_tests::peer::Peer;
 use bellhop_tests::process::Process;
@@ -301,11 +302,6 @@ fn hush_parties() {
 
 const FREE: [&str; 6] =
     ["--limit", "sends=off", "--limit", "mailbox-sender=off", "--limit", "accept-rate=off"];
-
-/// How many kills: a few in a quick run, as many as the gate says there.
-fn kills() -> u32 {
-    std::env::var("BELLHOP_KILLS").map_or(10, |kills| kills.parse().unwrap())
-}
 
 #[test]
 fn killed_at_random_moments_nothing_kept_is_lost_doubled_or_reordered() {

@@ -8,5 +8,12 @@ pub mod mutant;
 pub mod peer;
 pub mod process;
 pub mod server;
+#[cfg(unix)]
+pub mod terminal;
 pub mod tools;
 pub mod wait;
+
+/// How often tests kill a server: a few times in a quick run, and as often as `BELLHOP_KILLS` says.
+pub fn kills() -> u32 {
+    std::env::var("BELLHOP_KILLS").map_or(10, |kills| kills.parse().unwrap())
+}

@@ -40,10 +40,20 @@ impl Process {
         Process::start_as(&mut Command::new(binary("bellhop-server")), data, args)
     }
 
-    /// The same by way of another command, such as `strace`, which is given the server's path as its last argument.
+    /// The same where clients look for it: on the address of one that was killed.
+    pub fn start_on(addr: SocketAddr, data: &Path, args: &[&str]) -> Process {
+        let mut command = Command::new(binary("bellhop-server"));
+        Process::spawn(&mut command, &addr.port().to_string(), data, args)
+    }
+
+    /// Starts it by way of another command, such as `strace`, which has the server's path as its last argument.
     pub fn start_as(command: &mut Command, data: &Path, args: &[&str]) -> Process {
+        Process::spawn(command, "0", data, args)
+    }
+
+    fn spawn(command: &mut Command, port: &str, data: &Path, args: &[&str]) -> Process {
         let mut child = command
-            .args(["0", "--listen", "127.0.0.1", "--log", "warn", "--data"])
+            .args([port, "--listen", "127.0.0.1", "--log", "warn", "--data"])
             .arg(data)
             .args(args)
             .stdin(Stdio::null())

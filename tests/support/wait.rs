@@ -10,14 +10,19 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// # Panics
 ///
 /// Where it does not within [`PATIENCE`]; `what` says what was waited for.
+pub fn wait_for<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
+    waited(PATIENCE, state).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// Waits until `state` gives something; `None` where it does not for so long.
 #[expect(clippy::disallowed_methods, reason = "the patience of a test is real time")]
-pub fn wait_for<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+pub fn waited<T>(patience: Duration, mut state: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
-        if let Some(found) = state() {
+        let found = state();
+        if found.is_some() || start.elapsed() >= patience {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -1,0 +1,267 @@
+//! The screen in real terminals against a real server: it comes up, talks, and gives the terminal back on every way
+//! out.
+
+use bellhop_protocol::OpCode::{Create, Deliver, Login, Logout, Post, Send};
+use bellhop_protocol::Reply;
+use bellhop_protocol::item::ReceiptState;
+use bellhop_tests::process::Process;
+use bellhop_tests::server::{Home, Local};
+use bellhop_tests::terminal::{Signal, Terminal};
+
+const SMALL: (u16, u16) = (80, 24);
+
+/// Opens the conversation with somebody.
+#[track_caller]
+fn opens(terminal: &mut Terminal, name: &str) {
+    terminal.enters(&format!("/open {name}"));
+    terminal.comes_to(name, |contents| {
+        contents.lines().next().is_some_and(|title| title.trim().starts_with(name))
+    });
+}
+
+/// The row that holds `text`.
+#[track_caller]
+fn row(terminal: &Terminal, text: &str) -> String {
+    let contents = terminal.contents();
+    contents
+        .lines()
+        .find(|line| line.contains(text))
+        .unwrap_or_else(|| panic!("no {text}: {contents}"))
+        .to_owned()
+}
+
+#[test]
+fn two_people_talk_and_one_is_away_for_a_while() {
+    let server = Local::start(&[]);
+    let (homes, addr) = ([Home::new(), Home::new()], server.addr());
+    let mut alice = Terminal::of("alice", homes[0].path(), addr, SMALL);
+    let mut bob = Terminal::of("bob", homes[1].path(), addr, SMALL);
+    opens(&mut alice, "bob");
+    alice.enters("Did the build finish?");
+    alice.shows("✓✓");
+    bob.shows("alice");
+    opens(&mut bob, "alice");
+    bob.shows("Did the build finish?");
+    bob.enters("Yes, all of it.");
+    alice.shows("Yes, all of it.");
+    bob.shows("✓✓");
+    bob.types("\x11");
+    assert_eq!(bob.ends(), 0);
+    bob.is_restored();
+    for line in ["Away already?", "See you later.", "Bring cake."] {
+        alice.enters(line);
+    }
+    alice.comes_to("three that wait", |contents| contents.matches("✓○").count() == 3);
+    let bob = Terminal::of("bob", homes[1].path(), addr, SMALL);
+    bob.shows("Bring cake.");
+    let contents = bob.contents();
+    let places = ["Did the build", "Yes, all", "Away already?", "See you later.", "Bring cake."]
+        .map(|text| (contents.find(text).unwrap(), contents.matches(text).count()));
+    assert!(places.is_sorted() && places.iter().all(|(_, count)| *count == 1), "{contents}");
+    alice
+        .comes_to("all delivered", |contents| !contents.contains('○') && contents.matches("✓✓").count() == 4);
+}
+
+#[test]
+fn what_is_written_without_a_server_goes_out_when_it_is_back() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &[]);
+    let addr = server.addr();
+    let homes = [Home::new(), Home::new()];
+    let mut alice = Terminal::of("alice", homes[0].path(), addr, SMALL);
+    let mut bob = Terminal::of("bob", homes[1].path(), addr, SMALL);
+    opens(&mut alice, "bob");
+    opens(&mut bob, "alice");
+    server.kill();
+    alice.shows("offline");
+    alice.enters("Are you there?");
+    assert!(!row(&alice, "Are you there?").contains('✓'));
+    let _server = Process::start_on(addr, &home.data(), &[]);
+    bob.shows("Are you there?");
+    alice.comes_to("it is delivered", |_| row(&alice, "Are you there?").contains("✓✓"));
+}
+
+#[test]
+fn a_script_sees_what_the_screen_sends_and_the_screen_shows_it_harmless() {
+    let server = Local::start(&[]);
+    let mut bob = server.hello("bob", 1);
+    let home = Home::new();
+    let mut terminal = Terminal::start(&[], home.path(), &server.addr().to_string());
+    terminal.shows("Welcome");
+    terminal.types("alice\x0e");
+    terminal.shows("plain (local)");
+    terminal.shows("online");
+    terminal.types("\x0b");
+    terminal.shows("Jump to");
+    terminal.types("bob");
+    terminal.shows("Message bob");
+    terminal.types("\r");
+    terminal.shows("> Message");
+    terminal.enters("hello");
+    bob.ask(Deliver, "");
+    let got = bob.push();
+    assert!(matches!(got.reply(), Reply::Message(message) if message.text == "hello"), "{got:?}");
+    bob.post(1, "alice", "hello \x1b[2Jyourself", true);
+    // The terminal of this test leaves out the mark that stands for the escape.
+    terminal.shows("[2Jyourself");
+    bob.answer(Post.answer());
+    let receipt = bob.push();
+    assert!(
+        matches!(receipt.reply(), Reply::Receipt(receipt) if receipt.state == ReceiptState::Delivered),
+        "{receipt:?}"
+    );
+    terminal.types("\x11");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_restored();
+    // The next start needs no login, and shows what was said.
+    let mut terminal = Terminal::start(&["tui"], home.path(), &server.addr().to_string());
+    terminal.shows("[2Jyourself");
+    terminal.shows("online");
+    terminal.types("\x11");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn operations_are_typed_as_in_the_notebook() {
+    let server = Local::start(&[]);
+    let mut bob = server.login("bob");
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    alice.enters("5|bob|typed by hand");
+    assert_eq!(bob.push().text(), "alice|typed by hand");
+    alice.shows("delivered");
+    alice.enters("0|b*");
+    alice.shows("ok|bob");
+    alice.enters("5|nobody-here|hi");
+    alice.shows("no-such-user");
+}
+
+#[test]
+fn a_paste_waits_in_the_box() {
+    let server = Local::start(&[]);
+    let mut bob = server.login("bob");
+    let home = Home::new();
+    let mut terminal = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    opens(&mut terminal, "bob");
+    terminal.types("\x1b[200~one\rtwo\x1b[201~");
+    terminal.shows("  two");
+    terminal.types("\x1b[200~1\r2\r3\r4\r5\x1b[201~");
+    terminal.shows("Paste 5 lines?");
+    terminal.types("\x11");
+    terminal.shows("Paste 5 lines?");
+    bob.is_quiet();
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    assert_eq!(bob.ask(Logout, ""), "ok");
+    assert!(bob.ask(Login, "bob").ends_with("|0"));
+}
+
+#[test]
+fn a_window_may_have_any_size() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut bob = server.login("bob");
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), (140, 40));
+    opens(&mut alice, "bob");
+    alice.shows("Delivery");
+    bob.ask(Send, "alice|a word in every window");
+    for size in [(140, 40), (80, 24), (40, 20)] {
+        alice.resize(size.0, size.1);
+        alice.shows("a word in every window");
+        alice.comes_to("its bottom row", |contents| {
+            contents.lines().count() == usize::from(size.1)
+                && contents.lines().last().is_some_and(|line| line.contains("online"))
+        });
+    }
+    for size in [(19, 5), (1, 1), (300, 3), (12, 80)] {
+        alice.resize(size.0, size.1);
+    }
+    alice.resize(80, 24);
+    alice.shows("a word in every window");
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 143), (Signal::INT, 130), (Signal::QUIT, 131)] {
+        let home = Home::new();
+        let mut terminal = Terminal::start(&["tui", "--demo"], home.path(), "127.0.0.1:1");
+        terminal.shows("sent from the train");
+        assert!(terminal.is_alternate());
+        terminal.signal(signal);
+        assert_eq!(terminal.ends(), code);
+        terminal.is_restored();
+    }
+}
+
+/// Whoever was stopped from outside came back to a dead screen, or did not give the terminal back at all.
+#[test]
+fn a_screen_that_was_stopped_comes_back_whole() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&["tui", "--demo"], home.path(), "127.0.0.1:1");
+    terminal.shows("sent from the train");
+    terminal.signal(Signal::TSTP);
+    terminal.is_restored();
+    terminal.signal(Signal::CONT);
+    terminal.shows("sent from the train");
+    assert!(terminal.is_alternate());
+    // Nobody can prepare for this one.
+    terminal.signal(Signal::STOP);
+    terminal.is_left_to_others();
+    terminal.signal(Signal::CONT);
+    terminal.shows("sent from the train");
+    terminal.types("x");
+    terminal.shows("> x");
+    // Where no shell is that could bring it back, Ctrl+Z stops nothing.
+    terminal.types("\x1a");
+    terminal.shows("no shell is there");
+    terminal.types("y");
+    terminal.shows("> xy");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    terminal.is_restored();
+}
+
+#[test]
+fn no_question_is_asked_of_the_terminal() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&["tui", "--demo"], home.path(), "127.0.0.1:1");
+    terminal.shows("F1 help");
+    // This terminal answers nothing; whoever waited for an answer would not react to keys.
+    terminal.types("x");
+    terminal.shows("> x");
+    terminal.types("\x03\x03");
+    terminal.shows("Quit?");
+    terminal.types("y");
+    assert_eq!(terminal.ends(), 0);
+    terminal.is_restored();
+}
+
+#[test]
+fn a_login_without_a_server_keeps_the_form() {
+    let home = Home::new();
+    let mut terminal = Terminal::start(&[], home.path(), "127.0.0.1:1");
+    terminal.shows("Welcome");
+    terminal.types("alice\r");
+    terminal.shows("connection refused");
+    terminal.shows("alice");
+    terminal.types("\x11");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn passwords_are_asked_without_echo() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut terminal = Terminal::start(&["create", "carol"], home.path(), &server.addr().to_string());
+    terminal.shows("Password for carol");
+    terminal.types("open sesame\r");
+    terminal.shows("The same again");
+    terminal.types("open sesame\r");
+    terminal.shows("created carol@");
+    assert_eq!(terminal.ends(), 0);
+    assert!(!terminal.contents().contains("sesame"), "{}", terminal.contents());
+    let mut peer = server.connect();
+    assert!(peer.ask(Login, "carol|close sesame").starts_with("error|bad-password|"));
+    assert!(peer.ask(Login, "carol|open sesame").starts_with("ok|"));
+    assert!(server.connect().ask(Create, "CAROL").starts_with("error|name-taken|"));
+}

@@ -1,0 +1,170 @@
+//! A client on a pseudo terminal: what a person types goes in, and what they would see can be read.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+use crate::process::binary;
+use crate::wait::{PATIENCE, waited};
+
+/// A terminal in which `bellhop` runs.
+pub struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    master: Box<dyn MasterPty + Send>,
+}
+
+impl Terminal {
+    /// Runs `bellhop` with these arguments in a terminal of 80 columns and 24 rows; its files are in `home`.
+    pub fn start(arguments: &[&str], home: &Path, server: &str) -> Terminal {
+        Terminal::start_sized(arguments, home, server, (80, 24))
+    }
+
+    /// The same in a terminal of this many columns and rows.
+    pub fn start_sized(
+        arguments: &[&str],
+        home: &Path,
+        server: &str,
+        (columns, rows): (u16, u16),
+    ) -> Terminal {
+        let pair = native_pty_system().openpty(pty_size(columns, rows)).unwrap();
+        let mut command = CommandBuilder::new(binary("bellhop"));
+        command.args(arguments);
+        command.env_clear();
+        for (name, value) in [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("BELLHOP_SERVER", server)] {
+            command.env(name, value);
+        }
+        command.env("BELLHOP_HOME", home);
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(count(rows), count(columns), 0)));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let shared = screen.clone();
+        // Ends with the terminal: nothing is left to read when the program and its terminal are gone.
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4_096];
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                shared.lock().unwrap().process(&bytes[..count]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Terminal { child, keys, screen, master: pair.master }
+    }
+
+    /// The screen of somebody who makes an account at this server or, with a home that knows them, comes back.
+    #[track_caller]
+    pub fn of(name: &str, home: &Path, server: SocketAddr, size: (u16, u16)) -> Terminal {
+        let mut terminal = Terminal::start_sized(&[], home, &server.to_string(), size);
+        terminal.comes_to("a login", |contents| contents.contains("Welcome") || contents.contains("online"));
+        if terminal.contents().contains("Welcome") {
+            terminal.types(&format!("{name}\x0e"));
+        }
+        terminal.shows("online");
+        terminal
+    }
+
+    /// What is on the screen, row by row.
+    pub fn contents(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Waits until `text` is on the screen.
+    #[track_caller]
+    pub fn shows(&self, text: &str) {
+        self.comes_to(text, |contents| contents.contains(text));
+    }
+
+    /// Waits until the screen is as `check` wants it.
+    #[track_caller]
+    pub fn comes_to(&self, what: &str, mut check: impl FnMut(&str) -> bool) {
+        let shown = waited(PATIENCE, || check(&self.contents()).then_some(()));
+        assert!(shown.is_some(), "waited in vain for {what:?} in\n{}", self.contents());
+    }
+
+    /// Presses keys.
+    pub fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Types a line, as a person does, and presses Enter when it is there.
+    #[track_caller]
+    pub fn enters(&mut self, line: &str) {
+        // The mark before the box tells a message from an operation typed by hand.
+        let in_box = [format!("> {line}"), format!("# {line}")];
+        let has = |contents: &str| in_box.iter().any(|line| contents.contains(line));
+        self.types(line);
+        self.comes_to(line, has);
+        self.types("\r");
+        self.comes_to("an empty box", |contents| !has(contents));
+    }
+
+    /// Changes the size of the window.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(count(rows), count(columns));
+        self.master.resize(pty_size(columns, rows)).unwrap();
+    }
+
+    /// True if and only if the screen is one of its own, as programs that draw use.
+    pub fn is_alternate(&self) -> bool {
+        self.screen.lock().unwrap().screen().alternate_screen()
+    }
+
+    /// Waits until the terminal is as it was found: the usual screen, with a caret, and nothing reported.
+    #[track_caller]
+    pub fn is_restored(&self) {
+        let restored = waited(PATIENCE, || {
+            let parser = self.screen.lock().unwrap();
+            let screen = parser.screen();
+            let as_found = !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && !screen.bracketed_paste()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None;
+            as_found.then_some(())
+        });
+        assert!(restored.is_some(), "the terminal is not given back");
+    }
+
+    /// Somebody else uses the terminal, as a shell does while the program is stopped.
+    pub fn is_left_to_others(&self) {
+        self.screen.lock().unwrap().process(b"\x1b[?1049l\x1b[2J");
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end of the program: its exit code.
+    pub fn ends(&mut self) -> u32 {
+        self.child.wait().unwrap().exit_code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn count(of: u16) -> NonZeroU16 {
+    NonZeroU16::new(of).unwrap()
+}
+
+fn pty_size(columns: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }
+}
