@@ -14,6 +14,7 @@ use bellhop_tests::process::{Process, binary};
 use bellhop_tests::server::Home;
 use bellhop_tests::terminal::Terminal;
 use bellhop_tests::tools::has;
+use bellhop_tests::wait::wait_for;
 
 const FREE: [&str; 10] = [
     "--limit",
@@ -136,15 +137,19 @@ fn wake_ups(id: u32) -> BTreeMap<String, u64> {
     tasks.map(of).collect()
 }
 
-/// Waits until a process has settled, and counts its wake-ups in so many seconds after that.
+/// How often a process wakes up in so many seconds.
 fn wake_ups_in(id: u32, seconds: u64) -> u64 {
-    // What connections leave to be saved and given back is done a few seconds later.
-    thread::sleep(Duration::from_secs(8));
     let before = wake_ups(id);
     thread::sleep(Duration::from_secs(seconds));
     let after = wake_ups(id);
     // Threads of the runtime's pool that are not needed end by themselves.
     after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0)).sum()
+}
+
+/// Waits until a process has done what connections leave to be saved and given back: until two seconds bring no more
+/// than `most` wake-ups.
+fn settles(id: u32, most: u64) {
+    wait_for("the process to settle", || (wake_ups_in(id, 2) <= most).then_some(()));
 }
 
 /// How long to look at somebody idle, in s: the gate has more time than a person at work.
@@ -161,6 +166,7 @@ fn an_idle_server_sleeps() {
     sessions[0].ask(Send, "u1|hi");
     sessions[1].push();
     sessions[1].ask(OpCode::List, "u1");
+    settles(server.id(), 0);
     assert_eq!(wake_ups_in(server.id(), idle_s()), 0, "a hundred text sessions and nothing to do");
 }
 
@@ -177,6 +183,7 @@ fn an_idle_screen_sleeps() {
     bob.ask(Send, "alice|hi");
     alice.shows("bob hi");
     alice.shows("✓✓");
+    settles(alice.id(), 0);
     assert_eq!(wake_ups_in(alice.id(), idle_s()), 0, "a talk that has paused");
 }
 
@@ -201,6 +208,7 @@ fn heartbeats_come_in_one_sweep_a_second() {
             })
         })
         .collect();
+    settles(server.id(), 40);
     let count = wake_ups_in(server.id(), 10);
     server.kill();
     answering.into_iter().for_each(|task| task.join().unwrap());
