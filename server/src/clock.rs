@@ -19,15 +19,15 @@ pub struct Now {
 pub struct Clock {
     started: Instant,
     #[cfg(test)]
-    ahead: std::sync::Arc<parking_lot::Mutex<Ahead>>,
+    moved: std::sync::Arc<parking_lot::Mutex<Moved>>,
 }
 
-/// How far a test has moved the clocks.
+/// Where a test has moved the clocks.
 #[cfg(test)]
-#[derive(Clone, Copy, Debug, Default)]
-struct Ahead {
+#[derive(Clone, Copy, Debug)]
+struct Moved {
     up: Duration,
-    wall_ms: i64,
+    wall_ms: u64,
 }
 
 impl Clock {
@@ -37,46 +37,50 @@ impl Clock {
         Clock {
             started: Instant::now(),
             #[cfg(test)]
-            ahead: std::sync::Arc::default(),
+            moved: std::sync::Arc::new(parking_lot::Mutex::new(Moved {
+                up: Duration::ZERO,
+                wall_ms: wall_ms(),
+            })),
         }
     }
 
     /// This moment.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+    #[cfg(not(test))]
     pub fn now(&self) -> Now {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Now { up: self.started.elapsed(), wall_ms: wall.as_millis() as u64 };
-        #[cfg(test)]
-        let now = self.moved(now);
-        now
+        Now { up: self.started.elapsed(), wall_ms: wall_ms() }
     }
 
-    /// In tests time stands still but for what a test lets pass.
+    /// This moment: in tests time stands still but for what a test lets pass.
     #[cfg(test)]
-    fn moved(&self, now: Now) -> Now {
-        let ahead = *self.ahead.lock();
-        let started_ms = now.wall_ms - now.up.as_millis() as u64;
-        Now { up: ahead.up, wall_ms: started_ms.saturating_add_signed(ahead.wall_ms) }
+    pub fn now(&self) -> Now {
+        let Moved { up, wall_ms } = *self.moved.lock();
+        Now { up, wall_ms }
     }
 
     /// Lets time pass, on both clocks.
     #[cfg(test)]
     pub(crate) fn pass(&self, time: Duration) {
-        let mut ahead = self.ahead.lock();
-        ahead.up += time;
-        ahead.wall_ms += time.as_millis() as i64;
+        let mut moved = self.moved.lock();
+        moved.up += time;
+        moved.wall_ms += time.as_millis() as u64;
     }
 
     /// Sets the wall clock, so many ms from where it is.
     #[cfg(test)]
     pub(crate) fn jump(&self, by_ms: i64) {
-        self.ahead.lock().wall_ms += by_ms;
+        let mut moved = self.moved.lock();
+        moved.wall_ms = moved.wall_ms.saturating_add_signed(by_ms);
     }
 
     /// The instant at which the clock that never jumps shows `up`.
     pub fn instant(&self, up: Duration) -> Instant {
         self.started + up
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
+fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 /// Random bytes of the operating system.
