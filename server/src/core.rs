@@ -59,8 +59,7 @@ impl Core {
         let mut mailbox = account.mailbox.lock();
         let result = work(&mut mailbox, effects);
         // On the list before a row is freed: a row is dropped only with what is on the list saved.
-        if !mailbox.listed && mailbox.is_unsaved() {
-            mailbox.listed = true;
+        if mailbox.is_unsaved() && mailbox.list() {
             self.queue.unsaved(account.clone());
         }
         let mut owed = Vec::new();

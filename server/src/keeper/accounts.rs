@@ -8,9 +8,11 @@ use bellhop_protocol::{Code, DeviceId, Username};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::upkeep::{Grave, device_rows};
+use super::graves::Grave;
+use super::upkeep::device_rows;
 use super::{Keeper, Outcome, Undo};
 use crate::hub::Account;
+use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::device::WindowCell;
 use crate::mailbox::{Life, SEQ_BLOCK, SessionId};
 use crate::outbox::Outbox;
@@ -108,16 +110,16 @@ impl Keeper {
     pub(super) fn stage_account(&mut self, job: AccountJob) -> Result<(), StoreError> {
         match job {
             AccountJob::Find { folded, device, reply } => {
-                let found = self.find(&folded, device)?;
-                self.reply(reply, found);
+                // What was committed before is true whatever becomes of this batch.
+                let _ = reply.send(self.find(&folded, device)?);
             }
             AccountJob::Create { name, password, device, reply } => {
                 let made = self.create(&name, password, device)?;
                 self.reply(reply, made);
             }
             AccountJob::Delete { account, session, reply } => {
-                let gone = self.delete(&account, session)?;
-                self.reply(reply, gone);
+                // In a commit of its own, which is done.
+                let _ = reply.send(self.delete(&account, session)?);
             }
             AccountJob::Receive { account, device, reply } => {
                 let done = self.receive(&account, device);
@@ -182,7 +184,7 @@ impl Keeper {
             Some(cell) => cell,
             None => {
                 let window = self.residents.store.window(account.id, device)?.unwrap_or_default();
-                Arc::new(Mutex::new(WindowCell { window, listed: false }))
+                Arc::new(Mutex::new(WindowCell { window, unsaved: false }))
             }
         };
         Ok((cell, dropped))
@@ -240,8 +242,13 @@ impl Keeper {
         let ended = account.mailbox.lock().delete(session);
         self.core.hub.remove(account);
         self.core.hub.forget_receipts(account.id);
-        self.stage_owed(account, ended.owed, ReceiptState::Delivered)?;
-        self.upkeep.graves.push_back(Grave::new(account.id, &account.name, ended.refused, ended.rows));
+        let mut grave = Grave::new(account.id, &account.name, ended.kept);
+        for owed in ended.owed {
+            // Looked up now: the row may be dropped before the grave is purged.
+            let origin = self.origin(owed)?;
+            grave.owes(Owed { origin, ..owed }, ReceiptState::Delivered);
+        }
+        self.upkeep.graves.push_back(grave);
         Ok(Ok(ended.outlets))
     }
 
@@ -255,10 +262,10 @@ impl Keeper {
                 mailbox.receive(slot, now_ms, &mut self.effects);
             }
         }
-        device_rows(account.id, &mut mailbox, &mut self.batch);
+        let lost = device_rows(account.id, &mut mailbox, &mut self.batch);
         drop(mailbox);
         self.core.apply(account, &mut self.effects);
-        self.undo.push(Undo::Devices(account.clone()));
+        self.undo.push(Undo::Devices(account.clone(), lost));
         Ok(())
     }
 

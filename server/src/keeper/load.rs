@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bellhop_protocol::DeviceId;
 
+use super::graves::Grave;
 use super::residents::{assemble, mailbox};
-use super::upkeep::Grave;
 use crate::core::Core;
 use crate::hub::Account;
 use crate::mailbox::items::{Item, Marks};
@@ -23,6 +23,8 @@ pub struct Loaded {
     pub(super) next_row: RowId,
     pub(super) next_account: AccountId,
     pub(super) graves: VecDeque<Grave>,
+    /// When the newest row was kept, in ms since 1970.
+    pub(super) newest_ms: Option<u64>,
     /// How many items wait.
     pub waiting: u64,
 }
@@ -55,6 +57,7 @@ struct Loader<'a> {
     /// The counters of devices that posted what is in the log; `None` where the sender's account is gone.
     windows: HashMap<(AccountId, DeviceId), Option<CounterWindow>>,
     waiting: u64,
+    newest_ms: Option<u64>,
     /// No account with this number or a later one was ever made.
     next_account: AccountId,
 }
@@ -67,8 +70,16 @@ struct Loader<'a> {
 pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, StoreError> {
     let graves = store.graves()?.into_iter().collect();
     let (places, windows) = (HashMap::new(), HashMap::new());
-    let mut loader =
-        Loader { core, store, graves, places, windows, waiting: 0, next_account: boot.next_account };
+    let mut loader = Loader {
+        core,
+        store,
+        graves,
+        places,
+        windows,
+        waiting: 0,
+        newest_ms: None,
+        next_account: boot.next_account,
+    };
     let mut after = RowId::NONE;
     loop {
         let rows = loader.store.scan(after, CHUNK)?;
@@ -79,9 +90,9 @@ pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, S
         }
     }
     loader.save_windows()?;
-    let waiting = loader.waiting;
+    let (waiting, newest_ms) = (loader.waiting, loader.newest_ms);
     let graves = loader.settle()?;
-    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, waiting })
+    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, newest_ms, waiting })
 }
 
 impl Loader<'_> {
@@ -98,6 +109,7 @@ impl Loader<'_> {
         let kept = restored.is_some_and(|restored| restored.kept);
         self.core.log.lock().append(row.row, row.time_ms, kept);
         self.waiting += u64::from(kept && !deleted);
+        self.newest_ms = self.newest_ms.max(Some(row.time_ms));
         match row.kind {
             Kind::Message { sender, wanted: true, .. } if restored.is_some_and(Restored::owes_a_receipt) => {
                 self.core.hub.restore_receipt(sender)
@@ -152,12 +164,12 @@ impl Loader<'_> {
                 Place::Deleted(name, mut mailbox) => {
                     let ended = mailbox.delete(SessionId(0));
                     self.graves.remove(&id);
-                    graves.push_back(Grave::new(id, &name, ended.refused, ended.rows));
+                    graves.push_back(Grave::new(id, &name, ended.kept));
                 }
             }
         }
         // Nothing waits of these, but their devices are still there.
-        graves.extend(self.graves.iter().map(|(id, name)| Grave::new(*id, name, Vec::new(), Vec::new())));
+        graves.extend(self.graves.iter().map(|(id, name)| Grave::new(*id, name, Vec::new())));
         Ok(graves)
     }
 }

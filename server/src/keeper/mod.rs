@@ -6,20 +6,22 @@
 //! ends, because nobody can know what is true.
 //!
 //! * `stage`: messages and receipts. [`accounts`]: accounts, devices and tokens.
-//! * `upkeep`: what is done on the side: saving devices, dropping and moving rows, expiry, purging deleted accounts.
+//! * `upkeep`: what is done on the side: saving devices, dropping and moving rows. `expiry`: what nobody took in time.
+//!   `graves`: purging what deleted accounts leave.
 //! * `residents`: which accounts are in memory. `load`: what waits, at the start.
+//!
+//! Staging changes the batch, the outcomes and what has an [`Undo`], and nothing else: whatever becomes of the batch,
+//! memory and store agree afterwards.
 
 pub mod accounts;
+mod expiry;
+mod graves;
 mod load;
 pub mod queue;
 mod residents;
 mod stage;
 mod upkeep;
 
-#[cfg(test)]
-mod bench;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;
 
@@ -30,10 +32,10 @@ use std::time::Duration;
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::item::ReceiptState;
 use bellhop_protocol::post::Posted;
-use bellhop_protocol::{Code, MessageId};
+use bellhop_protocol::{Code, DeviceId, MessageId};
 use parking_lot::Mutex;
 
-use self::queue::{Job, MailJob, Sending, Taken};
+use self::queue::{FileJob, Job, MailJob, Sending, Taken};
 use self::residents::Residents;
 use self::upkeep::Upkeep;
 use crate::clock::Now;
@@ -48,6 +50,9 @@ use crate::store::log::Run;
 use crate::store::{AccountId, Author, Batch, RowId, Span, Store, StoreError};
 
 pub use self::load::load;
+
+/// Bytes of memory for words that stay when there was much to do.
+const WORDS_KEPT: usize = 1024 * 1024;
 
 /// What is told when the batch is committed.
 enum Outcome {
@@ -72,17 +77,21 @@ enum Outcome {
     /// A message that lives in memory may be kept now.
     InMemory(MailJob),
     /// A receipt that lives in memory may be filed now.
-    FileInMemory(Box<queue::FileJob>),
+    FileInMemory(Box<FileJob>),
     /// An awaited row was appended anew.
     Moved { account: Arc<Account>, seq: u64, old: RowId, new: RowId, time_ms: u64 },
     /// A message expired.
     Expired(Arc<Account>, u64),
+    /// A run was looked through for messages that expired; the oldest one left there is from this time.
+    Reviewed(Run, u64),
     /// A run of rows was dropped.
     Dropped(Run),
     /// A mailbox was saved.
     Saved(Arc<Account>),
-    /// A deleted account's rows were purged.
-    Purged(Vec<RowId>),
+    /// So much of what the first deleted account left was purged.
+    Purged(usize),
+    /// A receipt has nobody to go to: its place is given back.
+    Unclaimed(AccountId),
     /// Somebody waits for this.
     Reply(Box<dyn FnOnce(Result<(), Refusal>) + Send>),
 }
@@ -94,10 +103,10 @@ enum Undo {
     Counter(Arc<Mutex<WindowCell>>, u64),
     Receipt(Author),
     Owed(Arc<Account>, Vec<Owed>),
-    Devices(Arc<Account>),
+    File(FileJob),
+    Devices(Arc<Account>, Vec<DeviceId>),
     Expiry(Arc<Account>, u64),
     Window(upkeep::UnsavedWindow),
-    Purge(upkeep::Grave),
 }
 
 /// The writing thread.
@@ -130,7 +139,7 @@ impl Keeper {
             undo: Vec::new(),
             reserving: HashSet::new(),
             effects: Effects::default(),
-            upkeep: Upkeep::new(loaded.graves),
+            upkeep: Upkeep::new(loaded.graves, loaded.newest_ms, now),
             now,
             full: false,
         }
@@ -173,6 +182,7 @@ impl Keeper {
         self.commit()?;
         std::mem::swap(&mut self.batch.words, &mut taken.words);
         taken.words.clear();
+        taken.words.shrink_to(WORDS_KEPT);
         Ok(())
     }
 
@@ -180,7 +190,7 @@ impl Keeper {
         match job {
             Job::Mail(job) => self.stage_mail(job, jobs),
             Job::Settle(account) => self.stage_save(&account),
-            Job::File(receipt) => self.stage_file(*receipt, jobs),
+            Job::File(receipt) => self.stage_job(*receipt, jobs),
             Job::Read { reader, entries } => {
                 entries.into_iter().try_for_each(|(id, sender)| self.stage_read(&reader, id, sender, jobs))
             }
@@ -214,9 +224,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Notes the new rows, then tells everybody. Rows are noted first: whoever sees a message may acknowledge it.
+    /// Notes the new rows, then tells everybody. Rows are noted first: whoever sees a message may acknowledge it. What a
+    /// review found was so before them.
     fn release(&mut self) {
         let mut log = self.core.log.lock();
+        for outcome in &self.outcomes {
+            if let Outcome::Reviewed(run, oldest_ms) = outcome {
+                log.reviewed(*run, *oldest_ms);
+            }
+        }
         for outcome in &self.outcomes {
             if let Outcome::Kept { row, .. } | Outcome::Filed { row, .. } = outcome {
                 log.append(*row, self.now.wall_ms, true);
@@ -262,15 +278,20 @@ impl Keeper {
             Outcome::Reserved(account, reserved) => account.mailbox.lock().reserve(reserved),
             Outcome::InMemory(job) => self.release_in_memory(&job),
             Outcome::FileInMemory(receipt) => {
-                mail::file_in_memory(&self.core, &receipt, &mut self.effects);
+                if !mail::file_in_memory(&self.core, &receipt, &mut self.effects) {
+                    // The numbers that were reserved are used up by others.
+                    self.upkeep.file_later(*receipt, self.now);
+                }
             }
             Outcome::Moved { account, seq, old, new, time_ms } => {
                 self.release_moved(&account, seq, old, new, time_ms)
             }
             Outcome::Expired(account, seq) => self.release_expired(&account, seq),
+            Outcome::Reviewed(..) => {}
             Outcome::Dropped(run) => self.core.log.lock().dropped(run),
             Outcome::Saved(account) => self.release_saved(&account),
-            Outcome::Purged(rows) => self.core.log.lock().free(rows.into_iter()),
+            Outcome::Purged(count) => self.release_purged(count),
+            Outcome::Unclaimed(account) => self.core.hub.release_receipts(account, 1),
             Outcome::Reply(reply) => reply(Ok(())),
         }
     }
@@ -288,17 +309,22 @@ impl Keeper {
                     mail::answer(&login.outbox, sending, Err(&full()), true, &mut self.effects);
                 }
                 Outcome::Answer { login, sending, result } => {
+                    // The repeat of a message that this batch was to keep: it was not seen before after all.
+                    let known = || matches!(mail::check_counter(&self.core, &login, sending), Ok(Some(_)));
+                    let result = result.and_then(|kept| if known() { Ok(kept) } else { Err(full()) });
                     mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
                 }
                 Outcome::Reply(reply) => reply(Err(full())),
                 Outcome::Filed { .. }
-                | Outcome::Reserved(..)
                 | Outcome::FileInMemory(_)
+                | Outcome::Reserved(..)
                 | Outcome::Moved { .. }
                 | Outcome::Expired(..)
+                | Outcome::Reviewed(..)
                 | Outcome::Dropped(_)
                 | Outcome::Saved(_)
-                | Outcome::Purged(_) => {}
+                | Outcome::Purged(_)
+                | Outcome::Unclaimed(_) => {}
             }
         }
     }
@@ -311,18 +337,25 @@ impl Keeper {
             Undo::Receipt(author) => self.core.hub.release_receipts(author.account, 1),
             Undo::Owed(account, owed) => {
                 account.mailbox.lock().give_back_owed(owed);
-                self.upkeep.unsaved(account, self.now);
+                self.list(&account);
             }
-            Undo::Devices(account) => {
+            Undo::File(receipt) => self.upkeep.file_later(receipt, self.now),
+            Undo::Devices(account, lost) => {
                 let mut mailbox = account.mailbox.lock();
                 mailbox.devices_mut().iter_mut().for_each(|device| device.unsaved = true);
-                mailbox.listed = true;
+                mailbox.give_back_lost(lost);
                 drop(mailbox);
-                self.upkeep.unsaved(account, self.now);
+                self.list(&account);
             }
             Undo::Expiry(account, seq) => account.mailbox.lock().undo_expiry(seq),
-            Undo::Window(window) => self.upkeep.windows.push(window),
-            Undo::Purge(grave) => self.upkeep.graves.push_front(grave),
+            Undo::Window(window) => self.upkeep.save_again(window, self.now),
+        }
+    }
+
+    /// Puts a mailbox on the list of those to be saved, if it is not on it.
+    fn list(&mut self, account: &Arc<Account>) {
+        if account.mailbox.lock().list() {
+            self.upkeep.unsaved(account.clone(), self.now);
         }
     }
 }

@@ -16,6 +16,10 @@ use super::accounts::AccountJob;
 use crate::hub::{Account, Login};
 use crate::store::{Author, Span};
 
+/// With so many bytes of words, no further ones are taken: with the longest legal frame beyond that, pieces of the
+/// arena can still be found by 32 bits.
+const WORDS_MAX: usize = 64 * 1024 * 1024;
+
 /// What a sender asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sending {
@@ -110,7 +114,7 @@ pub struct Queue {
 pub struct Full;
 
 impl Queue {
-    /// A queue that takes jobs while fewer than `bound` wait.
+    /// A queue that takes jobs while fewer than `bound` wait, and their words are not too many.
     pub fn new(bound: u64) -> Queue {
         Queue { inner: Mutex::default(), ready: Condvar::new(), bound: bound as usize }
     }
@@ -158,7 +162,7 @@ impl Queue {
         if inner.closed {
             return Err(Full);
         }
-        if inner.taken.jobs.len() >= self.bound {
+        if inner.taken.jobs.len() >= self.bound || inner.taken.words.len() >= WORDS_MAX {
             inner.waiting.push(waker.clone());
             return Err(Full);
         }

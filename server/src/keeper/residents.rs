@@ -88,7 +88,7 @@ impl Residents {
         let account = Arc::new(assemble(row, mailbox(row.reserved, &devices, self.core.in_memory)));
         self.core.hub.insert(account.clone());
         // It goes again by way of the list of what is to be saved, unless something keeps it.
-        account.mailbox.lock().listed = true;
+        account.mailbox.lock().list();
         self.core.queue.unsaved(account.clone());
         Ok(account)
     }

@@ -68,8 +68,8 @@ impl Keeper {
         );
         if mailbox.starts_nameless() {
             mailbox.receive_nameless();
-            device_rows(to.id, &mut mailbox, &mut self.batch);
-            self.undo.push(Undo::Devices(to.clone()));
+            let lost = device_rows(to.id, &mut mailbox, &mut self.batch);
+            self.undo.push(Undo::Devices(to.clone(), lost));
         }
         drop(mailbox);
         self.next_row = RowId(row.0 + 1);
@@ -84,7 +84,7 @@ impl Keeper {
         let (Sending::Post { counter, .. }, Some((device, cell))) = (sending, &login.device) else { return };
         let mut window = cell.lock();
         window.window.accept(counter);
-        if !std::mem::replace(&mut window.listed, true) {
+        if !std::mem::replace(&mut window.unsaved, true) {
             self.upkeep.window(&login.account, *device, cell.clone(), self.now);
         }
         drop(window);
@@ -131,13 +131,22 @@ impl Keeper {
             let busy = Refusal::new(Code::BUSY, "the recipient's account is changing; try again");
             mail::answer(&login.outbox, *sending, Err(&busy), true, &mut self.effects);
         }
+        // Its counter is saved with its devices, and it may have left meanwhile.
+        self.list(&login.account);
     }
 
-    /// Files a receipt with the author of a message, if the author and the device are still known.
+    /// Files a receipt that stands for itself: there is nothing else that it comes from.
+    pub(super) fn stage_job(&mut self, receipt: FileJob, jobs: u64) -> Result<(), StoreError> {
+        self.undo.push(Undo::File(receipt.clone()));
+        self.stage_file(receipt, jobs)
+    }
+
+    /// Files a receipt with the author of a message, if the author and the device are still known. It is one of so many
+    /// `jobs` that may need numbers of the same mailbox.
     pub(super) fn stage_file(&mut self, receipt: FileJob, jobs: u64) -> Result<(), StoreError> {
         let FileJob { author, id, state, peer } = receipt;
         let Some(to) = self.residents.by_id(author.account)? else {
-            self.core.hub.release_receipts(author.account, 1);
+            self.outcomes.push(Outcome::Unclaimed(author.account));
             return Ok(());
         };
         if self.core.in_memory {
@@ -148,7 +157,7 @@ impl Keeper {
         let mut mailbox = to.mailbox.lock();
         let Some(party) = mailbox.party_of(author.device).filter(|_| mailbox.life() == Life::Live) else {
             drop(mailbox);
-            self.core.hub.release_receipts(author.account, 1);
+            self.outcomes.push(Outcome::Unclaimed(author.account));
             return Ok(());
         };
         let row = self.next_row;
@@ -189,23 +198,35 @@ impl Keeper {
         owed: Vec<Owed>,
         state: ReceiptState,
     ) -> Result<(), StoreError> {
+        let jobs = owed.len() as u64;
         for owed in owed {
-            let origin = match owed.origin {
-                Some(origin) => Some(origin),
-                None => self.origin_of(owed.row)?,
-            };
-            if let Some((author, id)) = origin {
-                self.stage_file(FileJob { author, id, state, peer: account.name.clone() }, 1)?;
-            }
+            self.stage_end(owed, state, &account.name, jobs)?;
         }
         Ok(())
     }
 
-    /// Who sent the message in a row, and its id.
-    pub(super) fn origin_of(&mut self, row: RowId) -> Result<Option<(Author, MessageId)>, StoreError> {
+    /// Files one receipt that the mailbox of `peer` owes, one of so many `jobs`.
+    pub(super) fn stage_end(
+        &mut self,
+        owed: Owed,
+        state: ReceiptState,
+        peer: &str,
+        jobs: u64,
+    ) -> Result<(), StoreError> {
+        match self.origin(owed)? {
+            Some((author, id)) => self.stage_file(FileJob { author, id, state, peer: peer.into() }, jobs),
+            None => Ok(()),
+        }
+    }
+
+    /// Who sent a message that a receipt is owed for, and its id.
+    pub(super) fn origin(&mut self, owed: Owed) -> Result<Option<(Author, MessageId)>, StoreError> {
+        if owed.origin.is_some() {
+            return Ok(owed.origin);
+        }
         let mut found = None;
         let ids = self.core.ids;
-        self.residents.store.rows(&[row], &mut |row| {
+        self.residents.store.rows(&[owed.row], &mut |row| {
             if let Kind::Message { sender, origin, .. } = row.kind {
                 found = Some((author(sender, origin), ids.of_row(&row)));
             }

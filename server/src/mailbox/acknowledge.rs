@@ -48,6 +48,8 @@ impl<O: Outlet> Mailbox<O> {
             return load;
         }
         self.devices[at].acknowledge(first, last, &self.items);
+        // What the bound on ranges left out counts as not acknowledged, and waits on.
+        newly.retain(|seq| self.devices[at].acked.contains(*seq));
         for seq in newly.drain(..) {
             self.note_had(seq, effects);
         }
@@ -135,6 +137,11 @@ impl<O: Outlet> Mailbox<O> {
     /// The devices that the store has to forget.
     pub fn take_lost(&mut self) -> Vec<DeviceId> {
         std::mem::take(&mut self.lost)
+    }
+
+    /// Puts devices back that the store still has to forget.
+    pub fn give_back_lost(&mut self, lost: Vec<DeviceId>) {
+        self.lost.extend(lost);
     }
 
     /// The receipts that have to be filed in the same commit as the devices' state.

@@ -28,13 +28,13 @@ pub const NAMELESS_SLOT: Slot = 0;
 /// What receipts for all devices carry in place of a slot.
 pub const ALL_SLOTS: Slot = Slot::MAX;
 
-/// A counter window, with a note whether it waits to be saved.
+/// A counter window, with a note whether it has to be saved.
 #[derive(Debug, Default)]
 pub struct WindowCell {
     /// The window.
     pub window: CounterWindow,
-    /// True while it is on the list of windows to be saved.
-    pub listed: bool,
+    /// True while the store has an older state of it.
+    pub unsaved: bool,
 }
 
 /// One device.
@@ -106,7 +106,7 @@ impl Device {
 }
 
 /// True if and only if nothing waits any longer because of this item: every receiving device that it is for has it,
-/// and for a message there is at least one such device.
+/// and a message has been had by some device, receiving or not.
 pub fn is_settled(devices: &[Device], item: &Item) -> bool {
     let mut receivers = devices.iter().filter(|device| device.is_addressed_by(item));
     match item.is_receipt() {
@@ -114,8 +114,8 @@ pub fn is_settled(devices: &[Device], item: &Item) -> bool {
         true if item.party == ALL_SLOTS => !receivers.any(|device| device.awaits(item)),
         true => receivers.all(|device| device.acked.contains(item.seq)),
         false => {
-            let mut receivers = receivers.filter(|device| device.receiving).peekable();
-            receivers.peek().is_some() && receivers.all(|device| device.acked.contains(item.seq))
+            let had = |device: &Device| device.acked.contains(item.seq);
+            devices.iter().any(had) && !receivers.any(|device| device.awaits(item))
         }
     }
 }

@@ -6,7 +6,8 @@ use bellhop_protocol::DeviceId;
 use parking_lot::Mutex;
 
 use super::device::{
-    DEVICES_MAX, Device, FORGOTTEN, NAMELESS, RECEIVING_MAX, Slot, UNSEEN_MS_MAX, WindowCell, is_settled,
+    DEVICES_MAX, Device, FORGOTTEN, NAMELESS, NAMELESS_SLOT, RECEIVING_MAX, Slot, UNSEEN_MS_MAX, WindowCell,
+    is_settled,
 };
 use super::items::Item;
 use super::stream::Outlet;
@@ -27,13 +28,36 @@ impl<O: Outlet> Mailbox<O> {
 
     /// Lets the device receive from now on, and stops those that are beyond the bounds.
     pub fn receive(&mut self, slot: Slot, now_ms: u64, effects: &mut Effects) {
-        if let Some(device) = self.devices.iter_mut().find(|device| device.slot == slot && !device.receiving)
-        {
-            device.receiving = true;
-            device.unsaved = true;
+        if let Some(device) = self.begin_receiving(slot) {
             device.seen_ms = now_ms;
         }
         self.review(now_ms, effects);
+    }
+
+    /// Lets the nameless device receive.
+    pub fn receive_nameless(&mut self) {
+        self.begin_receiving(NAMELESS_SLOT);
+    }
+
+    /// Lets a device receive that does not yet, from the oldest item still kept: its floor passes what went before, so
+    /// that nothing of that comes back where the rows outlive the items.
+    fn begin_receiving(&mut self, slot: Slot) -> Option<&mut Device> {
+        let device = self.devices.iter_mut().find(|device| device.slot == slot && !device.receiving)?;
+        let oldest = self.items.iter().find(|item| device.is_addressed_by(item));
+        device.acked.raise(oldest.map_or(self.next_seq, |item| item.seq) - 1);
+        device.receiving = true;
+        device.unsaved = true;
+        Some(device)
+    }
+
+    /// Devices with a session are seen.
+    pub fn touch(&mut self, now_ms: u64) {
+        for device in &mut self.devices {
+            if self.sessions.iter().any(|session| session.slot == device.slot) {
+                device.seen_ms = now_ms;
+                device.unsaved = true;
+            }
+        }
     }
 
     /// Stops devices that were not seen for too long, and the longest unseen ones beyond the bound.
@@ -59,9 +83,7 @@ impl<O: Outlet> Mailbox<O> {
     /// The longest unseen device of those that have no session.
     fn longest_unseen(&self, wanted: impl Fn(&Device) -> bool) -> Option<usize> {
         let here = |device: &Device| self.sessions.iter().any(|session| session.slot == device.slot);
-        let away = self.devices.iter().enumerate().filter(|(_, device)| {
-            !here(device) && wanted(device) && device.id != FORGOTTEN && device.id != NAMELESS
-        });
+        let away = self.devices.iter().enumerate().filter(|(_, device)| !here(device) && wanted(device));
         away.min_by_key(|(_, device)| device.seen_ms).map(|(at, _)| at)
     }
 
@@ -70,7 +92,8 @@ impl<O: Outlet> Mailbox<O> {
         let named = |device: &&Device| device.id != FORGOTTEN && device.id != NAMELESS;
         while self.devices.iter().filter(named).count() > most {
             let newest = self.devices.len() - 1;
-            let Some(at) = self.longest_unseen(|_| true).filter(|at| *at != newest) else { return };
+            let unseen = self.longest_unseen(|device| named(&device));
+            let Some(at) = unseen.filter(|at| *at != newest) else { return };
             let lost = self.devices.remove(at);
             self.lost.push(lost.id);
             let slot = self.slot_for(FORGOTTEN);
@@ -92,6 +115,7 @@ impl<O: Outlet> Mailbox<O> {
         let lost: Vec<u64> = self
             .items
             .iter()
+            .take_while(|item| item.seq < self.tip)
             .filter(|item| item.is_receipt() && item.party == slot)
             .map(|item| item.seq)
             .collect();
@@ -133,11 +157,17 @@ impl<O: Outlet> Mailbox<O> {
         self.items.from(above).take_while(|item| item.seq < self.tip).filter(awaited).count() as u64
     }
 
+    /// The counter windows in memory.
+    pub fn windows(&self) -> Vec<(DeviceId, Arc<Mutex<WindowCell>>)> {
+        let windows = self.devices.iter().filter_map(|device| Some((device.id, device.window.clone()?)));
+        windows.collect()
+    }
+
     /// Lets go of counter windows that are saved and that no login holds any more.
     pub fn drop_windows(&mut self) {
         for device in &mut self.devices {
             let unused = |cell: &mut Arc<Mutex<WindowCell>>| {
-                Arc::get_mut(cell).is_some_and(|cell| !cell.get_mut().listed)
+                Arc::get_mut(cell).is_some_and(|cell| !cell.get_mut().unsaved)
             };
             if device.window.as_mut().is_some_and(unused) {
                 device.window = None;

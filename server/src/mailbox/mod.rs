@@ -70,10 +70,9 @@ pub enum Life {
 pub struct Ended<O> {
     /// Receipts of messages that a device has.
     pub owed: Vec<Owed>,
-    /// Receipts of messages that nobody has, and nobody will have.
-    pub refused: Vec<Owed>,
-    /// The rows of everything that was kept.
-    pub rows: Vec<RowId>,
+    /// Everything that was kept: its row, and the receipt that its sender is owed where nobody has the message, and
+    /// nobody will.
+    pub kept: Vec<(RowId, Option<Owed>)>,
     /// The sessions that have to be told and closed.
     pub outlets: Vec<O>,
 }
@@ -120,7 +119,7 @@ pub struct Mailbox<O> {
     /// True where messages live in memory alone.
     in_memory: bool,
     /// True while the mailbox is on the list of those to be saved.
-    pub listed: bool,
+    pub(crate) listed: bool,
     /// True while the writing thread has been asked to file what is owed.
     pub settling: bool,
     /// How often a counter window went out of memory: one that was read before that is out of date.
@@ -174,6 +173,11 @@ impl<O: Outlet> Mailbox<O> {
         &self.tail
     }
 
+    /// Notes that the mailbox is on the list of those to be saved; false where it was already.
+    pub fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
+    }
+
     /// True if and only if nothing would be lost by forgetting this mailbox.
     pub fn is_idle(&self) -> bool {
         let settled = |device: &Device| !device.unsaved && device.window.is_none();
@@ -197,24 +201,14 @@ impl<O: Outlet> Mailbox<O> {
     /// Ends the mailbox with its account, and lets go of all sessions; the outlets of all but `spared` are returned.
     pub fn delete(&mut self, spared: SessionId) -> Ended<O> {
         self.life = Life::Deleted;
-        let mut ended = Ended {
-            owed: std::mem::take(&mut self.owed),
-            refused: Vec::new(),
-            rows: Vec::new(),
-            outlets: Vec::new(),
-        };
-        for item in self.items.iter() {
-            let marks = item.marks();
-            if marks.has(Marks::WANTED) && !marks.has(Marks::HAD) {
-                ended.refused.push(self.owed_for(item));
-            }
-            ended.rows.extend((item.row != RowId::NONE).then_some(item.row));
-        }
+        let refused = |item: &Item| item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD);
+        let kept = self.items.iter().map(|item| (item.row, refused(item).then(|| self.owed_for(item))));
+        let kept = kept.collect();
         self.items = Items::default();
         self.tail.clear();
         let gone = std::mem::take(&mut self.sessions).into_iter().filter(|session| session.id != spared);
-        ended.outlets.extend(gone.map(|session| session.outlet));
-        ended
+        let outlets = gone.map(|session| session.outlet).collect();
+        Ended { owed: std::mem::take(&mut self.owed), kept, outlets }
     }
 
     // ---- loading
@@ -328,6 +322,10 @@ impl<O: Outlet> Mailbox<O> {
         if !self.in_memory {
             self.tail.limit(TAIL_BYTES);
         }
+        if item.is_receipt() && is_settled(&self.devices, &item) {
+            // Its device was forgotten since it was staged.
+            self.remove(seq, effects);
+        }
         handed_over
     }
 
@@ -336,16 +334,6 @@ impl<O: Outlet> Mailbox<O> {
     pub fn starts_nameless(&self) -> bool {
         self.sessions.iter().any(Attached::is_text)
             && !self.devices.iter().any(|device| device.id == NAMELESS && device.receiving)
-    }
-
-    /// Lets the nameless device receive, from the oldest item still kept.
-    pub fn receive_nameless(&mut self) {
-        if let Some(device) =
-            self.devices.iter_mut().find(|device| device.id == NAMELESS && !device.receiving)
-        {
-            device.receiving = true;
-            device.unsaved = true;
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! at the mailbox's tip and there is room; otherwise whoever drains its outbox or takes its ACK feeds it from the
 //! mailbox. Being behind is `cursor < tip` and nothing else.
 
+use std::collections::HashSet;
+
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::{Code, DeviceId};
 
@@ -11,7 +13,7 @@ use super::content::{Content, Fetched, push_delivery, push_item};
 use super::device::{NAMELESS, Slot};
 use super::items::{Item, Load};
 use super::taken::Untaken;
-use super::{Bounds, Effects, Life, Mailbox, SessionId};
+use super::{Bounds, Effects, Mailbox, SessionId};
 use crate::store::RowId;
 
 /// How many items may be underway unacknowledged.
@@ -193,14 +195,16 @@ impl<O: Outlet> Mailbox<O> {
     }
 
     fn unwrite(&mut self, untaken: Untaken) {
-        for seq in untaken.seqs() {
-            let elsewhere = self.sessions.iter().any(|session| match &session.stream {
-                Stream::Text(stream) => stream.untaken.holds(seq),
-                _ => false,
-            });
-            if !elsewhere {
-                self.items.unmark(seq, super::items::Marks::WRITTEN);
-            }
+        if untaken.is_empty() {
+            return;
+        }
+        let others = self.sessions.iter().filter_map(|session| match &session.stream {
+            Stream::Text(stream) => Some(stream.untaken.seqs()),
+            _ => None,
+        });
+        let elsewhere: HashSet<u64> = others.flatten().collect();
+        for seq in untaken.seqs().filter(|seq| !elsewhere.contains(seq)) {
+            self.items.unmark(seq, super::items::Marks::WRITTEN);
         }
     }
 
@@ -427,12 +431,6 @@ impl<O: Outlet> Mailbox<O> {
     /// The sessions, to be told something.
     pub fn outlets(&self) -> impl Iterator<Item = (SessionId, &O)> {
         self.sessions.iter().map(|session| (session.id, &session.outlet))
-    }
-
-    /// True if and only if new items may be pushed to a session.
-    pub fn is_online(&self) -> bool {
-        self.life == Life::Live
-            && self.sessions.iter().any(|session| !matches!(session.stream, Stream::Closed))
     }
 }
 

@@ -55,10 +55,6 @@ impl Untaken {
         self.queue.is_empty()
     }
 
-    pub(super) fn holds(&self, seq: u64) -> bool {
-        self.queue.iter().any(|written| written.seq == seq)
-    }
-
     pub(super) fn seqs(&self) -> impl Iterator<Item = u64> {
         self.queue.iter().map(|written| written.seq)
     }

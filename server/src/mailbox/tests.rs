@@ -6,6 +6,7 @@ use bellhop_protocol::item::ReceiptState;
 use bellhop_protocol::{MessageId, OpCode};
 use uuid::Uuid;
 
+use super::acked::RANGES_MAX;
 use super::acknowledge::Owed;
 use super::device::{Device, NAMELESS_SLOT, UNSEEN_MS_MAX};
 use super::stream::{Feed, WINDOW_ITEMS};
@@ -473,7 +474,8 @@ fn deleting_lets_go_of_the_others_and_returns_what_waited() {
     let (_, other) = bench.text();
     bench.send_wanted("two");
     let ended = bench.mailbox.delete(id);
-    assert_eq!((ended.rows.len(), ended.refused.len(), ended.outlets.len()), (2, 1, 1));
+    let refused = ended.kept.iter().filter(|(_, owed)| owed.is_some()).count();
+    assert_eq!((ended.kept.len(), refused, ended.outlets.len()), (2, 1, 1));
     assert!(Rc::ptr_eq(&ended.outlets[0].0, &other.0));
     assert_eq!(bench.mailbox.life(), Life::Deleted);
 }
@@ -502,4 +504,18 @@ fn messages_in_memory_stay_in_the_tail_while_nobody_is_here() {
     bench.mailbox.detach(id, NOW);
     let (_, pipe) = bench.open(1);
     assert_eq!(pipe.read().len(), 5);
+}
+
+/// What the bound on ranges left out counted as had: it ended twice.
+#[test]
+fn what_the_bound_on_ranges_leaves_out_is_not_had() {
+    let mut bench = Bench::new();
+    (0..140).for_each(|number| bench.send_wanted(&format!("{number}")));
+    let (id, _) = bench.open(1);
+    let every_other: Vec<(u64, u64)> = (1..=66).map(|number| (number * 2, number * 2)).collect();
+    bench.mailbox.ack(id, every_other.iter().copied(), &BOUNDS, &mut bench.effects);
+    assert_eq!(bench.mailbox.take_owed().len(), RANGES_MAX);
+    assert_eq!(bench.kept().len(), 140 - RANGES_MAX);
+    bench.mailbox.ack(id, std::iter::once((1, 140)), &BOUNDS, &mut bench.effects);
+    assert_eq!(bench.mailbox.take_owed().len(), 140 - RANGES_MAX, "each has one end");
 }

@@ -176,6 +176,8 @@ pub fn send_in_memory(
     }
     if let (Some(Ok(_)), Sending::Post { counter, .. }, Some(cell)) = (&kept, sending, &mut guard) {
         cell.window.accept(counter);
+        // Saved when its session has left: the store answers a repeat after that.
+        cell.unsaved = true;
     }
     match kept {
         None => return false,

@@ -18,7 +18,7 @@ const OLD: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     awaited: u32,
-    /// No awaited row is older, in ms since 1970.
+    /// No awaited row that may expire is older, in ms since 1970.
     oldest_ms: u64,
     /// True once its rows are dropped.
     dropped: bool,
@@ -36,7 +36,7 @@ pub struct LogMap {
 pub type Run = (RowId, RowId);
 
 impl LogMap {
-    /// Notes a row at the end of the log, awaited or not.
+    /// Notes a row that is new in the log, awaited or not. Rows of one batch may come in any order.
     pub fn append(&mut self, row: RowId, time_ms: u64, awaited: bool) {
         let number = row.0 / SEGMENT;
         if self.segments.is_empty() {
@@ -45,7 +45,7 @@ impl LogMap {
         while self.first + self.segments.len() as u64 <= number {
             self.segments.push_back(Segment { awaited: 0, oldest_ms: u64::MAX, dropped: false });
         }
-        if let (Some(segment), true) = (self.segments.back_mut(), awaited) {
+        if let (Some(segment), true) = (self.at(row), awaited) {
             segment.awaited += 1;
             segment.oldest_ms = segment.oldest_ms.min(time_ms);
         }
@@ -77,11 +77,18 @@ impl LogMap {
         Some(self.run(from, count))
     }
 
-    /// The oldest segment of which almost nothing is awaited, so that the rest should be appended anew.
-    pub fn sparse(&self) -> Option<Run> {
+    /// The oldest segments of which almost nothing is awaited, so that the rest should be appended anew: so many that
+    /// this is not more than `rows` rows.
+    pub fn sparse(&self, rows: u32) -> impl Iterator<Item = Run> {
         let old = self.segments.len().saturating_sub(OLD);
-        let sparse = |segment: &Segment| (1..=SPARSE).contains(&segment.awaited);
-        self.segments.iter().take(old).position(sparse).map(|at| self.run(at, 1))
+        let segments = self.segments.iter().enumerate().take(old);
+        let sparse = segments
+            .filter(|(_, segment)| !segment.dropped && (1..=SPARSE).contains(&segment.awaited))
+            .scan(0, |sum, (at, segment)| {
+                *sum += segment.awaited;
+                Some((at, *sum))
+            });
+        sparse.take_while(move |(_, sum)| *sum <= rows).map(|(at, _)| self.run(at, 1))
     }
 
     /// The oldest segment with an awaited row that is older than `cutoff_ms`.
@@ -90,16 +97,18 @@ impl LogMap {
         self.segments.iter().position(expired).map(|at| self.run(at, 1))
     }
 
-    /// Notes that the awaited rows of a run that was reviewed are not older than `oldest_ms`.
+    /// Notes that the awaited rows of a run that was reviewed and that may expire are not older than `oldest_ms`;
+    /// `u64::MAX` where there are none.
     pub fn reviewed(&mut self, run: Run, oldest_ms: u64) {
         if let Some(segment) = self.at(run.0) {
             segment.oldest_ms = oldest_ms;
         }
     }
 
-    /// When the oldest awaited row was kept, in ms since 1970.
+    /// When the oldest awaited row that may expire was kept, in ms since 1970.
     pub fn oldest_ms(&self) -> Option<u64> {
-        self.segments.iter().filter(|segment| segment.awaited > 0).map(|segment| segment.oldest_ms).min()
+        let awaited = self.segments.iter().filter(|segment| segment.awaited > 0);
+        awaited.map(|segment| segment.oldest_ms).filter(|oldest_ms| *oldest_ms != u64::MAX).min()
     }
 
     /// Notes that a run was dropped.
@@ -158,9 +167,36 @@ mod tests {
     fn an_old_segment_with_few_rows_is_sparse() {
         let mut log = log(SEGMENT * (OLD as u64 + 2));
         free(&mut log, 5..SEGMENT);
-        assert_eq!(log.sparse(), Some((RowId(0), RowId(SEGMENT - 1))));
+        assert_eq!(log.sparse(SPARSE).collect::<Vec<_>>(), [(RowId(0), RowId(SEGMENT - 1))]);
         free(&mut log, 1..5);
-        assert_eq!(log.sparse(), None);
+        assert_eq!(log.sparse(SPARSE).count(), 0);
+    }
+
+    #[test]
+    fn sparse_segments_come_as_many_as_the_rows_allow() {
+        let mut log = log(SEGMENT * (OLD as u64 + 3));
+        free(&mut log, 1..SEGMENT - 100);
+        free(&mut log, SEGMENT..SEGMENT * 2 - 100);
+        let second = (RowId(SEGMENT), RowId(2 * SEGMENT - 1));
+        assert_eq!(log.sparse(199).count(), 1);
+        assert_eq!(log.sparse(200).last(), Some(second));
+        // What is dropped is not looked at again, whatever its count says.
+        log.dropped((RowId(0), RowId(SEGMENT - 1)));
+        assert_eq!(log.sparse(200).collect::<Vec<_>>(), [second]);
+    }
+
+    /// Rows that were appended anew counted for the segment after theirs, which could be dropped too early then.
+    #[test]
+    fn a_row_counts_for_its_own_segment() {
+        let mut log = LogMap::default();
+        log.append(RowId(2 * SEGMENT - 2), 10, false);
+        log.append(RowId(2 * SEGMENT), 10, true);
+        log.append(RowId(2 * SEGMENT - 1), 20, true);
+        log.append(RowId(2 * SEGMENT + 1), 30, true);
+        free(&mut log, 2 * SEGMENT..2 * SEGMENT + 2);
+        assert_eq!(log.awaited(), 1);
+        log.append(RowId(3 * SEGMENT), 40, true);
+        assert_eq!(log.droppable(9), Some((RowId(2 * SEGMENT), RowId(3 * SEGMENT - 1))));
     }
 
     #[test]

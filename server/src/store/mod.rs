@@ -268,13 +268,6 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
-
-    /// Forgets the changes and keeps the memory.
-    pub fn clear(&mut self) {
-        self.writes.clear();
-        self.words.clear();
-        self.durable = false;
-    }
 }
 
 /// What a store knows of itself when it was opened.

@@ -7,19 +7,19 @@ use bellhop_protocol::text::TextAnswer;
 use bellhop_protocol::{DeviceId, OpCode, Reply, Username, frame};
 use tokio::sync::oneshot;
 
-use super::accounts::{AccountJob, Found};
-use super::*;
 use crate::auth::Hasher;
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::ids::IdKey;
+use crate::keeper::accounts::{AccountJob, Found};
 use crate::keeper::queue::Queue;
+use crate::keeper::*;
 use crate::limits::Limits;
 use crate::mailbox::device::NAMELESS;
 use crate::outbox::Outbox;
 use crate::service::delivery::{self, Fed};
 use crate::store::LogRow;
-use crate::store::faulty::{FaultyStore, Plan};
+use crate::store::faulty::{Fault, FaultyStore, Plan};
 use crate::store::memory::MemoryStore;
 use crate::store::readers::Readers;
 
@@ -83,7 +83,15 @@ impl Bench {
     pub(super) fn turn(&mut self) -> Result<(), StoreError> {
         let mut taken = Taken::default();
         self.core.queue.take(&mut taken, Some(self.core.clock.instant(Duration::ZERO)));
-        self.keeper.turn(&mut taken)
+        self.keeper.turn(&mut taken)?;
+        self.keeper.next_deadline();
+        Ok(())
+    }
+
+    /// The next commit, or the one so many after it, meets this.
+    pub(super) fn fail(&mut self, after: u64, fault: Fault) {
+        let mut plan = self.plan.lock();
+        plan.fail = Some((plan.commits + 1 + after, fault));
     }
 
     /// Lets so many seconds pass, with a turn in each.

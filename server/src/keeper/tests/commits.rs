@@ -1,19 +1,18 @@
-//! The writing thread, a turn at a time, on a store in memory that fails and survives as a test wants. Nothing here
-//! waits: time is moved.
+//! Batches that are committed, rolled back or lost: nobody is told what is not true.
 
 use bellhop_protocol::Username;
 use tokio::sync::oneshot;
 
-use super::accounts::AccountJob;
-use super::*;
+use super::bench::{Bench, Party, SECOND};
 use crate::clock::Clock;
 use crate::hub::RECEIPTS_MAX;
+use crate::keeper::accounts::AccountJob;
+use crate::keeper::queue::Job;
 use crate::mailbox::SEQ_BLOCK;
+use crate::store::StoreError;
 use crate::store::faulty::{Fault, Plan};
 use crate::store::log::SEGMENT;
 use crate::store::memory::MemoryStore;
-
-use super::bench::{Bench, DAY, Party, SECOND};
 
 #[test]
 fn nobody_is_answered_where_a_commit_failed() {
@@ -21,8 +20,7 @@ fn nobody_is_answered_where_a_commit_failed() {
         let mut bench = Bench::new();
         let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
         bench.send(&mut alice, "bob", "hi", false);
-        let next = bench.plan.lock().commits + 1;
-        bench.plan.lock().fail = Some((next, fault));
+        bench.fail(0, fault);
         assert!(matches!(bench.turn(), Err(StoreError::Fault(_))));
         assert_eq!((alice.read(), bob.read()), (vec![], vec![]), "{fault:?}");
         // After a restart the sender asks again, and the message is there once, whether or not it had been kept.
@@ -38,8 +36,7 @@ fn nobody_is_answered_where_a_commit_failed() {
 fn a_full_disk_refuses_and_loses_nothing() {
     let mut bench = Bench::new();
     let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
-    let next = bench.plan.lock().commits + 1;
-    bench.plan.lock().fail = Some((next, Fault::Full));
+    bench.fail(0, Fault::Full);
     assert_eq!(bench.sent(&mut alice, "bob", "one", true), "storage");
     assert!(bob.read().is_empty() && bench.log().is_empty());
     // The counter is not used up, nor a place among the receipts.
@@ -60,8 +57,7 @@ fn a_receipt_that_found_no_room_is_filed_later() {
     let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
     bench.sent(&mut alice, "bob", "one", true);
     let seq = bob.seq();
-    let next = bench.plan.lock().commits + 1;
-    bench.plan.lock().fail = Some((next, Fault::Full));
+    bench.fail(0, Fault::Full);
     bench.ack(&bob, seq);
     bench.turn().unwrap();
     assert!(alice.read().is_empty());
@@ -154,157 +150,6 @@ impl Script {
             }
         }
     }
-}
-
-#[test]
-fn a_message_that_nobody_takes_expires_and_its_sender_learns_it_once() {
-    let mut bench = Bench::new();
-    let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
-    assert_eq!(bench.sent(&mut alice, "bob", "wanted", true), "ok stored");
-    assert_eq!(bench.sent(&mut alice, "bob", "not wanted", false), "ok stored");
-    bench.clock.pass(30 * DAY - SECOND);
-    bench.seconds(1);
-    assert!(alice.read().is_empty());
-    bench.seconds(3);
-    let seen = alice.read();
-    assert!(seen.len() == 1 && seen[0].starts_with("1 bob expired"), "{seen:?}");
-    assert_eq!(bench.log().len(), 1, "only the receipt is left");
-    let mut bench = bench.restart();
-    bench.seconds(3);
-    let bob = bench.party("bob", Some(2));
-    assert!(bob.read().is_empty());
-    assert_eq!(bench.log().len(), 1, "it is not told again");
-}
-
-#[test]
-fn a_message_in_memory_expires_too() {
-    let mut bench = Bench::on(MemoryStore::default(), Clock::start(), true);
-    let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
-    bench.sent(&mut alice, "bob", "wanted", true);
-    bench.clock.pass(31 * DAY);
-    bench.seconds(3);
-    let seen = alice.read();
-    assert!(seen.len() == 1 && seen[0].contains("bob expired"), "{seen:?}");
-}
-
-#[test]
-fn a_wall_clock_that_jumps_lets_nothing_expire_for_a_day() {
-    let mut bench = Bench::new();
-    let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
-    bench.sent(&mut alice, "bob", "hi", true);
-    bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
-    bench.seconds(3);
-    assert!(alice.read().is_empty(), "ten years at once are not believed");
-    bench.clock.jump(-10 * 365 * DAY.as_millis() as i64);
-    bench.clock.pass(2 * DAY);
-    bench.seconds(3);
-    assert!(alice.read().is_empty(), "and the clock was set right in time");
-    bench.clock.jump(31 * DAY.as_millis() as i64);
-    bench.seconds(1);
-    bench.clock.pass(DAY);
-    bench.seconds(3);
-    assert_eq!(alice.read().len(), 1, "a day later it is believed");
-}
-
-#[test]
-fn what_a_deleted_account_leaves_is_purged_in_pieces_and_told_once() {
-    let mut bench = Bench::new();
-    let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", Some(2));
-    for number in 0..700 {
-        bench.send(&mut alice, "bob", &number.to_string(), number % 2 == 0);
-    }
-    bench.turn().unwrap();
-    alice.read();
-    bench.delete(&bob);
-    let before = bench.log().len();
-    bench.seconds(1);
-    let after = bench.log().len();
-    assert!(after < before && after > 200, "a bounded piece: {before} rows, then {after}");
-    let mut told = alice.read();
-    // A crash in the middle of it.
-    let mut bench = bench.restart();
-    let alice = bench.party("alice", Some(1));
-    bench.reopen(&alice).unwrap();
-    told.clear();
-    for _ in 0..10 {
-        bench.seconds(1);
-        bench.feed(&alice);
-        for item in alice.read() {
-            bench.ack(&alice, item.split(' ').next().unwrap().parse().unwrap());
-            told.push(item.split_once(' ').unwrap().1.to_owned());
-        }
-    }
-    assert!(told.iter().all(|end| end.starts_with("bob refused")), "{told:?}");
-    assert_eq!(told.len(), 350);
-    assert_eq!(told.iter().collect::<std::collections::BTreeSet<_>>().len(), 350, "each once");
-    assert_eq!(bench.core.log.lock().awaited(), 0);
-    bench.seconds(3);
-    assert_eq!(bench.keeper.residents.store.graves().unwrap(), []);
-    assert_eq!(bench.keeper.residents.store.devices(bob.login.account.id).unwrap(), []);
-}
-
-#[test]
-fn rows_that_a_deleted_account_had_taken_are_nobodys() {
-    let mut bench = Bench::new();
-    let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", Some(2));
-    bench.send(&mut alice, "bob", "taken", false);
-    bench.send(&mut alice, "alice", "waits", false);
-    bench.turn().unwrap();
-    bench.ack(&bob, bob.seq());
-    bench.delete(&bob);
-    bench.seconds(3);
-    assert_eq!(bench.keeper.residents.store.graves().unwrap(), [], "nothing of it waits to be purged");
-    assert_eq!(bench.log().len(), 2, "rows go with their segment");
-    let mut bench = bench.restart();
-    assert_eq!(bench.core.log.lock().awaited(), 1);
-    let bob = bench.party("bob", Some(2));
-    bench.reopen(&bob).unwrap();
-    assert_eq!(bob.read(), [""; 0]);
-}
-
-#[test]
-fn rows_that_nobody_awaits_are_dropped_and_the_last_few_of_an_old_segment_move() {
-    let mut bench = Bench::new();
-    let (mut alice, mut carol) = (bench.party("alice", Some(1)), bench.party("carol", Some(3)));
-    let bob = bench.party("bob", Some(2));
-    let dave = bench.party("dave", None);
-    bench.leave(dave);
-    bench.sent(&mut carol, "dave", "stays", true);
-    let mut seq = 0;
-    for _ in 0..67 {
-        for number in 0..SEGMENT {
-            bench.send(&mut alice, "bob", &number.to_string(), false);
-            if number % 512 == 511 {
-                bench.turn().unwrap();
-            }
-        }
-        alice.read();
-        bench.feed(&bob);
-        for item in bob.read() {
-            seq = item.split(' ').next().unwrap().parse().unwrap();
-        }
-        let bounds = bench.core.bounds;
-        bench.core.with_mailbox(&bob.login.account, &mut Effects::default(), |mailbox, effects| {
-            mailbox.ack(bob.login.session, std::iter::once((1, seq)), &bounds, effects);
-        });
-    }
-    bench.seconds(20);
-    let rows = bench.log();
-    assert!(rows.len() < 2 * SEGMENT as usize, "{} rows are left", rows.len());
-    let kept = rows.iter().find(|row| row.text == "stays").unwrap();
-    assert!(kept.row.0 > 60 * SEGMENT, "it was appended anew: {:?}", kept.row);
-    let mut bench = bench.restart();
-    let dave = bench.party("dave", Some(4));
-    bench.reopen(&dave).unwrap();
-    assert_eq!(dave.read(), ["1 carol: stays"]);
 }
 
 #[test]
@@ -401,4 +246,66 @@ fn a_login_finds_what_the_same_batch_makes() {
     bench.turn().unwrap();
     assert!(was_made.try_recv().unwrap().is_ok());
     assert_eq!(was_found.try_recv().unwrap().unwrap().password.as_deref(), Some("the hash"));
+}
+
+/// A repeat in the batch of the first try was told that it was seen before, and nothing was kept.
+#[test]
+fn a_repeat_of_what_is_rolled_back_was_not_seen_before() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.send(&mut alice, "bob", "one", false);
+    alice.counter = 0;
+    bench.send(&mut alice, "bob", "one", false);
+    bench.fail(0, Fault::Full);
+    bench.turn().unwrap();
+    assert_eq!(alice.read(), ["storage", "storage"]);
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok handedover");
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok seenbefore");
+    assert_eq!(bob.read().len(), 1);
+}
+
+/// The rest of the batch found no room: the account was gone, its owner was told that it was not, and who had sent to
+/// it was never told anything.
+#[test]
+fn a_deletion_stands_whatever_becomes_of_the_rest_of_its_batch() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.sent(&mut alice, "bob", "taken", true);
+    bench.sent(&mut alice, "bob", "not taken", true);
+    let seq = bob.seq();
+    let (reply, mut replied) = oneshot::channel();
+    let (account, session) = (bob.login.account.clone(), bob.login.session);
+    bench.ack(&bob, seq);
+    bench.core.queue.control(Job::Account(Box::new(AccountJob::Delete { account, session, reply })));
+    bench.send(&mut alice, "alice", "to myself", false);
+    // Before the deletion what was acknowledged is committed; after it, the rest of the batch.
+    bench.fail(2, Fault::Full);
+    bench.turn().unwrap();
+    assert!(replied.try_recv().unwrap().is_ok());
+    assert!(bench.core.hub.by_name("bob").is_none());
+    let mut ends: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        ends.extend(alice.read().iter().filter_map(|line| Some(line.split_once(" bob ")?.1[..7].to_owned())));
+        bench.seconds(1);
+    }
+    ends.sort();
+    assert_eq!(ends, ["deliver", "refused"]);
+}
+
+#[test]
+fn a_login_needs_no_room_on_the_disk() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    let (reply, mut replied) = oneshot::channel();
+    bench.core.queue.control(Job::Account(Box::new(AccountJob::Find {
+        folded: "alice".into(),
+        device: None,
+        reply,
+    })));
+    bench.send(&mut alice, "alice", "hi", false);
+    bench.fail(0, Fault::Full);
+    bench.turn().unwrap();
+    assert!(replied.try_recv().unwrap().is_ok());
 }
