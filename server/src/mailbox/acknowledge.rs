@@ -35,7 +35,9 @@ impl<O: Outlet> Mailbox<O> {
         let mut newly = std::mem::take(&mut effects.seqs);
         let mut load = Load::default();
         let device = &self.devices[at];
+        let mut known = true;
         for (a, b) in device.acked.gaps(first, last) {
+            known = false;
             let found = self.items.from(a).take_while(|item| item.seq <= b);
             for item in found.filter(|item| device.is_addressed_by(item)) {
                 newly.push(item.seq);
@@ -43,10 +45,11 @@ impl<O: Outlet> Mailbox<O> {
                 load.bytes += u64::from(item.size());
             }
         }
-        if newly.is_empty() {
+        if known {
             effects.seqs = newly;
             return load;
         }
+        // Also where nothing in there is for this device: the same range is not looked through twice.
         self.devices[at].acknowledge(first, last, &self.items);
         // What the bound on ranges left out counts as not acknowledged, and waits on.
         newly.retain(|seq| self.devices[at].acked.contains(*seq));

@@ -519,3 +519,21 @@ fn what_the_bound_on_ranges_leaves_out_is_not_had() {
     bench.mailbox.ack(id, std::iter::once((1, 140)), &BOUNDS, &mut bench.effects);
     assert_eq!(bench.mailbox.take_owed().len(), 140 - RANGES_MAX, "each has one end");
 }
+
+/// What was for others was looked through again by each range of an ACK.
+#[test]
+fn a_range_with_nothing_for_the_device_is_looked_through_once() {
+    let mut bench = Bench::new();
+    let (first, _) = bench.open(1);
+    let (second, _) = bench.open(2);
+    (0..5).for_each(|_| bench.receipt(Some(1), ReceiptState::Delivered));
+    bench.ack(second, &[(1, 5)]);
+    let floor = |bench: &Bench, slot: u32| {
+        let device = bench.mailbox.devices().iter().find(|device| device.slot == slot).unwrap();
+        device.acked.floor()
+    };
+    assert_eq!((floor(&bench, 1), floor(&bench, 2)), (0, 5));
+    assert_eq!(bench.kept().len(), 5);
+    bench.ack(first, &[(1, 5)]);
+    assert_eq!(bench.kept(), [0; 0]);
+}
