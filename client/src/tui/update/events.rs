@@ -57,7 +57,8 @@ impl Model {
 
     fn online(&mut self) {
         self.link = Link::Online;
-        self.form = None;
+        // A form that is being filled in is for somebody else.
+        self.form.take_if(|form| form.busy.is_some());
         self.toast.take_if(|toast| toast.loss);
     }
 

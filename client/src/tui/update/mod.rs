@@ -124,7 +124,7 @@ impl Model {
                 return;
             }
             // Whoever was connected before goes on where they were.
-            Key { code: Code::Esc, .. } if self.link == Link::Online && !self.form_is_for_creating() => {
+            Key { code: Code::Esc, .. } if self.can_leave_form() => {
                 self.form = None;
                 return;
             }
@@ -142,8 +142,9 @@ impl Model {
         }
     }
 
-    fn form_is_for_creating(&self) -> bool {
-        self.form.as_ref().is_some_and(|form| form.creating)
+    fn can_leave_form(&self) -> bool {
+        let logged_in = !matches!(self.link, Link::Idle | Link::Stopped);
+        logged_in && self.form.as_ref().is_some_and(|form| form.busy.is_none() && !form.creating)
     }
 
     /// Connects as somebody: what was shown of anybody else goes.

@@ -14,6 +14,24 @@ use crate::tui::model::{Effect, Link, Now};
 use crate::tui::stage::Stage;
 use crate::tui::update::Msg;
 
+fn online(stage: &mut Stage) {
+    let round_trip = Duration::from_millis(12);
+    let (agent, node) = ("bellhop-server/0.1.0".into(), "n-01".into());
+    stage.event(Event::Online(Online { agent, node, round_trip, created: false }));
+}
+
+fn closed() -> Trouble {
+    Trouble { kind: TroubleKind::Closed, sentence: "the server closed the connection".into() }
+}
+
+/// With a server on this machine, to which anybody may log in.
+fn at_home() -> Stage {
+    let mut stage = Stage::usual();
+    let identity = stage.model.identity.as_mut().expect("somebody is logged in");
+    (identity.server, identity.local) = ("127.0.0.1:2050".into(), true);
+    stage
+}
+
 #[test]
 fn quitting_asks_while_something_is_unsent() {
     let mut stage = Stage::usual();
@@ -41,8 +59,7 @@ fn the_countdown_moves_once_a_second_and_nothing_moves_without_one() {
     stage.model.changed = false;
     stage.pass(10.0);
     assert!(!stage.model.changed, "a draft that was written down is nothing to draw");
-    let trouble = Trouble { kind: TroubleKind::Closed, sentence: "the server closed the connection".into() };
-    stage.event(Event::Offline(trouble, stage.now.at + Duration::from_millis(3_500)));
+    stage.event(Event::Offline(closed(), stage.now.at + Duration::from_millis(3_500)));
     stage.shows("Lost the server: the server closed");
     for expected in [4, 3, 2, 1] {
         stage.shows(&format!("offline, retry in {expected}s"));
@@ -156,13 +173,6 @@ fn a_new_account_need_not_be_made() {
 
 #[test]
 fn a_loss_is_over_when_the_server_is_back() {
-    let online = |stage: &mut Stage| {
-        let round_trip = Duration::from_millis(12);
-        let (agent, node) = ("bellhop-server/0.1.0".into(), "n-01".into());
-        stage.event(Event::Online(Online { agent, node, round_trip, created: false }));
-    };
-    let closed =
-        || Trouble { kind: TroubleKind::Closed, sentence: "the server closed the connection".into() };
     let mut stage = Stage::usual();
     stage.event(Event::Offline(closed(), stage.now.at));
     stage.shows("Lost the server");
@@ -205,4 +215,39 @@ fn today_ends_at_midnight_also_on_an_idle_screen() {
     stage.ctrl('n');
     stage.pass(10.0);
     assert_eq!(stage.model.deadline(), None, "no day is on the screen");
+}
+
+/// The connection came back by itself while somebody logged in as another: the form closed, and the rest of the
+/// password went to the conversation below.
+#[test]
+fn a_form_that_is_filled_in_stays_when_the_server_is_back() {
+    let mut stage = at_home();
+    stage.event(Event::Offline(closed(), stage.now.at));
+    stage.enter("/login carol");
+    stage.say("hunter");
+    online(&mut stage);
+    stage.shows("Password");
+    stage.done();
+    stage.enter("2secret");
+    let effects = stage.done();
+    let password = Some(Secret::new("hunter2secret".into()));
+    assert!(matches!(&effects[..], [Effect::Connect(login)] if login.password == password), "{effects:?}");
+    online(&mut stage);
+    stage.hides("Password");
+}
+
+/// Without a server nobody came back from a form that they had opened.
+#[test]
+fn a_form_can_be_left_also_without_a_server() {
+    let mut stage = Stage::usual();
+    stage.event(Event::Offline(closed(), stage.now.at));
+    stage.enter("/login");
+    stage.shows("Password");
+    stage.press(Code::Esc);
+    stage.hides("Password");
+    stage.shows("sent from the train");
+    // Where nobody is logged in there is nothing to go back to.
+    stage.event(stopped(StopKind::LoggedOut, "logged out"));
+    stage.press(Code::Esc);
+    stage.shows("Password");
 }
