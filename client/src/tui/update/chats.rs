@@ -215,8 +215,10 @@ impl Model {
     /// Writes the draft down where it is not on the disk. What holds a password is no draft.
     pub(super) fn keep_draft(&mut self, effects: &mut Vec<Effect>) {
         self.draft_due = None;
-        let secret = self.composer.secret_start().is_some();
-        let text = if secret { String::new() } else { self.composer.written() };
+        // What was called back is kept already.
+        let writing = self.recall.as_ref().map_or(&self.composer, |recall| &recall.writing);
+        let secret = writing.secret_start().is_some();
+        let text = if secret { String::new() } else { writing.written() };
         let Some(key) = self.open.clone() else {
             self.notes_draft = text;
             return;

@@ -389,3 +389,30 @@ fn what_was_being_written_is_kept_below_but_for_secrets() {
     assert_eq!(stage.model.composer.text(), "2|alice|hunter2");
     stage.hides("hunter2");
 }
+
+/// What had been called back was written down in its place, and then neither was there.
+#[test]
+fn what_was_being_written_is_the_draft_also_while_something_is_called_back() {
+    let leaves: [fn(&mut Stage); 3] =
+        [|stage| stage.ctrl('n'), |stage| stage.ctrl('q'), |stage| stage.pass(0.5)];
+    for leave in leaves {
+        let mut stage = Stage::usual();
+        stage.enter("sent before");
+        stage.say("half a thought");
+        stage.key(UP);
+        assert_eq!(stage.model.composer.text(), "sent before");
+        leave(&mut stage);
+        let mut drafts = stage.done().into_iter().filter_map(|effect| match effect {
+            Effect::Draft { text, .. } => Some(text),
+            _ => None,
+        });
+        assert_eq!(drafts.next_back().as_deref(), Some("half a thought"));
+    }
+    let mut stage = Stage::usual();
+    stage.enter("sent before");
+    stage.say("2|alice|hunter2");
+    stage.key(UP);
+    stage.ctrl('n');
+    let secret = stage.done().into_iter().any(|effect| format!("{effect:?}").contains("hunter2"));
+    assert!(!secret, "a secret is no draft");
+}
