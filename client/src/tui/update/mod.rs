@@ -149,11 +149,15 @@ impl Model {
 
     /// Connects as somebody: what was shown of anybody else goes.
     pub(crate) fn connect(&mut self, login: Login, effects: &mut Vec<Effect>) {
-        self.identity = Some(Identity {
+        let identity = Identity {
             user: login.user.to_string(),
             server: login.server.to_string(),
             local: login.server.is_local(),
-        });
+        };
+        let before = self.identity.replace(identity);
+        if before.is_some() && before != self.identity {
+            self.forget();
+        }
         self.link = Link::Connecting;
         self.round_trip = None;
         self.round_trips.clear();
@@ -166,6 +170,16 @@ impl Model {
         self.composer = super::composer::Composer::default();
         self.recall = None;
         effects.push(Effect::Connect(login));
+    }
+
+    /// What one person typed and was told is not for the next one.
+    fn forget(&mut self) {
+        self.sent.clear();
+        self.notes = super::window::Window::empty();
+        self.notes_made = 0;
+        self.notes_draft.clear();
+        self.toast = None;
+        self.cancelled = None;
     }
 
     /// Shows the login, with what is known of it filled in.

@@ -251,3 +251,33 @@ fn a_form_can_be_left_also_without_a_server() {
     stage.press(Code::Esc);
     stage.shows("Password");
 }
+
+/// Up brought back what somebody else had sent, and the server's conversation what it had told them.
+#[test]
+fn who_logs_in_next_sees_nothing_of_who_was_here_before() {
+    let mut stage = at_home();
+    stage.enter("between us");
+    stage.event(Event::Notice("a word to alice".into()));
+    stage.ctrl('p');
+    stage.say("half a thought");
+    stage.event(stopped(StopKind::LoggedOut, "logged out"));
+    stage.ctrl('u');
+    stage.press(Code::Up);
+    stage.ctrl('u');
+    stage.enter("mallory");
+    online(&mut stage);
+    assert!(stage.model.open.is_none() && stage.model.composer.is_empty());
+    stage.hides("a word to alice");
+    stage.hides("half a thought");
+    stage.press(Code::Up);
+    assert_eq!(stage.model.composer.text(), "");
+    // Whoever comes back finds what is theirs.
+    stage.event(Event::Notice("a word to mallory".into()));
+    stage.enter("/open nobody");
+    stage.event(stopped(StopKind::LoggedOut, "logged out"));
+    stage.press(Code::Enter);
+    online(&mut stage);
+    stage.shows("a word to mallory");
+    stage.press(Code::Up);
+    assert_eq!(stage.model.composer.text(), "/open nobody");
+}
