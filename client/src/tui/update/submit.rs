@@ -47,6 +47,9 @@ impl Model {
         if to.address.is_none() {
             return Err(format!("no name that could be written to: {}", to.name));
         }
+        if text.trim().is_empty() {
+            return Err("nothing to send".into());
+        }
         if let Some(reason) = too_long(text) {
             return Err(reason);
         }
@@ -121,7 +124,8 @@ impl Model {
     }
 
     fn send_to(&mut self, arguments: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
-        let (name, message) = arguments.split_once(' ').ok_or_else(|| "/send NAME TEXT".to_owned())?;
+        let named = arguments.split_once(' ').filter(|(_, message)| !message.trim().is_empty());
+        let (name, message) = named.ok_or_else(|| "/send NAME TEXT".to_owned())?;
         let address = Address::parse(name).map_err(|error| format!("{error}: {name}"))?;
         self.message(&Peer::new(&address.to_string()), message, effects)
     }

@@ -416,3 +416,25 @@ fn what_was_being_written_is_the_draft_also_while_something_is_called_back() {
     let secret = stage.done().into_iter().any(|effect| format!("{effect:?}").contains("hunter2"));
     assert!(!secret, "a secret is no draft");
 }
+
+/// What Tab leaves of `/send`, and a space that was hit in haste, went out as messages of nothing.
+#[test]
+fn a_message_of_nothing_is_not_sent() {
+    let mut stage = Stage::usual();
+    for (text, reason) in [
+        (" ", "nothing to send"),
+        ("   ", "nothing to send"),
+        ("/send bob", "/send NAME TEXT"),
+        ("/send bob ", "/send NAME TEXT"),
+        ("/send bob   ", "/send NAME TEXT"),
+    ] {
+        stage.enter(text);
+        stage.shows(reason);
+        assert_eq!(stage.model.composer.text(), text);
+        stage.ctrl('c');
+    }
+    stage.paste("\n \n");
+    stage.press(Code::Enter);
+    stage.shows("nothing to send");
+    assert_eq!(sent(&mut stage), [""; 0]);
+}
