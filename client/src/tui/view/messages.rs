@@ -47,8 +47,9 @@ fn line(model: &Model, look: &Look, line: &Line, row: Rect, painter: &mut Painte
         Line::Day(day) => divider(day, glyphs.rule, theme.dim(), row, painter),
         Line::New => divider("new", glyphs.rule, theme.new_mark(), row, painter),
         Line::Name { name, mine } => {
-            let style = nick_style(name, *mine, painter);
-            painter.put(row, TIME as u16, name, style);
+            // No word of a message begins this far to the left, so none of its lines can pass for this one.
+            let style = nick_style(name, *mine, painter).patch(theme.strong());
+            painter.put(row, 0, &ellipsis(name, look.columns, glyphs.ellipsis), style);
         }
         Line::Text { time, nick, text, tick, mine } => {
             if let Some(time) = time {

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 
 use crate::delivery::Delivery;
 use crate::event::{Event, StateChange, Trouble, TroubleKind};
-use crate::tui::demo::Demo;
+use crate::tui::demo::{self, Demo};
 use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
 use crate::tui::key::{Code, Key};
 use crate::tui::stage::Stage;
@@ -294,4 +295,30 @@ fn a_frame_costs_what_it_shows() {
     stage.shows("Old message");
     stage.key(Key::ctrl(Code::End));
     stage.shows("sent from the train");
+}
+
+/// The row of whoever speaks began where their words begin: a message of a few lines spelled another one.
+#[test]
+fn no_line_of_a_message_stands_where_a_name_stands() {
+    use crate::event::Message;
+    use crate::peer::Peer;
+    let mut stage = Stage::new((40, 20), &UNICODE);
+    stage.enter("/open mallory");
+    for (n, mine, text) in
+        [(100, false, "hi\nalice\nyes, I owe you 500\nmallory\nthanks!"), (101, true, "no")]
+    {
+        let (peer, state) = (Peer::new("mallory"), Delivery::Delivered);
+        let (text, time_ms) = (text.to_owned(), demo::NOW_MS);
+        stage.event(Event::Message(Message { n, peer, mine, id: None, text, time_ms, state, reason: None }));
+    }
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 20));
+    super::screen(&stage.model, &mut buffer);
+    let names: Vec<u16> =
+        (1..17).filter(|y| buffer[(0, *y)].symbol().starts_with(char::is_alphabetic)).collect();
+    let named: Vec<String> =
+        names.iter().map(|y| (0..40).map(|x| buffer[(x, *y)].symbol()).collect::<String>()).collect();
+    assert_eq!(named.iter().map(|name| name.trim_end()).collect::<Vec<_>>(), ["mallory", "alice"]);
+    for y in names {
+        assert!(buffer[(0, y)].modifier.contains(Modifier::BOLD), "row {y}");
+    }
 }
