@@ -8,6 +8,11 @@ use super::model::Login;
 use crate::config::Server;
 use crate::secret::{IN_THE_CLEAR, Secret};
 
+/// Bytes that are pasted into a field of one line: more than any name or password has.
+const FIELD_MAX: usize = 1_024;
+/// What is said of more.
+pub(crate) const FIELD_FULL: &str = "too long for a field of one line";
+
 /// A field of the login, or its check box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
@@ -122,11 +127,11 @@ impl Form {
 
     /// Text was pasted: its first line goes into the field.
     pub(crate) fn paste(&mut self, text: &str) {
-        let line = text.lines().next().unwrap_or_default();
         if self.busy.is_none()
             && let Some(field) = self.current()
         {
-            field.paste(line);
+            let fits = paste_line(field, text);
+            self.error = (!fits).then(|| FIELD_FULL.into());
         }
     }
 
@@ -192,6 +197,13 @@ impl Form {
         self.error = Some(error);
         self.slot = Some(slot);
     }
+}
+
+/// Pastes the first line of `text` into a field of one line. False where it does not fit: cut, it would be a password
+/// that nobody knows.
+pub(crate) fn paste_line(field: &mut Composer, text: &str) -> bool {
+    let line = text.lines().next().unwrap_or_default();
+    field.text().len() + line.len() <= FIELD_MAX && field.paste(line)
 }
 
 /// Edits a field of one line. False for a key that edits nothing.

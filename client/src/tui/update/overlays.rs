@@ -6,7 +6,7 @@ use bellhop_protocol::op::OpCode;
 use crate::peer::Peer;
 use crate::secret::Secret;
 use crate::tui::composer::Composer;
-use crate::tui::form::edit_line;
+use crate::tui::form::{FIELD_FULL, edit_line, paste_line};
 use crate::tui::help;
 use crate::tui::key::{Code, Key};
 use crate::tui::model::{Effect, Found, Model, Overlay, SERVER};
@@ -52,22 +52,26 @@ impl Model {
 
     /// A paste while something stands over the rest: more of a paste that asks, or text for its field.
     pub(super) fn overlay_paste(&mut self, pasted: &str) {
-        let line = pasted.lines().next().unwrap_or_default();
-        match &mut self.overlay {
-            Some(Overlay::Paste { text }) => text.push_str(pasted),
-            Some(Overlay::Jump { query, .. }) => {
-                query.paste(line);
-                self.find_again();
-            }
+        let field = match &mut self.overlay {
+            Some(Overlay::Paste { text }) => return text.push_str(pasted),
+            Some(Overlay::Jump { query, .. }) => query,
             Some(Overlay::Help { filter, chosen }) => {
-                filter.paste(line);
                 *chosen = 0;
+                filter
             }
             Some(Overlay::Delete { name, password, on_password, .. }) => {
-                (if *on_password { password } else { name }).paste(line);
+                if *on_password {
+                    password
+                } else {
+                    name
+                }
             }
-            Some(Overlay::Quit) | None => {}
+            Some(Overlay::Quit) | None => return,
+        };
+        if !paste_line(field, pasted) {
+            self.hint(FIELD_FULL);
         }
+        self.find_again();
     }
 
     fn help_key(&mut self, mut filter: Composer, mut chosen: usize, key: Key, effects: &mut Vec<Effect>) {

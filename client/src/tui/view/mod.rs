@@ -15,6 +15,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::layout::Areas;
 use super::model::Model;
@@ -152,13 +153,13 @@ impl Painter<'_> {
 /// A caret in a field of one line that is `columns` wide: what of the text is shown, and the caret's column.
 pub(crate) fn field_view(field: &super::composer::Composer, columns: usize) -> (String, usize) {
     let (before, behind) = field.split();
-    let mut shown = before;
-    while width(shown) >= columns.max(1) {
-        let mut chars = unicode_segmentation::UnicodeSegmentation::graphemes(shown, true);
-        if chars.next().is_none() {
+    let (mut start, mut used) = (before.len(), 0);
+    for (at, cluster) in before.grapheme_indices(true).rev() {
+        let wide = width(cluster);
+        if used + wide >= columns.max(1) {
             break;
         }
-        shown = chars.as_str();
+        (start, used) = (at, used + wide);
     }
-    (format!("{shown}{behind}"), width(shown))
+    (format!("{}{behind}", &before[start..]), used)
 }

@@ -7,9 +7,12 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
+use unicode_segmentation::UnicodeSegmentation;
 
+use super::field_view;
 use crate::delivery::Delivery;
 use crate::event::{Event, StateChange, Trouble, TroubleKind};
+use crate::text::wrap::width;
 use crate::tui::demo::{self, Demo};
 use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
 use crate::tui::key::{Code, Key};
@@ -321,4 +324,37 @@ fn no_line_of_a_message_stands_where_a_name_stands() {
     for y in names {
         assert!(buffer[(0, y)].modifier.contains(Modifier::BOLD), "row {y}");
     }
+}
+
+/// A paste of one long line froze the screen: for every letter that did not fit the rest was measured anew.
+#[test]
+fn a_long_line_in_a_field_is_measured_once() {
+    use crate::tui::composer::Composer;
+    let slowly = |before: &str, columns: usize| {
+        let mut shown = before;
+        while width(shown) >= columns.max(1) {
+            let mut rest = shown.graphemes(true);
+            if rest.next().is_none() {
+                break;
+            }
+            shown = rest.as_str();
+        }
+        (shown.to_owned(), width(shown))
+    };
+    for text in
+        ["", "a", "hello there", "構建完成", "a構b建c", "👩\u{200d}🚀 👍🏽e\u{301}x", "\u{301}a\u{200b}b"]
+    {
+        for columns in 0..20 {
+            assert_eq!(
+                field_view(&Composer::with(text), columns),
+                slowly(text, columns),
+                "{text:?} {columns}"
+            );
+        }
+    }
+    let mut long = Composer::with(&"構x".repeat(500_000));
+    assert_eq!(field_view(&long, 10).1, 9);
+    long.home();
+    long.right();
+    assert_eq!(field_view(&long, 10).1, 2);
 }

@@ -4,6 +4,7 @@ use super::{asked, change, sent, stopped};
 use crate::delivery::Delivery;
 use crate::event::{Answer, Event, StopKind};
 use crate::peer::Peer;
+use crate::tui::glyphs::UNICODE;
 use crate::tui::key::{Code, Key};
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
@@ -437,4 +438,28 @@ fn a_message_of_nothing_is_not_sent() {
     stage.press(Code::Enter);
     stage.shows("nothing to send");
     assert_eq!(sent(&mut stage), [""; 0]);
+}
+
+/// A paste of any size went into a field of one line, and was looked for among all names with every key.
+#[test]
+fn a_field_of_one_line_takes_no_more_than_a_line() {
+    let long = "x".repeat(1_025);
+    let mut stage = Stage::login((80, 24), &UNICODE);
+    stage.paste(&long);
+    stage.shows("too long for a field");
+    stage.hides("xxx");
+    stage.paste("alice\nand more");
+    stage.shows("Name      ▌alice");
+    stage.hides("too long");
+    let opens: [fn(&mut Stage); 3] =
+        [|stage| stage.ctrl('k'), |stage| stage.press(Code::F(1)), |stage| stage.enter("/delete-account")];
+    for open in opens {
+        let mut stage = Stage::usual();
+        open(&mut stage);
+        stage.paste(&long);
+        stage.shows("too long for a field");
+        stage.hides("xxx");
+        stage.paste("zoe\nx");
+        stage.shows("zoe");
+    }
 }
