@@ -4,9 +4,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use bellhop_protocol::{OpCode, frame};
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Conn, End};
+use super::{Conn, End, Socket};
 use crate::clock::random;
 use crate::mailbox::Effects;
 use crate::service::Hold;
@@ -16,7 +15,7 @@ use crate::session::Alarm;
 /// A connection that takes nothing for so long is given up.
 const STALLED_AFTER: Duration = Duration::from_secs(20);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+impl<S: Socket> Conn<S> {
     /// When something is to be done although nothing comes.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let alive = matches!(self.end, End::No | End::HalfClosed);

@@ -8,14 +8,20 @@
 mod clocks;
 mod inbox;
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use self::inbox::Inbox;
@@ -28,6 +34,20 @@ use crate::session::{Session, TakenClock};
 /// After so much quiet the buffers are given back.
 const SHRINK_AFTER: Duration = Duration::from_secs(5);
 
+/// What a connection reads from and writes to.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// True if and only if no input waits, asked of the operating system itself: that a read would wait tells only that
+    /// the runtime has not noticed any.
+    fn is_drained(&self) -> bool;
+}
+
+impl Socket for TcpStream {
+    fn is_drained(&self) -> bool {
+        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 /// A connection.
 pub struct Conn<S> {
     stream: S,
@@ -35,10 +55,9 @@ pub struct Conn<S> {
     session: Session,
     permit: Permit,
     inbox: Inbox,
-    /// How many bytes had been written when the socket was last known to be empty, while it is not.
-    burst_mark: u64,
-    /// True while the socket is known to be empty.
-    drained: bool,
+    /// How many bytes had been written when the socket was last known to hold no input: what is read next came after
+    /// them.
+    drained_at: u64,
     held: Option<Hold>,
     work: Option<Work>,
     fetching: Option<Fetching>,
@@ -47,6 +66,8 @@ pub struct Conn<S> {
     feed_again: Option<Duration>,
     /// True while a text session is brought what waits.
     delivering: bool,
+    /// True while the answer to that is written.
+    answering: bool,
     writing: Vec<u8>,
     writing_at: usize,
     written: u64,
@@ -74,7 +95,7 @@ enum End {
     Over,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+impl<S: Socket> Conn<S> {
     /// A connection that was just accepted.
     pub fn new(stream: S, caller: Caller, permit: Permit) -> Conn<S> {
         let now = caller.core.clock.now().up;
@@ -87,8 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             session,
             permit,
             inbox: Inbox::default(),
-            burst_mark: 0,
-            drained: true,
+            drained_at: 0,
             held: None,
             work: None,
             fetching: None,
@@ -96,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             feeding: false,
             feed_again: None,
             delivering: false,
+            answering: false,
             writing: Vec::new(),
             writing_at: 0,
             written: 0,
@@ -190,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Conn<S> {
+impl<S: Socket> Future for Conn<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bellhop_protocol::frame::{self, RawFrame};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
-use super::{Conn, End, SHRINK_AFTER};
+use super::{Conn, End, SHRINK_AFTER, Socket};
 use crate::clock::Now;
 use crate::mailbox::Effects;
 use crate::service::delivery;
@@ -25,7 +25,7 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+impl<S: Socket> Conn<S> {
     pub(super) fn takes_requests(&self) -> bool {
         self.held.is_none()
             && self.work.is_none()
@@ -89,13 +89,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Pending => {
-                    // Without budget the runtime says so too, whatever the socket holds.
-                    self.drained |= tokio::task::coop::has_budget_remaining();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    self.took(buffer.filled(), cx, now, effects)
+                    // What comes while the socket is known to be empty is sent after everything written until then.
+                    let mark = self.drained_at;
+                    if buffer.remaining() > 0 {
+                        self.drained_at = self.written;
+                    }
+                    self.took(buffer.filled(), mark, cx, now, effects)
                 }
                 Poll::Ready(Ok(())) => self.end = End::HalfClosed,
                 Poll::Ready(Err(_)) => self.end = End::Over,
@@ -104,14 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         })
     }
 
-    /// Bytes came.
-    pub(super) fn took(&mut self, bytes: &[u8], cx: &mut Context<'_>, now: Now, effects: &mut Effects) {
-        // What comes while the socket was known to be empty was sent after everything written until now; what is left
-        // from before may have been sent earlier.
-        if std::mem::replace(&mut self.drained, false) {
-            self.burst_mark = self.written;
-        }
-        let mark = self.burst_mark;
+    /// Bytes came, certainly after the first `mark` ones were written.
+    fn took(&mut self, bytes: &[u8], mark: u64, cx: &mut Context<'_>, now: Now, effects: &mut Effects) {
         if self.inbox.is_empty() {
             let taken = self.handle(bytes, |_| mark, cx, now, effects);
             self.inbox.push(&bytes[taken..], mark);

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use bellhop_protocol::Code;
 use bellhop_protocol::code::Refusal;
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Conn, End, SHRINK_AFTER};
+use super::{Conn, End, SHRINK_AFTER, Socket};
 use crate::mailbox::Effects;
 use crate::outbox::Taken;
 use crate::service::delivery::{self, Fed};
@@ -20,7 +19,7 @@ const FETCH_AGAIN: Duration = Duration::from_millis(100);
 /// A row that the store does not find so often in a row is lost.
 const FETCHES_EMPTY_MAX: u32 = 5;
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
+impl<S: Socket> Conn<S> {
     pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
         let Some(login) = self.caller.login.clone() else { return false };
         let mut fetched = Vec::new();
@@ -49,6 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
             Fed::Fetching(fetching) => self.fetching = Some(fetching),
             Fed::Delivered => {
                 self.delivering = false;
+                self.answering = true;
                 self.session.done(now);
                 self.feeding = true;
             }
@@ -78,29 +78,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
                 self.writing_at = 0;
                 match self.caller.outbox.take(&mut self.writing, cx.waker()) {
                     Taken::Some => {}
-                    Taken::Parked => break,
+                    Taken::Parked => {
+                        self.answering = false;
+                        break;
+                    }
                     Taken::Close => {
                         on |= self.close_our_side(cx, now);
                         break;
                     }
                 }
             }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..]) {
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    self.writing_at += count;
-                    self.written += count as u64;
-                    self.caller.outbox.wrote(count);
-                    self.stalled_since = None;
-                }
-                Poll::Ready(_) => {
-                    self.end = End::Over;
-                    return false;
-                }
-                Poll::Pending => {
-                    self.stalled_since.get_or_insert(now);
-                    break;
-                }
+            if !self.write_once(cx, now) {
+                break;
             }
+        }
+        if self.end == End::Over {
+            return false;
         }
         if self.written > before {
             self.after_writing(now, effects);
@@ -113,6 +106,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         on
     }
 
+    /// Writes once; returns whether more may be written.
+    fn write_once(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        // A client may ask on as soon as it has DELIVER's answer: before the last byte of that is written, the socket is
+        // asked whether anything came earlier.
+        let apart = self.answering && self.writing_at + 1 < self.writing.len();
+        let end = self.writing.len() - usize::from(apart);
+        match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..end]) {
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.writing_at += count;
+                self.written += count as u64;
+                self.caller.outbox.wrote(count);
+                self.stalled_since = None;
+                if apart && self.writing_at == end {
+                    self.note_drained();
+                }
+                true
+            }
+            Poll::Ready(_) => {
+                self.end = End::Over;
+                false
+            }
+            Poll::Pending => {
+                self.stalled_since.get_or_insert(now);
+                false
+            }
+        }
+    }
+
     /// There is room again, and a text session has been written something.
     pub(super) fn after_writing(&mut self, now: Duration, effects: &mut Effects) {
         self.shrink_at.get_or_insert(now + SHRINK_AFTER);
@@ -120,10 +141,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conn<S> {
         self.feeding = true;
         if login.device.is_none() {
             self.untaken = delivery::hold_to_bound(&self.caller.core, login, self.written, effects);
+            if self.untaken {
+                self.note_drained();
+            }
             match self.untaken {
                 true => self.taken.wrote(now, self.written),
                 false => self.taken.clear(),
             }
+        }
+    }
+
+    /// Where no input waits, what comes next comes after everything written until now.
+    fn note_drained(&mut self) {
+        if self.stream.is_drained() {
+            self.drained_at = self.written;
         }
     }
 

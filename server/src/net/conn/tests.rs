@@ -1,0 +1,343 @@
+//! Connections over scripted streams, a turn at a time: what the operating system holds and what the runtime has
+//! noticed of it are apart, as they are on a machine. Time is moved; only the writing thread is waited for.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::{JoinHandle, Thread};
+
+use bellhop_protocol::{OpCode, frame};
+use parking_lot::Mutex;
+use tokio::io::ReadBuf;
+
+use super::*;
+use crate::auth::Hasher;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::hub::Hub;
+use crate::ids::IdKey;
+use crate::keeper::queue::Queue;
+use crate::keeper::{self, Keeper};
+use crate::limits::Limits;
+use crate::net::admission::Admission;
+use crate::outbox::Outbox;
+use crate::rate::Bucket;
+use crate::service::Policy;
+use crate::store::memory::MemoryStore;
+use crate::store::readers::Readers;
+use crate::store::{Store, StoreError};
+
+use OpCode::{Create, Deliver, List, Login, Logout, Send};
+
+/// How long the writing thread may take to answer, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the operating system holds of a connection.
+#[derive(Debug, Default)]
+struct Kernel {
+    input: VecDeque<u8>,
+    /// True while the runtime knows that there may be input.
+    noticed: bool,
+    /// The most that a read gives, where there is such a bound.
+    piece: Option<usize>,
+    output: Vec<u8>,
+    /// What the other side says as soon as a frame with this op-code is written, before the write returns.
+    reaction: Option<(u8, Vec<u8>)>,
+    closed: bool,
+}
+
+impl Kernel {
+    fn react(&mut self) {
+        let mut at = 0;
+        while let Ok(Some(frame)) = frame::parse(&self.output[at..], frame::LIMIT_MAX) {
+            at += frame.wire_len();
+            if let Some((_, said)) = self.reaction.take_if(|(op, _)| *op == frame.op) {
+                self.input.extend(said);
+                self.noticed = true;
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Script(Arc<Mutex<Kernel>>);
+
+impl AsyncRead for Script {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut kernel = self.0.lock();
+        if !kernel.noticed {
+            return Poll::Pending;
+        }
+        let most = buffer.remaining().min(kernel.piece.unwrap_or(usize::MAX));
+        let count = kernel.input.len().min(most);
+        // As with tokio on epoll: a short read tells that nothing is left, and the next one does not ask.
+        kernel.noticed = count == most;
+        if count == 0 {
+            return Poll::Pending;
+        }
+        buffer.put_slice(&kernel.input.drain(..count).collect::<Vec<u8>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut kernel = self.0.lock();
+        kernel.output.extend_from_slice(bytes);
+        kernel.react();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().closed = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Socket for Script {
+    fn is_drained(&self) -> bool {
+        self.0.lock().input.is_empty()
+    }
+}
+
+/// Wakes the thread of a test.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Unpark>) {
+        self.0.unpark();
+    }
+}
+
+/// A server without sockets, on a store in memory.
+struct Bench {
+    core: Arc<Core>,
+    admission: Arc<Admission>,
+    keeper: Option<JoinHandle<Result<(), StoreError>>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bench {
+    fn new(settings: &[&str]) -> Bench {
+        Bench::on(Box::new(MemoryStore::default()), settings)
+    }
+
+    fn on(mut store: Box<dyn Store>, settings: &[&str]) -> Bench {
+        let boot = store.boot().unwrap();
+        let ids = IdKey::new(boot.id_key);
+        let mut limits = Limits::default();
+        settings.iter().for_each(|setting| limits.apply(setting).unwrap());
+        let core = Arc::new(Core {
+            bounds: limits.bounds(),
+            in_memory: false,
+            clock: Clock::start(),
+            hub: Hub::default(),
+            queue: Queue::new(limits.pending_writes),
+            ids,
+            hasher: Hasher::new(1),
+            log: Mutex::default(),
+            readers: Readers::start(&*store, ids).unwrap().0,
+            node: boot.node.clone(),
+            stopping: false.into(),
+            limits,
+        });
+        let loaded = keeper::load(&core, &mut *store, &boot).unwrap();
+        let keeper = Keeper::new(core.clone(), store, loaded);
+        Bench {
+            admission: Arc::new(Admission::new(&core.limits)),
+            core,
+            keeper: Some(std::thread::spawn(move || keeper.run())),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
+        }
+    }
+
+    fn connect(&self) -> Side<'_> {
+        let caller = Caller {
+            core: self.core.clone(),
+            policy: Policy { open: true, password: false, register: true },
+            outbox: Arc::new(Outbox::new(self.core.limits.outbox as usize)),
+            device: None,
+            login: None,
+            lists: Bucket::default(),
+        };
+        let now = self.core.clock.now().up;
+        let permit = self.admission.admit([127, 0, 0, 1].into(), now).unwrap();
+        let kernel = Script::default();
+        let _in = self.runtime.enter();
+        let conn = Conn::new(kernel.clone(), caller, permit);
+        Side { bench: self, kernel: kernel.0, conn, over: false }
+    }
+
+    /// A connection with an account, which is made where it is not there.
+    fn enter(&self, name: &str) -> Side<'_> {
+        let mut side = self.connect();
+        side.enter(name);
+        side
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.core.queue.close();
+        let ended = self.keeper.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            ended.unwrap().unwrap().unwrap();
+        }
+    }
+}
+
+/// A connection, and its other side.
+struct Side<'a> {
+    bench: &'a Bench,
+    kernel: Arc<Mutex<Kernel>>,
+    conn: Conn<Script>,
+    over: bool,
+}
+
+impl Side<'_> {
+    /// Bytes reach the machine; the runtime has not noticed yet.
+    fn arrives(&self, bytes: &[u8]) {
+        self.kernel.lock().input.extend(bytes);
+    }
+
+    /// The runtime notices what has arrived.
+    fn notices(&self) {
+        self.kernel.lock().noticed = true;
+    }
+
+    fn says(&mut self, op: OpCode, data: &str) {
+        self.arrives(&bytes(op, data));
+        self.notices();
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        if self.over {
+            return;
+        }
+        let _in = self.bench.runtime.enter();
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        self.over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
+    }
+
+    /// The next frame that was written, as op-code and text.
+    fn read(&self) -> Option<(u8, String)> {
+        let mut kernel = self.kernel.lock();
+        let frame = frame::parse(&kernel.output, frame::LIMIT_MAX).unwrap()?;
+        let (read, len) = ((frame.op, String::from_utf8_lossy(frame.data).into_owned()), frame.wire_len());
+        kernel.output.drain(..len);
+        Some(read)
+    }
+
+    /// The next frame, which comes when the writing thread has done its part.
+    fn next(&mut self) -> (u8, String) {
+        loop {
+            self.turn();
+            if let Some(frame) = self.read() {
+                return frame;
+            }
+            assert!(!self.over, "the connection is over");
+            std::thread::park_timeout(PATIENCE);
+        }
+    }
+
+    fn ask(&mut self, op: OpCode, data: &str) -> String {
+        self.says(op, data);
+        let (answer, text) = self.next();
+        assert_eq!(answer, op.answer(), "{text}");
+        text
+    }
+
+    fn enter(&mut self, name: &str) {
+        if self.ask(Login, name).starts_with("error|no-such-user|") {
+            let created = self.ask(Create, name);
+            assert!(created.starts_with("ok|"), "{created}");
+        }
+    }
+}
+
+fn bytes(op: OpCode, data: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::put(&mut bytes, op.byte(), data.as_bytes());
+    bytes
+}
+
+/// How many messages wait for an account that has no session.
+fn waiting(bench: &Bench, name: &str) -> String {
+    bench.connect().ask(Login, name).rsplit_once('|').unwrap().1.to_owned()
+}
+
+/// What came before a message was written counted as an answer to it: the message was lost where the connection broke.
+#[test]
+fn a_request_from_before_a_message_does_not_take_it() {
+    let bench = Bench::new(&[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    bob.arrives(&bytes(List, "bob"));
+    alice.says(Send, "bob|hi");
+    assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
+    bob.notices();
+    assert_eq!(bob.next(), (List.answer(), "ok|bob".into()));
+    drop(bob);
+    assert_eq!(waiting(&bench, "bob"), "1");
+}
+
+#[test]
+fn a_request_from_after_a_message_takes_it() {
+    let bench = Bench::new(&[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    alice.says(Send, "bob|hi");
+    assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
+    assert_eq!(bob.ask(List, "bob"), "ok|bob");
+    drop(bob);
+    assert_eq!(waiting(&bench, "bob"), "0");
+}
+
+/// Of what is read together nobody knows which part came first.
+#[test]
+fn requests_from_before_and_after_a_message_leave_it_to_the_next_one() {
+    for (further, left) in [(false, "1"), (true, "0")] {
+        let bench = Bench::new(&[]);
+        let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+        bob.arrives(&bytes(List, "bob"));
+        alice.says(Send, "bob|hi");
+        assert_eq!(bob.next().1, "alice|hi");
+        bob.says(List, "alice");
+        assert_eq!([bob.next().1, bob.next().1], ["ok|bob", "ok|alice"]);
+        if further {
+            assert_eq!(bob.ask(List, "bob"), "ok|bob");
+        }
+        drop(bob);
+        assert_eq!(waiting(&bench, "bob"), left);
+    }
+}
+
+/// Who is faster than the server cannot be told from one who did not read; DELIVER's answer waits for that to be clear.
+#[test]
+fn a_request_at_once_takes_what_deliver_brought_but_not_a_push() {
+    for (op, left) in [(Deliver.answer(), "0"), (Deliver.byte(), "1")] {
+        let bench = Bench::new(&[]);
+        let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+        assert_eq!(bob.ask(Logout, ""), "ok");
+        if op == Deliver.answer() {
+            alice.ask(Send, "bob|hi");
+        }
+        bob.enter("bob");
+        bob.kernel.lock().reaction = Some((op, bytes(Logout, "")));
+        match op == Deliver.answer() {
+            true => bob.says(Deliver, ""),
+            false => alice.says(Send, "bob|hi"),
+        }
+        while bob.next().0 != Logout.answer() {}
+        assert_eq!(waiting(&bench, "bob"), left);
+    }
+}
