@@ -3,8 +3,9 @@
 
 use bellhop_protocol::frame;
 use bellhop_protocol::op::ANSWER;
+use bellhop_protocol::post::Post;
 use bellhop_protocol::text::TextAnswer;
-use bellhop_protocol::{Code, OpCode, Reply};
+use bellhop_protocol::{Address, Code, OpCode, Reply, Request};
 use bellhop_tests::peer::{Got, Peer};
 use bellhop_tests::server::Local;
 use bellhop_tests::wait::wait_for;
@@ -105,6 +106,40 @@ fn a_length_over_the_limit_is_refused_from_the_header() {
             }
         }
     }
+}
+
+/// The refusal overtook the answers that the writing thread owed, and they were never written.
+#[test]
+fn a_frame_too_long_is_refused_after_what_came_before_it() {
+    let server = Local::start(&[]);
+    server.login("bob").ask(Logout, "");
+    let post = |counter: u64| {
+        let to = Address::parse("bob").unwrap();
+        Request::Post(Post { counter, receipts: false, to, text: "hi" }).to_bytes()
+    };
+    // POST's answers and SEND's are counted apart, and both leave before the close.
+    for (number, before) in [
+        [frame(Send, "bob|one"), frame(Send, "bob|two")],
+        [post(1), post(2)],
+        [frame(Send, "bob|one"), post(3)],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for op in [Send, OpCode::Post] {
+            let mut alice = server.hello("alice", 2 * number as u8 + u8::from(op == Send) + 1);
+            let header = [&70_000u32.to_be_bytes()[..], &[op.byte()]].concat();
+            alice.write(&[before.concat(), header].concat());
+            let mut answers = [alice.next().op, alice.next().op];
+            answers.sort_unstable();
+            assert_eq!(answers, [before[0][4] | ANSWER, before[1][4] | ANSWER], "{number} {op:?}");
+            let refused = alice.next();
+            assert_eq!((refused.op, refusal(&refused)), (op.answer(), Some(Code::TOO_LONG)));
+            assert_eq!(alice.read(), None);
+        }
+    }
+    let waiting = server.login("bob").deliver().0;
+    assert_eq!(waiting.len(), 12, "{waiting:?}");
 }
 
 #[test]

@@ -139,6 +139,11 @@ impl<S: Socket> Conn<S> {
                     at += frame.wire_len();
                     self.session.frame_done();
                 }
+                // Nothing is written after the refusal: the answers that are due leave first.
+                Err(_) if self.caller.outbox.due() != Default::default() => {
+                    self.held = Some(Hold::Due);
+                    break;
+                }
                 Err(too_long) => {
                     service::refuse_too_long(&self.caller, too_long, effects);
                     self.caller.outbox.finish();
