@@ -10,7 +10,7 @@ use bellhop_protocol::{Code, text};
 use dashmap::DashMap;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +42,43 @@ pub struct Connections {
     pub tasks: TaskTracker,
     /// The way to each.
     pub live: DashMap<u64, (Arc<Outbox>, tokio::task::AbortHandle)>,
+}
+
+/// What a connection holds while it lives.
+struct Entry {
+    connections: Arc<Connections>,
+    id: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connections {
+    /// Runs a connection. However it ends, a panic included, its place is free again and nothing of it is left here.
+    fn run(
+        self: &Arc<Connections>,
+        id: u64,
+        outbox: Arc<Outbox>,
+        place: OwnedSemaphorePermit,
+        conn: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let entry = Entry { connections: self.clone(), id, _place: place };
+        // It begins when it is in the map, so that it cannot have ended before.
+        let (begin, begun) = oneshot::channel();
+        let task = self.tasks.spawn(async move {
+            let _entry = entry;
+            if begun.await.is_ok() {
+                conn.await;
+            }
+        });
+        self.live.insert(id, (outbox, task.abort_handle()));
+        // A task that is gone already was cut off with the whole server.
+        let _ = begin.send(());
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connections.live.remove(&self.id);
+    }
 }
 
 /// Opens listeners on all addresses. Where the first one is given port 0, the port it gets serves for the others too.
@@ -176,17 +213,8 @@ impl Acceptor {
             login: None,
             lists: Bucket::default(),
         };
-        let connections = self.connections.clone();
         let conn = Conn::new(stream, caller, permit);
-        let task = self.connections.tasks.spawn(async move {
-            conn.await;
-            connections.live.remove(&id);
-            drop(place);
-        });
-        self.connections.live.insert(id, (outbox, task.abort_handle()));
-        if task.is_finished() {
-            self.connections.live.remove(&id);
-        }
+        self.connections.run(id, outbox, place, conn);
         Ok(())
     }
 }
@@ -211,4 +239,25 @@ fn prepare(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&keepalive);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The entry of a connection that panicked stayed for ever.
+    #[tokio::test]
+    async fn nothing_is_left_of_a_connection_however_it_ends() {
+        let (connections, places) = (Arc::new(Connections::default()), Arc::new(Semaphore::new(3)));
+        let outbox = || Arc::new(Outbox::new(1));
+        let place = || places.clone().try_acquire_owned().unwrap();
+        connections.run(1, outbox(), place(), async {});
+        connections.run(2, outbox(), place(), async { panic!("on purpose") });
+        connections.run(3, outbox(), place(), std::future::pending());
+        assert_eq!((connections.live.len(), places.available_permits()), (3, 0));
+        connections.live.get(&3).unwrap().1.abort();
+        connections.tasks.close();
+        connections.tasks.wait().await;
+        assert_eq!((connections.live.len(), places.available_permits()), (0, 3));
+    }
 }

@@ -129,8 +129,9 @@ fn fetch_rows(
 ) -> Result<Vec<Fetched>, StoreError> {
     let mut found = Vec::with_capacity(rows.len());
     reader.rows(rows, &mut |row| {
-        // A row is somebody else's if it was dropped and a restart gave its number again.
-        if row.account == account {
+        // Items are given in their order: beyond one that is not there nothing is of use, and whoever asked can tell
+        // that it got nowhere. A row is somebody else's if it was dropped and a restart gave its number again.
+        if rows.get(found.len()) == Some(&row.row) && row.account == account {
             found.push(fetched(ids, &row));
         }
     })?;

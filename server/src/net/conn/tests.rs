@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{JoinHandle, Thread};
 
+use bellhop_protocol::op::NOTICE;
 use bellhop_protocol::{OpCode, frame};
 use parking_lot::Mutex;
 use tokio::io::ReadBuf;
 
+use super::write::LINGER;
 use super::*;
 use crate::auth::Hasher;
 use crate::clock::Clock;
@@ -26,7 +28,7 @@ use crate::rate::Bucket;
 use crate::service::Policy;
 use crate::store::memory::MemoryStore;
 use crate::store::readers::Readers;
-use crate::store::{Store, StoreError};
+use crate::store::{Batch, Store, StoreError, Write};
 
 use OpCode::{Create, Deliver, List, Login, Logout, Send};
 
@@ -175,7 +177,7 @@ impl Bench {
         let kernel = Script::default();
         let _in = self.runtime.enter();
         let conn = Conn::new(kernel.clone(), caller, permit);
-        Side { bench: self, kernel: kernel.0, conn, over: false }
+        Side { bench: self, kernel: kernel.0, conn, turns: 0, over: false }
     }
 
     /// A connection with an account, which is made where it is not there.
@@ -201,6 +203,7 @@ struct Side<'a> {
     bench: &'a Bench,
     kernel: Arc<Mutex<Kernel>>,
     conn: Conn<Script>,
+    turns: u32,
     over: bool,
 }
 
@@ -225,6 +228,8 @@ impl Side<'_> {
         if self.over {
             return;
         }
+        self.turns += 1;
+        assert!(self.turns < 1_000, "the connection does not come to rest");
         let _in = self.bench.runtime.enter();
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         self.over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
@@ -340,4 +345,37 @@ fn a_request_at_once_takes_what_deliver_brought_but_not_a_push() {
         while bob.next().0 != Logout.answer() {}
         assert_eq!(waiting(&bench, "bob"), left);
     }
+}
+
+/// The reply of the reading thread was asked for again after it had failed, and that panicked.
+#[test]
+fn a_mailbox_that_cannot_be_read_ends_the_connection_with_a_reason() {
+    let bench = Bench::new(&[]);
+    let mut bob = bench.enter("bob");
+    let (reply, fetching) = tokio::sync::oneshot::channel();
+    reply.send(Err(StoreError::Fault("injected".into()))).unwrap();
+    bob.conn.fetching = Some(fetching);
+    let (op, text) = bob.next();
+    assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("storage")), "{text}");
+    assert!(bob.kernel.lock().closed);
+    bench.core.clock.pass(2 * LINGER);
+    bob.turn();
+    assert!(bob.over && bob.read().is_none());
+}
+
+/// A row that is lost before one that is there was fetched for ever.
+#[test]
+fn a_row_that_is_lost_ends_the_connection_with_a_reason() {
+    let store = MemoryStore::default();
+    let bench = Bench::on(Box::new(store.clone()), &[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    assert_eq!(bob.ask(Logout, ""), "ok");
+    (0..3).for_each(|_| assert!(alice.ask(Send, "bob|hi").starts_with("ok|queued|")));
+    let lost = store.log()[1].row;
+    store.clone().commit(&Batch { writes: vec![Write::DropRows(lost, lost)], ..Batch::default() }).unwrap();
+    bob.enter("bob");
+    bob.says(Deliver, "");
+    assert_eq!(bob.next().1, "alice|hi");
+    let (op, text) = bob.next();
+    assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("storage")), "{text}");
 }

@@ -13,7 +13,7 @@ use crate::outbox::Taken;
 use crate::service::delivery::{self, Fed};
 
 /// How long input is thrown away before a close, so that the last answer is not reset away.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// When the reading threads had too much to do, they are asked again after this.
 const FETCH_AGAIN: Duration = Duration::from_millis(100);
 /// A row that the store does not find so often in a row is lost.
@@ -22,10 +22,16 @@ const FETCHES_EMPTY_MAX: u32 = 5;
 impl<S: Socket> Conn<S> {
     pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
         let Some(login) = self.caller.login.clone() else { return false };
+        if !matches!(self.end, End::No | End::HalfClosed) {
+            return false;
+        }
         let mut fetched = Vec::new();
-        if let Some(fetching) = &mut self.fetching {
-            match Pin::new(fetching).poll(cx) {
-                Poll::Pending => return false,
+        if let Some(mut fetching) = self.fetching.take() {
+            match Pin::new(&mut fetching).poll(cx) {
+                Poll::Pending => {
+                    self.fetching = Some(fetching);
+                    return false;
+                }
                 Poll::Ready(Ok(Ok(rows))) => fetched = rows,
                 Poll::Ready(Ok(Err(error))) => return self.give_up(&error, effects),
                 // The reading threads have ended: so does the server.
@@ -34,7 +40,6 @@ impl<S: Socket> Conn<S> {
                     return false;
                 }
             }
-            self.fetching = None;
             self.fetches_empty = if fetched.is_empty() { self.fetches_empty + 1 } else { 0 };
             if self.fetches_empty > FETCHES_EMPTY_MAX {
                 return self.give_up(&"rows of the log are missing", effects);
