@@ -116,11 +116,16 @@ pub(crate) fn written(text: &str, pasted: bool) -> Cow<'_, str> {
     }
 }
 
-/// Where in the box something begins that must not be seen: a secret is the last field.
+/// Where in the box something begins that must not be seen: a secret is the last field, and so is what somebody types
+/// behind the name at a login.
 pub(crate) fn secret_start(text: &str, pasted: bool) -> Option<usize> {
     let op = match parse(text, pasted) {
         Typed::Op(op) => op,
-        Typed::Command(command, arguments) if command.does == Does::Raw => raw::parse(arguments)?.ok()?,
+        Typed::Command(Command { does: Does::Raw, .. }, arguments) => raw::parse(arguments)?.ok()?,
+        Typed::Command(Command { does: Does::Login | Does::Create, .. }, arguments) => {
+            let (_, secret) = arguments.split_once(' ').filter(|(_, secret)| !secret.trim().is_empty())?;
+            return Some(text.len() - secret.len());
+        }
         _ => return None,
     };
     let secret = op.fields().last().filter(|_| op.has_secret()).map(|(_, text)| text.len())?;

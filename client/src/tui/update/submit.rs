@@ -67,14 +67,7 @@ impl Model {
             Does::List => self.ask(OpCode::List, arguments, effects),
             Does::Deliver => self.ask(OpCode::Deliver, "", effects),
             Does::Logout => self.ask(OpCode::Logout, "", effects),
-            Does::Create | Does::Login => {
-                let name = arguments.trim_end();
-                self.done(effects);
-                self.ask_login(Some(name).filter(|name| !name.is_empty()), None);
-                if let Some(form) = &mut self.form {
-                    form.creating = command.does == Does::Create;
-                }
-            }
+            Does::Create | Does::Login => self.log_in_as(arguments.trim_end(), command, effects),
             Does::Open => self.open_named(arguments.trim_end(), effects),
             Does::DeleteAccount => {
                 self.done(effects);
@@ -93,6 +86,17 @@ impl Model {
                 Ok(()) => self.done(effects),
                 Err(reason) => self.hint(reason),
             },
+        }
+    }
+
+    fn log_in_as(&mut self, name: &str, command: &Command, effects: &mut Vec<Effect>) {
+        if name.contains(' ') {
+            return self.hint(format!("/{} NAME; the password is asked for next", command.name));
+        }
+        self.done(effects);
+        self.ask_login(Some(name).filter(|name| !name.is_empty()), None);
+        if let Some(form) = &mut self.form {
+            form.creating = command.does == Does::Create;
         }
     }
 

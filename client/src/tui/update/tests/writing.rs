@@ -382,6 +382,7 @@ fn what_was_being_written_is_kept_below_but_for_secrets() {
     };
     check("2|alice|hunter2", &["one"]);
     check("/raw 1|alice|hunter2", &["one"]);
+    check("/login alice hunter2", &["one"]);
     check("", &["one"]);
     check("half a thought", &["one", "half a thought"]);
     stage.say("2|alice|hunter2");
@@ -461,5 +462,30 @@ fn a_field_of_one_line_takes_no_more_than_a_line() {
         stage.hides("xxx");
         stage.paste("zoe\nx");
         stage.shows("zoe");
+    }
+}
+
+/// A password behind the name could be read on the screen, in the draft on the disk, and with Up.
+#[test]
+fn a_password_behind_a_login_is_refused_and_not_seen() {
+    for command in ["/login", "/create"] {
+        let mut stage = Stage::usual();
+        stage.done();
+        stage.say(&format!("{command} alice hunter2"));
+        stage.shows(&format!("> {command} alice •••••••"));
+        stage.pass(1.0);
+        stage.press(Code::Enter);
+        stage.shows(&format!("{command} NAME; the password is asked for next"));
+        stage.hides("hunter2");
+        stage.hides("Password");
+        assert!(
+            !stage
+                .done()
+                .iter()
+                .any(|effect| matches!(effect, Effect::Draft { text, .. } if !text.is_empty()))
+        );
+        stage.ctrl('c');
+        stage.enter(&format!("{command} alice "));
+        stage.shows("Password");
     }
 }
