@@ -129,11 +129,16 @@ fn operations_are_typed_as_in_the_notebook() {
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
     alice.enters("5|bob|typed by hand");
     assert_eq!(bob.push().text(), "alice|typed by hand");
-    alice.shows("delivered");
+    alice.shows("to bob: typed by hand");
     alice.enters("0|b*");
     alice.shows("ok|bob");
-    alice.enters("5|nobody-here|hi");
+    alice.enters("/raw 5|nobody-here|hi");
     alice.shows("no-such-user");
+    alice.enters("5|nobody-here|hi");
+    alice.shows("a message was not sent");
+    opens(&mut alice, "bob");
+    alice.shows("typed by hand");
+    alice.comes_to("a tick", |_| row(&alice, "typed by hand").contains('✓'));
 }
 
 #[test]

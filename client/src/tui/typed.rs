@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use bellhop_protocol::op::OpCode;
+
+use crate::peer::Peer;
 use crate::raw::{self, RawOp};
 
 /// What the text in the box stands for.
@@ -130,6 +133,13 @@ pub(crate) fn secret_start(text: &str, pasted: bool) -> Option<usize> {
     };
     let secret = op.fields().last().filter(|_| op.has_secret()).map(|(_, text)| text.len())?;
     Some(text.len() - secret)
+}
+
+/// Whom a SEND is for and what it says; `None` for every other op, and for a SEND that only the server can answer.
+pub(crate) fn message_of<'a>(op: &RawOp<'a>) -> Option<(Peer, &'a str)> {
+    let (name, text) = op.text.split_once('|').filter(|_| op.op == Some(OpCode::Send))?;
+    let peer = Peer::new(name);
+    peer.address.is_some().then_some((peer, text))
 }
 
 fn command(rest: &str) -> Typed<'_> {

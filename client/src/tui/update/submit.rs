@@ -30,7 +30,19 @@ impl Model {
                 }
             }
             Typed::Command(command, arguments) => self.command(command, arguments, effects),
-            Typed::Op(op) => self.op(&op, effects),
+            Typed::Op(op) => self.typed_op(&op, effects),
+        }
+    }
+
+    /// An op by hand. A SEND goes the way of all messages: it is in the history, has a tick, and waits for the server.
+    fn typed_op(&mut self, op: &RawOp<'_>, effects: &mut Vec<Effect>) {
+        let Some((to, text)) = typed::message_of(op) else { return self.op(op, effects) };
+        match self.message(&to, text, effects) {
+            Ok(()) => {
+                self.note(format!("{} {}", self.prefs.glyphs.sent_to, self.composer.text()));
+                self.done(effects);
+            }
+            Err(reason) => self.hint(reason),
         }
     }
 
@@ -58,6 +70,8 @@ impl Model {
         if self.open.as_deref() == Some(to.key.as_str()) {
             self.window.new_from = None;
             self.show_end(effects);
+        } else {
+            self.hint(format!("to {}: {text}", to.name));
         }
         Ok(())
     }
@@ -140,7 +154,7 @@ impl Model {
         self.op(&raw, effects);
     }
 
-    /// An op by hand.
+    /// An op as it is.
     fn op(&mut self, op: &RawOp<'_>, effects: &mut Vec<Effect>) {
         if self.link != Link::Online {
             return self.hint("not connected");

@@ -68,6 +68,8 @@ fn decoded(op: &RawOp<'_>, mask: &str) -> String {
     }
     if op.is_destructive() {
         text.push_str(" - asks before it runs");
+    } else if typed::message_of(op).is_some() {
+        text.push_str(" - sent as a message");
     }
     text
 }

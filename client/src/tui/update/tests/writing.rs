@@ -2,7 +2,7 @@
 
 use super::{asked, change, sent, stopped};
 use crate::delivery::Delivery;
-use crate::event::{Answer, Event, StopKind};
+use crate::event::{Answer, Event, StopKind, Trouble, TroubleKind};
 use crate::peer::Peer;
 use crate::tui::glyphs::UNICODE;
 use crate::tui::key::{Code, Key};
@@ -75,7 +75,7 @@ fn many_lines_ask_first() {
 #[test]
 fn ops_by_hand_are_asked_and_answered_in_the_servers_conversation() {
     let mut stage = Stage::usual();
-    stage.enter("5|bob|hello");
+    stage.enter("/raw 5|bob|hello");
     assert_eq!(asked(&mut stage), ["5|bob|hello"]);
     let fields = Ok(["ok", "queued", "6f1c"].map(str::to_owned).to_vec());
     stage.event(Event::Answer(Answer { tag: 1, op: 5, fields, verdict: crate::raw::Verdict::Done }));
@@ -487,5 +487,34 @@ fn a_password_behind_a_login_is_refused_and_not_seen() {
         stage.ctrl('c');
         stage.enter(&format!("{command} alice "));
         stage.shows("Password");
+    }
+}
+
+/// A SEND by hand was in nobody's history, and refused where other messages wait for the server.
+#[test]
+fn a_send_by_hand_is_a_message() {
+    let mut stage = Stage::usual();
+    stage.done();
+    stage.say("5|Carol|hi|there");
+    stage.shows("RAW op 5 SEND  [Carol] [hi|there] - sent as a message");
+    stage.press(Code::Enter);
+    stage.shows("to Carol: hi|there");
+    let trouble = Trouble { kind: TroubleKind::Closed, sentence: "closed".into() };
+    stage.event(Event::Offline(trouble, stage.now.at));
+    stage.enter("5|bob|later");
+    assert_eq!(sent(&mut stage), ["carol: hi|there", "bob: later"]);
+    stage.key(UP);
+    assert_eq!(stage.model.composer.text(), "5|bob|later");
+    stage.ctrl('c');
+    stage.enter("5|bob|");
+    stage.shows("nothing to send");
+    stage.ctrl('c');
+    stage.ctrl('p');
+    stage.shows("→ 5|Carol|hi|there");
+    // What only the server can answer is asked as it is, and so is what is forced.
+    let mut stage = Stage::usual();
+    for op in ["5|bob", "5|no name|x", "/raw 5|bob|hi"] {
+        stage.enter(op);
+        assert_eq!(asked(&mut stage), [op.trim_start_matches("/raw ")]);
     }
 }
