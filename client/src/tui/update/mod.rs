@@ -105,7 +105,7 @@ impl Model {
             self.overlay_paste(text);
         } else if let Some(form) = &mut self.form {
             form.paste(text);
-        } else if text.split('\n').count() >= PASTE_ASK_LINES || text.len() > super::composer::BOX_MAX {
+        } else if text.lines().count() >= PASTE_ASK_LINES || text.len() > super::composer::BOX_MAX {
             self.overlay = Some(super::model::Overlay::Paste { text: text.to_owned() });
         } else if self.composer.paste(text) {
             self.edited();

@@ -56,6 +56,8 @@ impl Model {
 
     /// Sends a message. Gives back why it cannot be one.
     fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+        // Lines that are copied bring the end of the last one. It stays in the box, where more may follow.
+        let text = text.trim_end_matches('\n');
         if to.address.is_none() {
             return Err(format!("no name that could be written to: {}", to.name));
         }

@@ -132,8 +132,8 @@ fn jump(model: &Model, query: &Composer, found: &[Found], chosen: usize, painter
 const SAMPLE: usize = 3;
 
 fn paste(model: &Model, text: &str, painter: &mut Painter<'_>) -> Caret {
-    let count = text.split('\n').count();
-    let mut lines: Vec<String> = text.split('\n').take(SAMPLE).map(str::to_owned).collect();
+    let count = text.lines().count();
+    let mut lines: Vec<String> = text.lines().take(SAMPLE).map(str::to_owned).collect();
     if count > SAMPLE {
         lines.push(format!("{} {} more", model.prefs.glyphs.ellipsis, count - SAMPLE));
     }

@@ -518,3 +518,25 @@ fn a_send_by_hand_is_a_message() {
         assert_eq!(asked(&mut stage), [op.trim_start_matches("/raw ")]);
     }
 }
+
+/// Three lines that were copied with their last line end asked as four, and went out with a fourth, empty one.
+#[test]
+fn the_end_of_the_last_line_is_not_a_line() {
+    let mut stage = Stage::usual();
+    stage.paste("a\nb\nc\n");
+    stage.hides("Paste");
+    stage.press(Code::Enter);
+    assert_eq!(sent(&mut stage), ["bob: a\nb\nc"]);
+    for text in ["a\nb\nc\nd", "a\nb\nc\nd\n"] {
+        stage.paste(text);
+        stage.shows("Paste 4 lines?");
+        stage.shows("… 1 more");
+        stage.say("s");
+        assert_eq!(sent(&mut stage), ["bob: a\nb\nc\nd"]);
+    }
+    // Lines that are pasted one after the other stay lines.
+    stage.paste("one\n");
+    stage.paste("two\n");
+    stage.press(Code::Enter);
+    assert_eq!(sent(&mut stage), ["bob: one\ntwo"]);
+}
