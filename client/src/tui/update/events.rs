@@ -7,6 +7,7 @@ use bellhop_protocol::Code;
 use crate::delivery::Delivery;
 use crate::event::{Answer, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
 use crate::peer::Peer;
+use crate::text::shown;
 use crate::tui::composer::Composer;
 use crate::tui::form::Slot;
 use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model};
@@ -87,7 +88,11 @@ impl Model {
         } else if trouble.kind == TroubleKind::Asked {
             self.note(trouble.sentence);
         } else {
-            self.note(format!("{} {}", self.prefs.glyphs.cross, trouble.sentence));
+            let text = shown(&format!("{} {}", self.prefs.glyphs.cross, trouble.sentence)).into_owned();
+            // One attempt after the other fails in the same way.
+            if self.notes.items.back().is_none_or(|last| last.text != text) {
+                self.note(text);
+            }
         }
     }
 

@@ -281,3 +281,24 @@ fn who_logs_in_next_sees_nothing_of_who_was_here_before() {
     stage.press(Code::Up);
     assert_eq!(stage.model.composer.text(), "/open nobody");
 }
+
+/// Every attempt of a long outage left a line, until nothing else was kept.
+#[test]
+fn an_outage_is_told_once() {
+    let mut stage = Stage::usual();
+    stage.event(Event::Notice("a word".into()));
+    stage.event(Event::Offline(closed(), stage.now.at));
+    let refused = || Trouble { kind: TroubleKind::Unreachable, sentence: "connection refused".into() };
+    for _ in 0..300 {
+        stage.event(Event::Connecting);
+        stage.event(Event::Offline(refused(), stage.now.at));
+    }
+    stage.ctrl('p');
+    stage.shows("a word");
+    assert_eq!(stage.screen().matches("connection refused").count(), 1);
+    // The next outage is another one.
+    online(&mut stage);
+    stage.event(Event::Offline(closed(), stage.now.at));
+    stage.event(Event::Offline(refused(), stage.now.at));
+    assert_eq!(stage.screen().matches("connection refused").count(), 2);
+}
