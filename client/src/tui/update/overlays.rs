@@ -201,6 +201,7 @@ impl Model {
                     let op = OpCode::Delete.byte();
                     return self.ask_now(op, data, format!("{op}|{mask}"), effects);
                 }
+                self.hint("that is not the name of this account");
                 on_password = false;
             }
             _ => {

@@ -12,6 +12,8 @@ use crate::tui::update::MESSAGE_MAX;
 
 /// Columns of the keys in the help.
 const KEYS: usize = 30;
+/// Columns of a question, where the screen has them.
+const COLUMNS: u16 = 54;
 
 pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) -> Caret {
     match overlay {
@@ -21,17 +23,7 @@ pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) 
         Overlay::Delete { name, password, on_password, by_hand } => {
             delete(model, name, password, *on_password, by_hand.is_some(), painter)
         }
-        Overlay::Quit => {
-            let count = model.unsent.len();
-            let text = match count {
-                0 => "Nothing is left to be sent.".to_owned(),
-                1 => "1 message is not at the server yet. It is kept, and goes out the next time.".to_owned(),
-                count => format!(
-                    "{count} messages are not at the server yet. They are kept, and go out the next time."
-                ),
-            };
-            question(model, "Quit?", &text, &["y quit    n stay"], painter)
-        }
+        Overlay::Quit => quit(model, painter),
     }
 }
 
@@ -133,46 +125,36 @@ const SAMPLE: usize = 3;
 
 fn paste(model: &Model, text: &str, painter: &mut Painter<'_>) -> Caret {
     let count = text.lines().count();
-    let mut lines: Vec<String> = text.lines().take(SAMPLE).map(str::to_owned).collect();
-    if count > SAMPLE {
-        lines.push(format!("{} {} more", model.prefs.glyphs.ellipsis, count - SAMPLE));
-    }
-    lines.push(String::new());
+    let mut lines = Vec::new();
+    let mut keys: &[&str] = &["i insert    Esc cancel", "i insert  Esc"];
     if model.composer.text().len() + text.len() > BOX_MAX {
         lines.push(format!("{} kB are more than the box holds", text.len().div_ceil(1_000)));
-        lines.push("Esc cancel".into());
+        keys = &["Esc cancel"];
     } else if text.len() > MESSAGE_MAX {
         let over = (text.len() - MESSAGE_MAX) as f64 / 1_000.0;
         lines.push(format!("{over:.1} kB over the usual limit of a message"));
-        lines.push("i insert    Esc cancel".into());
     } else if model.entry().is_some() && model.composer.is_empty() {
-        lines.push("i insert    s send as one    Esc cancel".into());
-    } else {
-        lines.push("i insert    Esc cancel".into());
+        keys = &["i insert    s send as one    Esc cancel", "i insert  s send  Esc", "i, s, or Esc"];
     }
-    let rows = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    lines.extend(text.lines().take(SAMPLE).map(str::to_owned));
+    if count > SAMPLE {
+        lines.push(format!("{} {} more", model.prefs.glyphs.ellipsis, count - SAMPLE));
+    }
     let title = format!("Paste {count} line{}?", if count == 1 { "" } else { "s" });
-    let inner = frame(model, &title, 54, rows, painter);
-    for (row, line) in lines.iter().enumerate() {
-        let line = ellipsis(line, usize::from(inner.width), model.prefs.glyphs.ellipsis);
-        painter.put(Painter::row(inner, row), 0, &line, painter.theme.text());
-    }
-    None
+    question(model, &Question { title: &title, columns: COLUMNS, lines, fields: &[], keys }, painter)
 }
 
-fn question(model: &Model, title: &str, text: &str, keys: &[&str], painter: &mut Painter<'_>) -> Caret {
-    let columns = model.size.0.min(54);
-    let lines = wrap(text, usize::from(columns.saturating_sub(4)));
-    let rows = u16::try_from(lines.len() + keys.len() + 3).unwrap_or(u16::MAX);
-    let inner = frame(model, title, columns, rows, painter);
-    let count = lines.len();
-    for (row, line) in lines.into_iter().enumerate() {
-        painter.put(Painter::row(inner, row), 0, &text[line], painter.theme.text());
-    }
-    for (row, line) in keys.iter().enumerate() {
-        painter.put(Painter::row(inner, count + 1 + row), 0, line, painter.theme.strong());
-    }
-    None
+fn quit(model: &Model, painter: &mut Painter<'_>) -> Caret {
+    let text = match model.unsent.len() {
+        0 => "Nothing is left to be sent.".to_owned(),
+        1 => "1 message is not at the server yet. It is kept, and goes out the next time.".to_owned(),
+        count => {
+            format!("{count} messages are not at the server yet. They are kept, and go out the next time.")
+        }
+    };
+    let lines = wrapped(model, &text, COLUMNS);
+    let keys = &["y quit    n Esc stay", "y quit  Esc stay"];
+    question(model, &Question { title: "Quit?", columns: COLUMNS, lines, fields: &[], keys }, painter)
 }
 
 fn delete(
@@ -185,22 +167,68 @@ fn delete(
 ) -> Caret {
     let me = model.identity.as_ref().map_or("", |identity| identity.user.as_str());
     let text = format!("This deletes the account {me} and everything that waits for it, for good.");
-    let columns = model.size.0.min(60);
-    let lines = wrap(&text, usize::from(columns.saturating_sub(4)));
-    let rows = u16::try_from(lines.len() + 7).unwrap_or(u16::MAX);
-    let inner = frame(model, "Delete this account?", columns, rows, painter);
-    let count = lines.len();
-    for (row, line) in lines.into_iter().enumerate() {
-        painter.put(Painter::row(inner, row), 0, &text[line], painter.theme.text());
-    }
-    let in_name = field(Painter::row(inner, count + 1), "Type its name:  ", name, painter);
     let masked = password.masked(0, model.prefs.glyphs.mask);
-    let in_password = if by_hand {
-        None
-    } else {
-        field(Painter::row(inner, count + 2), "Password, if any: ", &masked, painter)
-    };
-    let hint = if by_hand { "Enter delete    Esc cancel" } else { "Tab next    Enter delete    Esc cancel" };
-    painter.put(Painter::row(inner, count + 4), 0, hint, painter.theme.strong());
-    if on_password { in_password } else { in_name }
+    let mut fields =
+        vec![Field { prompts: &["Type its name:  ", "Name: "], typed: name, here: !on_password }];
+    let mut keys: &[&str] = &["Enter delete    Esc cancel", "Enter delete Esc"];
+    if !by_hand {
+        fields.push(Field { prompts: &["Password, if any: ", "Pass: "], typed: &masked, here: on_password });
+        keys = &["Tab next    Enter delete    Esc cancel", "Tab  Enter delete  Esc", "Tab, Enter, Esc"];
+    }
+    let columns = COLUMNS + 6;
+    let lines = wrapped(model, &text, columns);
+    let question = Question { title: "Delete this account?", columns, lines, fields: &fields, keys };
+    self::question(model, &question, painter)
+}
+
+/// A question: what it says, what is to be filled in, and the keys that answer it in several lengths.
+struct Question<'a> {
+    title: &'a str,
+    columns: u16,
+    lines: Vec<String>,
+    fields: &'a [Field<'a>],
+    keys: &'a [&'a str],
+}
+
+struct Field<'a> {
+    prompts: &'a [&'a str],
+    typed: &'a Composer,
+    /// It is typed in.
+    here: bool,
+}
+
+/// Draws a question from its end: nobody can answer it without its keys and the field that is typed in. Then come the
+/// other fields, as much of the text as there is room for, and blanks.
+fn question(model: &Model, question: &Question<'_>, painter: &mut Painter<'_>) -> Caret {
+    let Question { title, columns, lines, fields, keys } = question;
+    let gaps = if fields.is_empty() { 1 } else { 2 };
+    let wanted = lines.len() + fields.len() + gaps + 1;
+    let inner = frame(model, title, *columns, u16::try_from(wanted + 2).unwrap_or(u16::MAX), painter);
+    let (rows, room) = (usize::from(inner.height), usize::from(inner.width));
+    let gap = usize::from(rows >= wanted);
+    let fields: Vec<&Field<'_>> = fields.iter().filter(|field| field.here || rows > fields.len()).collect();
+    let count = lines.len().min(rows.saturating_sub(1 + fields.len()));
+    for (row, line) in lines.iter().take(count).enumerate() {
+        let line = ellipsis(line, room, model.prefs.glyphs.ellipsis);
+        painter.put(Painter::row(inner, row), 0, &line, painter.theme.text());
+    }
+    let mut caret = None;
+    for (row, shown) in fields.iter().enumerate() {
+        let prompt = fitting(shown.prompts, room / 2);
+        let at = field(Painter::row(inner, count + gap + row), prompt, shown.typed, painter);
+        caret = at.filter(|_| shown.here).or(caret);
+    }
+    painter.put(Painter::row(inner, rows.saturating_sub(1)), 0, fitting(keys, room), painter.theme.strong());
+    caret
+}
+
+/// The longest of these wordings that fits into `columns` columns, else the shortest.
+fn fitting<'a>(wordings: &[&'a str], columns: usize) -> &'a str {
+    let fits = wordings.iter().find(|wording| width(wording) <= columns);
+    fits.or(wordings.last()).copied().unwrap_or_default()
+}
+
+fn wrapped(model: &Model, text: &str, columns: u16) -> Vec<String> {
+    let columns = usize::from(model.size.0.min(columns).saturating_sub(4));
+    wrap(text, columns).into_iter().map(|line| text[line].to_owned()).collect()
 }

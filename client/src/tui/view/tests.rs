@@ -358,3 +358,39 @@ fn a_long_line_in_a_field_is_measured_once() {
     long.right();
     assert_eq!(field_view(&long, 10).1, 2);
 }
+
+/// The keys of a question, and the fields to be filled in, were below the edge of a small window.
+#[test]
+fn a_question_keeps_its_keys_in_a_small_window() {
+    let asks: [fn(&mut Stage); 4] = [
+        |stage| stage.paste("1\n2\n3\n4\n5"),
+        |stage| stage.ctrl('q'),
+        |stage| stage.enter("/delete-account"),
+        |stage| stage.enter("4|open sesame"),
+    ];
+    for size in [(20, 6), (30, 8), (40, 20), (80, 24)] {
+        for (number, ask) in asks.iter().enumerate() {
+            let mut stage = Stage::new(size, &UNICODE);
+            ask(&mut stage);
+            stage.shows("Esc");
+            let keys = [["i", "s"], ["y", "quit"], ["Tab", "Enter"], ["Enter", "delete"]][number];
+            let screen = stage.screen();
+            let row = screen.lines().find(|line| line.contains("Esc")).unwrap_or_default();
+            assert!(keys.iter().all(|key| row.contains(key)), "{row}");
+            if number < 2 {
+                continue;
+            }
+            stage.say("ali");
+            stage.shows("ali");
+            if number == 2 {
+                stage.press(Code::Tab);
+                stage.say("abc");
+                stage.shows("•••");
+            }
+        }
+    }
+    let mut stage = Stage::usual();
+    stage.enter("/delete-account");
+    stage.enter("alcie");
+    stage.shows("that is not the name of this account");
+}
