@@ -103,7 +103,8 @@ pub struct Args {
     #[arg(long, value_name = "ADDR")]
     pub listen: Vec<String>,
 
-    /// The folder for everything that is kept [default: the platform's data folder, and the port]
+    /// The folder for everything that is kept, closed to other users [default: the platform's data folder, and the
+    /// port]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 

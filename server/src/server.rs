@@ -63,6 +63,17 @@ pub enum ServerError {
         /// Why.
         cause: io::Error,
     },
+    /// Others may enter the data folder.
+    #[error(
+        "other users may enter the data folder {} (mode {mode:04o}), which holds everybody's messages: close it with chmod 700 {}",
+        path.display(), path.display()
+    )]
+    Loose {
+        /// The folder.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// Another server has the data folder.
     #[error("another server uses the data folder {}: stop it, or give another folder with --data", path.display())]
     InUse {
@@ -269,6 +280,7 @@ fn folder_failure(error: FolderError, path: &Path) -> ServerError {
     let path = path.to_owned();
     match error {
         FolderError::InUse => ServerError::InUse { path },
+        FolderError::Loose(mode) => ServerError::Loose { path, mode },
         FolderError::Io(cause) => ServerError::Folder { path, cause },
     }
 }

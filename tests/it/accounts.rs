@@ -2,7 +2,7 @@
 
 use bellhop_protocol::{OpCode, Reply, Request};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::server::Local;
+use bellhop_tests::server::{Home, Local};
 use uuid::Uuid;
 
 use OpCode::{Create, Delete, Deliver, List, Login, Logout, Send};
@@ -271,4 +271,29 @@ fn resume(peer: &mut Peer, token: Token) -> Result<(Token, Uuid), u16> {
         Reply::Refused(_, failure) => Err(failure.reason.code().unwrap().0),
         other => panic!("{other:?}"),
     }
+}
+
+/// The database could be read by everybody where the folder was there before.
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_the_owners_alone() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let home = std::sync::Arc::new(Home::new());
+    fs::set_permissions(home.data(), Permissions::from_mode(0o755)).unwrap();
+    let error = Local::try_start(&home, &[]).err().unwrap().to_string();
+    let sentence = format!("close it with chmod 700 {}", home.data().display());
+    assert!(error.contains("mode 0755") && error.ends_with(&sentence), "{error}");
+    assert_eq!(fs::read_dir(home.data()).unwrap().count(), 0, "nothing was put there");
+    fs::set_permissions(home.data(), Permissions::from_mode(0o700)).unwrap();
+    let server = Local::start_in(&home, &[]);
+    server.login("alice");
+    let mut names = Vec::new();
+    for file in fs::read_dir(home.data()).unwrap().map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        names.push(file.file_name().into_string().unwrap());
+        assert_eq!(mode, 0o600, "{names:?}");
+    }
+    names.sort_unstable();
+    assert_eq!(names, ["bellhop.db", "bellhop.db-shm", "bellhop.db-wal", "lock"]);
 }

@@ -23,7 +23,12 @@ pub struct Home(TempDir);
 impl Home {
     /// A new folder.
     pub fn new() -> Home {
-        Home(tempfile::tempdir().unwrap())
+        let home = Home(tempfile::tempdir().unwrap());
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(home.data()).unwrap();
+        home
     }
 
     /// Where it is.
@@ -31,7 +36,7 @@ impl Home {
         self.0.path()
     }
 
-    /// The data folder within.
+    /// The data folder within, closed to others.
     pub fn data(&self) -> PathBuf {
         self.0.path().join("data")
     }

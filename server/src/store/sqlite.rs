@@ -15,6 +15,7 @@ use super::{
     AccountId, AccountRow, Batch, Boot, DeviceRow, Kind, LogRow, Reader, RowId, Store, StoreError, TokenRow,
     Waiting, Write, schema,
 };
+use crate::folder::private_file;
 use crate::window::CounterWindow;
 
 /// Before this version SQLite could corrupt a database when the WAL was reset (fixed in 3.51.3).
@@ -58,6 +59,8 @@ impl SqliteStore {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(StoreError::Fault(format!("SQLite {} is too old", rusqlite::version())));
         }
+        // SQLite gives the files that it puts beside this one the same permissions.
+        private_file(path).map_err(|error| StoreError::Fault(format!("cannot open: {error}")))?;
         let mut db = Connection::open(path).map_err(fault)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
         db.set_prepared_statement_cache_capacity(32);
