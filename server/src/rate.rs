@@ -14,24 +14,26 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Takes `count`, or a whole burst where that is less, at `now` on the clock that never jumps; `u64::MAX` a second is no limit.
+    /// Takes `count`, or a whole burst where that is less, at `now` on the clock that never jumps; `u64::MAX` a second is
+    /// no limit. Where the bucket holds one it may be asked for several, and owes the rest: whoever waited for it to hold
+    /// them all would wait for ever beside others who take each one that comes.
     ///
     /// # Errors
     ///
-    /// When they can be had, where the bucket holds fewer; nothing was taken.
+    /// When the first can be had, where the bucket holds none; nothing was taken.
     pub fn take(&self, count: u64, now: Duration, per_second: u64) -> Result<(), Duration> {
         if per_second == u64::MAX {
             return Ok(());
         }
         let now = now.as_nanos() as u64;
-        let cost = cost(count, per_second);
+        let (first, all) = (cost(1, per_second), cost(count, per_second));
         let mut due = self.due_ns.load(Ordering::Relaxed);
         loop {
-            let next = due.max(now) + cost;
-            if next > now + TOLERANCE_NS {
-                return Err(Duration::from_nanos(next - TOLERANCE_NS));
+            let from = due.max(now);
+            if from + first > now + TOLERANCE_NS {
+                return Err(Duration::from_nanos(from + first - TOLERANCE_NS));
             }
-            match self.due_ns.compare_exchange_weak(due, next, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.due_ns.compare_exchange_weak(due, from + all, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(other) => due = other,
             }
@@ -72,7 +74,27 @@ mod tests {
     fn more_than_a_burst_costs_a_burst() {
         let (bucket, at) = (Bucket::default(), |s| Duration::from_secs(s));
         assert_eq!(bucket.take(3_500, at(100), 100), Ok(()));
-        assert_eq!(bucket.take(3_500, at(100), 100), Err(at(110)));
+        let next = at(100) + Duration::from_millis(10);
+        assert_eq!(bucket.take(3_500, at(100), 100), Err(next));
+        assert_eq!(bucket.take(3_500, next, 100), Ok(()));
+        assert_eq!(bucket.take(1, next, 100), Err(at(110) + Duration::from_millis(10)));
+    }
+
+    /// Who asked for several at once waited for ever while somebody else took each one that there was.
+    #[test]
+    fn several_at_once_wait_no_longer_than_one() {
+        let (bucket, ms) = (Bucket::default(), Duration::from_millis);
+        while bucket.take(1, ms(0), 100).is_ok() {}
+        let mut until = ms(0);
+        let taken = (0..1_000).map(|step| ms(step * 10)).find(|now| {
+            if *now >= until && bucket.take(5, *now, 100).map_err(|at| until = at).is_ok() {
+                return true;
+            }
+            // Another one takes what there is.
+            let _ = bucket.take(1, *now, 100);
+            false
+        });
+        assert_eq!(taken, Some(ms(10)));
     }
 
     #[test]
