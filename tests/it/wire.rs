@@ -295,6 +295,24 @@ fn connections_too_many_are_turned_away() {
     assert_eq!(fourth.read(), None);
 }
 
+/// A connection that had logged out was counted and never refused: enough of them shut everybody out.
+#[test]
+fn who_logs_out_where_too_many_are_not_logged_in_is_closed() {
+    let server = Local::start(&["--limit", "unauth=2"]);
+    let mut peers = ["a", "b", "c"].map(|name| server.login(name));
+    let mut last = server.login("d");
+    let [one, two, three] = &mut peers;
+    assert_eq!([one, two].map(|peer| peer.ask(Logout, "")), ["ok", "ok"]);
+    assert_eq!(three.ask(Logout, ""), "ok");
+    three.ends_with("busy");
+    assert_eq!(last.ask(Delete, ""), "ok");
+    last.ends_with("busy");
+    let mut one = peers.into_iter().next().unwrap();
+    assert!(one.ask(OpCode::Login, "a").starts_with("ok|"));
+    drop(one);
+    assert!(server.login("e").ask(List, "e").starts_with("ok|"));
+}
+
 #[test]
 fn who_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
     let server = Local::start(&["--limit", "sends=10"]);

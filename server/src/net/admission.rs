@@ -101,24 +101,39 @@ impl Admission {
 }
 
 impl Permit {
-    /// Counts the connection as logged in, or as not.
-    pub fn set_authenticated(&mut self, authenticated: bool) {
-        if std::mem::replace(&mut self.authenticated, authenticated) == authenticated {
+    /// The connection is logged in.
+    pub fn log_in(&mut self) {
+        if std::mem::replace(&mut self.authenticated, true) {
             return;
         }
         let mut state = self.admission.state.lock();
-        let change =
-            |count: &mut u64| *count = if authenticated { count.saturating_sub(1) } else { *count + 1 };
-        change(&mut state.unauthenticated);
+        state.unauthenticated = state.unauthenticated.saturating_sub(1);
         if let Some(counts) = state.addresses.get_mut(&self.address) {
-            change(&mut counts.unauthenticated);
+            counts.unauthenticated = counts.unauthenticated.saturating_sub(1);
         }
+    }
+
+    /// The connection is not logged in any more. False where there are too many of those already: then it is not
+    /// counted as one, and has to go.
+    pub fn log_out(&mut self) -> bool {
+        let mut state = self.admission.state.lock();
+        let all = state.unauthenticated;
+        let Some(counts) = state.addresses.get_mut(&self.address).filter(|_| self.authenticated) else {
+            return true;
+        };
+        if all >= self.admission.unauth || counts.unauthenticated >= self.admission.unauth_addr {
+            return false;
+        }
+        counts.unauthenticated += 1;
+        state.unauthenticated += 1;
+        self.authenticated = false;
+        true
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.set_authenticated(true);
+        self.log_in();
         if let Some(counts) = self.admission.state.lock().addresses.get_mut(&self.address) {
             counts.connections = counts.connections.saturating_sub(1);
         }
@@ -177,13 +192,29 @@ mod tests {
         assert_eq!(admission.admit(ip("127.0.0.1"), S).unwrap_err(), Refused::Address);
         let _third = admission.admit(ip("127.0.0.2"), S).unwrap();
         assert_eq!(admission.admit(ip("127.0.0.3"), S).unwrap_err(), Refused::Unauthenticated);
-        first.set_authenticated(true);
-        first.set_authenticated(true);
+        first.log_in();
+        first.log_in();
         let fourth = admission.admit(ip("127.0.0.3"), S).unwrap();
-        first.set_authenticated(false);
+        assert!(!first.log_out(), "there is no room among those that are not logged in");
+        drop(fourth);
+        assert!(first.log_out());
         assert_eq!(admission.admit(ip("127.0.0.4"), S).unwrap_err(), Refused::Unauthenticated);
-        drop((first, fourth));
+        drop(first);
         assert!(admission.admit(ip("127.0.0.4"), S).is_ok());
+    }
+
+    #[test]
+    fn an_address_logs_out_no_more_than_it_may_connect() {
+        let admission = admission(&["unauth-addr=2"]);
+        let mut permits: Vec<Permit> = Vec::new();
+        for _ in 0..3 {
+            permits.push(admission.admit(ip("127.0.0.1"), S).unwrap());
+            permits.iter_mut().for_each(Permit::log_in);
+        }
+        let left: Vec<bool> = permits.iter_mut().map(Permit::log_out).collect();
+        assert_eq!(left, [true, true, false]);
+        drop(permits);
+        assert_eq!(admission.state.lock().unauthenticated, 0);
     }
 
     #[test]

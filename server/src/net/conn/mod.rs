@@ -19,6 +19,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bellhop_protocol::Code;
+use bellhop_protocol::code::Refusal;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -137,7 +139,7 @@ impl<S: Socket> Conn<S> {
         }
         let mut reads = read::READS_A_TURN;
         loop {
-            let mut on = self.poll_work(cx, now.up);
+            let mut on = self.poll_work(cx, now.up, effects);
             on |= self.poll_read(cx, now, &mut reads, effects);
             on |= self.poll_feed(cx, now.up, effects);
             on |= self.poll_write(cx, now.up, effects);
@@ -155,7 +157,7 @@ impl<S: Socket> Conn<S> {
 
     // ---- work that takes its time
 
-    fn poll_work(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+    fn poll_work(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
         let Some(work) = &mut self.work else { return false };
         let Poll::Ready(done) = work.as_mut().poll(cx) else { return false };
         self.work = None;
@@ -164,24 +166,25 @@ impl<S: Socket> Conn<S> {
             Done::Answered => {}
             Done::LoggedIn(login) => {
                 self.session.logged_in();
-                self.permit.set_authenticated(true);
+                self.permit.log_in();
                 self.caller.login = Some(login);
             }
             Done::LoggedOut => {
                 self.session.logged_out(now);
-                self.permit.set_authenticated(false);
                 self.caller.login = None;
                 self.fetching = None;
                 self.feeding = false;
                 self.taken.clear();
+                if !self.permit.log_out() {
+                    let busy = "too many connections are not logged in; connect again in a moment";
+                    self.close(&Refusal::new(Code::BUSY, busy), effects);
+                }
             }
             Done::Deliver => {
-                let mut effects = Effects::default();
                 if let Some(login) = self.caller.login.clone() {
-                    let flow = delivery::deliver_now(&self.caller.core, &login, &mut effects);
+                    let flow = delivery::deliver_now(&self.caller.core, &login, effects);
                     self.follow(flow, now);
                 }
-                effects.wake();
             }
         }
         true
