@@ -198,6 +198,25 @@ fn signals_give_the_terminal_back() {
     }
 }
 
+/// The last third of a second before a signal was not in the draft.
+#[test]
+fn a_signal_keeps_what_was_being_written() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    opens(&mut alice, "bob");
+    alice.enters("said");
+    for (signal, text) in [(Signal::TERM, "half a thought"), (Signal::HUP, " and more of it")] {
+        alice.types(text);
+        alice.shows(text);
+        alice.signal(signal);
+        assert_eq!(alice.ends(), 143);
+        alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+        alice.shows(text);
+    }
+    alice.shows("> half a thought and more of it");
+}
+
 /// Whoever was stopped from outside came back to a dead screen, or did not give the terminal back at all.
 #[test]
 fn a_screen_that_was_stopped_comes_back_whole() {

@@ -143,7 +143,7 @@ impl App {
                         inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
                     }
                     // The terminal has gone.
-                    None => return Ok(signals::Signals::HUNG_UP),
+                    None => self.take(Msg::End(signals::Signals::HUNG_UP)),
                 },
                 signalled = signals.next() => self.signalled(signalled),
                 count = self.backend.events(&mut arrived) => {
@@ -242,7 +242,7 @@ impl App {
 
     fn signalled(&mut self, signalled: Signalled) {
         match signalled {
-            Signalled::End(code) => self.model.quit = Some(code),
+            Signalled::End(code) => self.take(Msg::End(code)),
             #[cfg(unix)]
             Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
             // Whoever was stopped on the way out is not to come back.

@@ -40,6 +40,8 @@ pub(crate) enum Msg {
     Deadline,
     /// The library has ended, which it does only when told or broken.
     Ended,
+    /// Somebody outside wants the program to end, with this exit code.
+    End(u8),
 }
 
 /// Takes what happened. Returns what is to be done.
@@ -63,6 +65,10 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
         Msg::Ended => {
             model.link = Link::Stopped;
             model.complain("the connection has ended");
+        }
+        Msg::End(code) => {
+            model.keep_draft(&mut effects);
+            model.quit = Some(code);
         }
         Msg::Deadline => {}
     }

@@ -30,12 +30,13 @@ impl Model {
         if key == Key::ctrl(Code::Char('l')) {
             return effects.push(Effect::Redraw);
         }
-        let leaves = key.code == Code::Esc || key == Key::ctrl(Code::Char('c'));
+        let (cancels, quits) = (key == Key::ctrl(Code::Char('c')), key == Key::ctrl(Code::Char('q')));
         let Some(overlay) = self.overlay.take() else { return };
-        if leaves {
-            return;
-        }
         match overlay {
+            // The keys that have led to the question are an answer to it.
+            Overlay::Quit if cancels || quits => self.quit = Some(0),
+            _ if cancels || key.code == Code::Esc => {}
+            Overlay::Help { .. } | Overlay::Jump { .. } if quits => self.key(key, effects),
             Overlay::Help { filter, chosen } => self.help_key(filter, chosen, key, effects),
             Overlay::Jump { query, found, chosen } => self.jump_key(query, found, chosen, key, effects),
             Overlay::Paste { text } => self.paste_key(text, key, effects),

@@ -302,3 +302,36 @@ fn an_outage_is_told_once() {
     stage.event(Event::Offline(refused(), stage.now.at));
     assert_eq!(stage.screen().matches("connection refused").count(), 2);
 }
+
+/// Ctrl+Q, the key that quits everywhere else, did nothing in the help, and in the question that it had led to.
+#[test]
+fn the_keys_that_quit_do_so_in_the_help_and_in_the_question() {
+    for key in ['q', 'c'] {
+        let mut stage = Stage::usual();
+        stage.ctrl('q');
+        stage.shows("Quit?");
+        stage.press(Code::Enter);
+        stage.shows("Quit?");
+        stage.ctrl(key);
+        assert_eq!(stage.model.quit, Some(0));
+    }
+    for overlay in [Code::F(1), Code::F(2)] {
+        let mut stage = Stage::usual();
+        stage.say("half a thought");
+        stage.press(overlay);
+        stage.ctrl('q');
+        stage.shows("Quit?");
+        assert!(matches!(stage.done().pop(), Some(Effect::Draft { text, .. }) if text == "half a thought"));
+        stage.press(Code::Esc);
+        assert_eq!(stage.model.quit, None);
+        let mut stage = Stage::login((80, 24), &UNICODE);
+        stage.press(Code::F(1));
+        stage.ctrl('q');
+        assert_eq!(stage.model.quit, Some(0));
+    }
+    // A question about something else is not answered by haste.
+    let mut stage = Stage::usual();
+    stage.enter("/delete-account");
+    stage.ctrl('q');
+    stage.shows("Delete this account?");
+}

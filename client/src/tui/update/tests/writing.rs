@@ -243,7 +243,7 @@ fn ctrl_c_clears_then_asks() {
     assert_eq!(stage.model.quit, None, "a key that is hit in haste");
     stage.shows("Quit?");
     stage.hides("not at the server yet");
-    stage.say("y");
+    stage.ctrl('c');
     assert_eq!(stage.model.quit, Some(0));
 }
 
