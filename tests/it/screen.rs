@@ -88,7 +88,7 @@ fn a_script_sees_what_the_screen_sends_and_the_screen_shows_it_harmless() {
     let home = Home::new();
     let mut terminal = Terminal::start(&[], home.path(), &server.addr().to_string());
     terminal.shows("Welcome");
-    terminal.types("alice\x0e");
+    terminal.types("alice\x0e\r");
     terminal.shows("plain (local)");
     terminal.shows("online");
     terminal.types("\x0b");

@@ -64,7 +64,7 @@ impl Terminal {
         let mut terminal = Terminal::start_sized(&[], home, &server.to_string(), size);
         terminal.comes_to("a login", |contents| contents.contains("Welcome") || contents.contains("online"));
         if terminal.contents().contains("Welcome") {
-            terminal.types(&format!("{name}\x0e"));
+            terminal.types(&format!("{name}\x0e\r"));
         }
         terminal.shows("online");
         terminal

@@ -107,7 +107,7 @@ impl Form {
             Key { code: Code::Enter, .. } => return self.submit(),
             Key { code: Code::Esc, .. } if self.creating => self.log_in_instead(),
             Key { code: Code::Char('n'), ctrl: true, .. } if self.creating => self.log_in_instead(),
-            Key { code: Code::Char('n'), ctrl: true, .. } => return self.create(),
+            Key { code: Code::Char('n'), ctrl: true, .. } => self.create(),
             Key { code: Code::Char('t'), ctrl: true, .. } => self.reveal = !self.reveal,
             Key { code: Code::Tab, shift, .. } => self.step(!shift),
             Key { code: Code::Down, .. } => self.step(true),
@@ -142,14 +142,21 @@ impl Form {
         self.slot = Some(slots[next % slots.len()]);
     }
 
-    fn create(&mut self) -> Submit {
+    /// Asks for what a new account needs. Enter makes it: a name may be mistyped.
+    fn create(&mut self) {
         self.creating = true;
-        if !self.password.is_empty() {
-            self.slot = Some(Slot::Again);
-            self.error = None;
-            return Submit::No;
-        }
-        self.submit()
+        self.slot = Some(match (self.name.is_empty(), self.password.is_empty()) {
+            (true, _) => Slot::Name,
+            (false, true) => Slot::Password,
+            (false, false) => Slot::Again,
+        });
+    }
+
+    /// What is to be known before Enter.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let bare = self.creating && self.busy.is_none() && self.error.is_none() && self.password.is_empty();
+        let name = Some(self.name.text().trim()).filter(|name| bare && !name.is_empty())?;
+        Some(format!("no password: whoever uses this machine can log in as {name}"))
     }
 
     fn log_in_instead(&mut self) {
@@ -284,7 +291,12 @@ mod tests {
         type_text(&mut form, "e");
         assert!(submitted(&mut form, ENTER).expect("a login").create);
         let mut form = Form::new("127.0.0.1", "dave");
-        assert!(submitted(&mut form, CREATE).expect("a login").create, "without a password at once");
+        assert!(submitted(&mut form, CREATE).is_none(), "a name may be mistyped");
+        assert_eq!(form.slot(), Slot::Password);
+        assert!(submitted(&mut form, ENTER).expect("a login").create, "without a password");
+        let mut form = Form::new("127.0.0.1", "");
+        assert!(submitted(&mut form, CREATE).is_none());
+        assert_eq!(form.slot(), Slot::Name);
     }
 
     #[test]

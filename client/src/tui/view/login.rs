@@ -15,6 +15,7 @@ enum Line {
     Field(Slot),
     Remember,
     Hint(&'static str),
+    Warning(String),
     Error(String),
     Busy(String),
 }
@@ -52,6 +53,9 @@ pub(crate) fn draw(model: &Model, form: &Form, areas: &Areas, painter: &mut Pain
             Line::Hint(text) => {
                 painter.put(row, 0, text, painter.theme.dim());
             }
+            Line::Warning(text) => {
+                painter.put(row, 0, text, painter.theme.strong());
+            }
             Line::Error(text) => {
                 painter.put(row, 0, text, painter.theme.error());
             }
@@ -71,10 +75,9 @@ fn lines(form: &Form, wide: bool, columns: usize, rows: usize) -> Vec<Line> {
         lines.push(Line::Blank);
     }
     let hints: &[&str] = match (wide, form.creating) {
-        (true, false) => &[
-            "Enter  log in    Ctrl+N  create this account",
-            "Tab next field   Ctrl+T show password   F1 help",
-        ],
+        (true, false) => {
+            &["Enter  log in    Ctrl+N  new account", "Tab next field   Ctrl+T show password   F1 help"]
+        }
         (true, true) => &[
             "Enter  create this account    Esc  log in instead",
             "Tab next field   Ctrl+T show password   F1 help",
@@ -84,6 +87,9 @@ fn lines(form: &Form, wide: bool, columns: usize, rows: usize) -> Vec<Line> {
     };
     lines.extend(hints.iter().map(|hint| Line::Hint(hint)));
     lines.push(Line::Blank);
+    if let Some(warning) = form.warning() {
+        lines.extend(wrap(&warning, columns).into_iter().map(|line| Line::Warning(warning[line].to_owned())));
+    }
     if let Some(error) = &form.error {
         lines.extend(wrap(error, columns).into_iter().map(|line| Line::Error(error[line].to_owned())));
     }

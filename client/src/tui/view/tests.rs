@@ -59,6 +59,10 @@ fn logins() {
         stage.press(Code::Esc);
         stage.press(Code::Enter);
         check(&format!("login-{name}-busy"), &stage);
+        let mut stage = Stage::login(size, &UNICODE);
+        stage.say("alice");
+        stage.ctrl('n');
+        check(&format!("login-{name}-new"), &stage);
     }
     let mut stage = Stage::login((80, 24), &UNICODE);
     stage.press(Code::Up);

@@ -335,3 +335,23 @@ fn the_keys_that_quit_do_so_in_the_help_and_in_the_question() {
     stage.ctrl('q');
     stage.shows("Delete this account?");
 }
+
+/// One key made an account without a password, of whatever was in the field.
+#[test]
+fn an_account_is_made_by_enter_and_says_what_no_password_means() {
+    let what = "no password: whoever uses this machine can log in as alcie";
+    let mut stage = Stage::login((80, 24), &UNICODE);
+    stage.say("alcie");
+    stage.ctrl('n');
+    assert_eq!(stage.done(), []);
+    stage.shows("New account");
+    // The end of it is on the next row.
+    stage.shows(what.trim_end_matches("alcie").trim_end());
+    stage.say("x");
+    stage.hides("no password");
+    stage.press(Code::Backspace);
+    stage.press(Code::Enter);
+    let effects = stage.done();
+    assert!(matches!(&effects[..], [Effect::Connect(login)] if login.create), "{effects:?}");
+    stage.hides("no password");
+}
