@@ -1,8 +1,25 @@
-//! The help: every key and every command, from the tables that the dispatchers use.
+//! The help: every key, every command and every op, from the tables that the dispatchers use, and what the ticks mean.
 
+use bellhop_protocol::op::{Family, Field, OpCode};
+
+use super::glyphs::Glyphs;
 use super::key::Key;
 use super::keymap::{self, Action};
 use super::typed::COMMANDS;
+use crate::delivery::Delivery;
+
+/// The ticks, in the order in which a message goes through them.
+pub(crate) const LEGEND: &[Delivery] = &[
+    Delivery::Outbox,
+    Delivery::Sending,
+    Delivery::Sent,
+    Delivery::Queued,
+    Delivery::Delivered,
+    Delivery::Read,
+    Delivery::Unknown,
+    Delivery::Failed,
+    Delivery::Returned,
+];
 
 /// A line of the help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,10 +28,12 @@ pub(crate) struct Row {
     pub(crate) text: String,
     /// What Enter does on it.
     pub(crate) action: Option<Action>,
+    /// It explains the tick that stands in place of keys.
+    pub(crate) tick: Option<Delivery>,
 }
 
 /// The lines that hold every word of `filter`.
-pub(crate) fn rows(filter: &str) -> Vec<Row> {
+pub(crate) fn rows(filter: &str, glyphs: &Glyphs) -> Vec<Row> {
     let filter = filter.to_lowercase();
     let matches = |row: &Row, name: &str| {
         let line = format!("{} {} {name}", row.keys, row.text).to_lowercase();
@@ -22,27 +41,46 @@ pub(crate) fn rows(filter: &str) -> Vec<Row> {
     };
     let keys = keymap::TABLE.iter().map(|row| {
         let keys: Vec<String> = row.keys.iter().map(Key::to_string).collect();
-        (Row { keys: keys.join(" "), text: row.help.to_owned(), action: Some(row.action) }, row.name)
+        (Row { action: Some(row.action), ..plain(keys.join(" "), row.help) }, row.name)
     });
-    let typed = keymap::TYPED
-        .iter()
-        .map(|(form, help)| (Row { keys: (*form).to_owned(), text: (*help).to_owned(), action: None }, ""));
+    let typed = keymap::TYPED.iter().map(|(form, help)| (plain(*form, *help), ""));
+    let ticks = LEGEND.iter().map(|state| {
+        let row = plain(glyphs.tick(*state), meaning(*state));
+        (Row { tick: Some(*state), ..row }, "tick")
+    });
     let commands = COMMANDS.iter().map(|command| {
         let form = format!("/{} {}", command.name, command.arguments);
-        (Row { keys: form.trim_end().to_owned(), text: command.help.to_owned(), action: None }, command.name)
+        (plain(form.trim_end(), command.help), command.name)
     });
-    let all = keys.chain(typed).chain(commands);
+    let ops = OpCode::ALL.iter().filter(|op| op.family() == Family::Text).map(|op| {
+        let fields: Vec<&str> = op.fields().iter().map(|Field { name, .. }| *name).collect();
+        (plain(format!("{}|{}", op.byte(), fields.join("|")), format!("{} by hand", op.name())), "op")
+    });
+    let all = keys.chain(typed).chain(ticks).chain(commands).chain(ops);
     all.filter(|(row, name)| matches(row, name)).map(|(row, _)| row).collect()
+}
+
+fn plain(keys: impl Into<String>, text: impl Into<String>) -> Row {
+    Row { keys: keys.into(), text: text.into(), action: None, tick: None }
+}
+
+/// What a tick means, and what can be done about it.
+pub(crate) fn meaning(state: Delivery) -> String {
+    let hint = if state == Delivery::Failed { " (/retry)" } else { "" };
+    format!("{}{hint}", state.words())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::glyphs::UNICODE;
 
     #[test]
     fn the_help_has_everything_and_narrows() {
+        let rows = |filter: &str| super::rows(filter, &UNICODE);
         let all = rows("").len();
-        assert_eq!(all, keymap::TABLE.len() + keymap::TYPED.len() + COMMANDS.len());
+        let ops = 7;
+        assert_eq!(all, keymap::TABLE.len() + keymap::TYPED.len() + ops + LEGEND.len() + COMMANDS.len());
         let unread = rows("unread");
         assert_eq!(unread[0].action, Some(Action::NextUnread));
         assert!(unread.len() < 6, "{unread:?}");

@@ -1,24 +1,19 @@
 //! The column on the right of a wide screen: what the ticks mean, how the server is, what waits.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
+use super::messages::tick_style;
 use super::{Painter, status};
 use crate::delivery::Delivery;
+use crate::tui::help::{LEGEND, meaning};
 use crate::tui::model::Model;
 
-/// The states of the legend, in the order in which a message goes through them.
-const LEGEND: &[Delivery] = &[
-    Delivery::Outbox,
-    Delivery::Sending,
-    Delivery::Sent,
-    Delivery::Queued,
-    Delivery::Delivered,
-    Delivery::Read,
-    Delivery::Unknown,
-    Delivery::Failed,
-    Delivery::Returned,
-];
+/// A line of the column.
+enum Line {
+    Heading(&'static str),
+    Text(String),
+    Tick(Delivery),
+}
 
 pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     let (heading, plain) = (painter.theme.strong(), painter.theme.text());
@@ -26,45 +21,42 @@ pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         painter.put(Painter::row(area, row), 0, model.prefs.glyphs.bar, painter.theme.border());
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
-    for (row, (text, is_heading)) in lines(model).iter().enumerate() {
-        let style: Style = if *is_heading { heading } else { plain };
-        painter.put(Painter::row(inner, row), 0, text, style);
+    for (row, line) in lines(model).iter().enumerate() {
+        let row = Painter::row(inner, row);
+        match line {
+            Line::Heading(text) => painter.put(row, 0, text, heading),
+            Line::Text(text) => painter.put(row, 0, text, plain),
+            Line::Tick(state) => {
+                painter.put(row, 0, model.prefs.glyphs.tick(*state), tick_style(*state, painter));
+                painter.put(row, 4, &meaning(*state), plain)
+            }
+        };
     }
 }
 
-fn lines(model: &Model) -> Vec<(String, bool)> {
-    let mut lines = Vec::new();
-    let heading = |text: &str, lines: &mut Vec<(String, bool)>| {
-        if !lines.is_empty() {
-            lines.push((String::new(), false));
-        }
-        lines.push((text.to_owned(), true));
-    };
-    heading("Conversation", &mut lines);
+fn lines(model: &Model) -> Vec<Line> {
+    let mut lines = vec![Line::Heading("Conversation")];
     match model.entry() {
-        None => lines.push(("what the server says".into(), false)),
+        None => lines.push(Line::Text("what the server says".into())),
         Some(entry) => {
-            lines.push((entry.peer.name.clone(), false));
+            lines.push(Line::Text(entry.peer.name.clone()));
             let presence = format!("{} presence is not told", model.prefs.glyphs.presence_unknown);
-            lines.push((presence, false));
+            lines.push(Line::Text(presence));
         }
     }
-    heading("Delivery", &mut lines);
-    for state in LEGEND {
-        let hint = if *state == Delivery::Failed { " (/retry)" } else { "" };
-        lines.push((format!("{:<3} {}{hint}", model.prefs.glyphs.tick(*state), state.words()), false));
-    }
-    heading("Server", &mut lines);
+    lines.extend([Line::Text(String::new()), Line::Heading("Delivery")]);
+    lines.extend(LEGEND.iter().map(|state| Line::Tick(*state)));
+    lines.extend([Line::Text(String::new()), Line::Heading("Server")]);
     if let Some(identity) = &model.identity {
-        lines.push((identity.server.clone(), false));
+        lines.push(Line::Text(identity.server.clone()));
     }
-    lines.extend(status::security(model).map(|word| (word.to_owned(), false)));
+    lines.extend(status::security(model).map(|word| Line::Text(word.to_owned())));
     if let Some(time) = model.round_trip {
-        lines.push((format!("round trip {}ms", time.as_millis()), false));
+        lines.push(Line::Text(format!("round trip {}ms", time.as_millis())));
         let all: Vec<String> = model.round_trips.iter().map(|time| time.as_millis().to_string()).collect();
-        lines.push((format!("last: {} ms", all.join(" ")), false));
+        lines.push(Line::Text(format!("last: {} ms", all.join(" "))));
     }
-    heading("Outbox", &mut lines);
-    lines.push((format!("{} waiting", model.unsent.len()), false));
+    lines.extend([Line::Text(String::new()), Line::Heading("Outbox")]);
+    lines.push(Line::Text(format!("{} waiting", model.unsent.len())));
     lines
 }

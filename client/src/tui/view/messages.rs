@@ -86,7 +86,8 @@ fn nick_style(name: &str, mine: bool, painter: &Painter<'_>) -> Style {
     if mine { painter.theme.text() } else { painter.theme.nick(name) }
 }
 
-fn tick_style(state: Delivery, painter: &Painter<'_>) -> Style {
+/// How the tick of a state looks.
+pub(crate) fn tick_style(state: Delivery, painter: &Painter<'_>) -> Style {
     match state {
         Delivery::Read => painter.theme.good().patch(painter.theme.strong()),
         Delivery::Failed | Delivery::Returned | Delivery::Unknown => painter.theme.error(),

@@ -3,6 +3,7 @@
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
+use super::messages::tick_style;
 use super::{Caret, Painter, field_view};
 use crate::text::wrap::{ellipsis, width, wrap};
 use crate::tui::composer::{BOX_MAX, Composer};
@@ -76,8 +77,9 @@ fn chosen_style(is_chosen: bool, row: Rect, painter: &mut Painter<'_>) -> Style 
 }
 
 fn help(model: &Model, filter: &Composer, chosen: usize, painter: &mut Painter<'_>) -> Caret {
-    let rows = help::rows(filter.text());
-    let wanted = u16::try_from(help::rows("").len()).unwrap_or(u16::MAX).saturating_add(3);
+    let rows = help::rows(filter.text(), model.prefs.glyphs);
+    let wanted =
+        u16::try_from(help::rows("", model.prefs.glyphs).len()).unwrap_or(u16::MAX).saturating_add(3);
     let inner = frame(model, "Keys (type to filter, Esc closes)", 78, wanted, painter);
     let caret = field(Painter::row(inner, 0), ">", filter, painter);
     let space = usize::from(inner.height).saturating_sub(1);
@@ -87,10 +89,14 @@ fn help(model: &Model, filter: &Composer, chosen: usize, painter: &mut Painter<'
         let row = Painter::row(inner, 1 + at - first);
         let style = chosen_style(at == chosen, row, painter);
         let shown = ellipsis(&line.keys, keys.saturating_sub(1), model.prefs.glyphs.ellipsis);
-        painter.put(row, 0, &shown, style.patch(painter.theme.strong()));
+        let look = line.tick.map_or(painter.theme.strong(), |state| tick_style(state, painter));
+        painter.put(row, 0, &shown, style.patch(look));
         let room = usize::from(row.width).saturating_sub(keys);
         let text = ellipsis(&line.text, room, model.prefs.glyphs.ellipsis);
         painter.put(row, keys as u16, &text, style);
+    }
+    if rows.is_empty() {
+        painter.put(Painter::row(inner, 1), 0, "nothing matches", painter.theme.dim());
     }
     caret
 }

@@ -398,3 +398,35 @@ fn a_question_keeps_its_keys_in_a_small_window() {
     stage.enter("alcie");
     stage.shows("that is not the name of this account");
 }
+
+/// Ticks were explained in windows of 120 columns alone, and two of them, told apart by their look, looked the same.
+#[test]
+fn what_ticks_mean_is_told_in_their_own_look() {
+    let mut help = Stage::usual();
+    help.press(Code::F(1));
+    help.say("tick");
+    for (stage, size) in [(&help, (80, 24)), (&Stage::new((140, 40), &UNICODE), (140, 40))] {
+        for text in ["✓○", "kept for them", "unknown, asked again", "not sent (/retry)"] {
+            stage.shows(text);
+        }
+        let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
+        super::screen(&stage.model, &mut buffer);
+        let style = |words: &str| {
+            let cells = |y: u16| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<Vec<_>>();
+            let y = (0..size.1).find(|y| cells(*y).concat().contains(words)).expect("a row");
+            // The last one of the row: messages of the conversation may stand before it.
+            let x = cells(y).iter().rposition(|symbol| *symbol == "✓").expect("a tick");
+            buffer[(x as u16, y)].modifier
+        };
+        assert!(style("they have it").contains(Modifier::DIM));
+        assert!(style("they read it").contains(Modifier::BOLD));
+    }
+    let mut stage = Stage::usual();
+    stage.press(Code::F(1));
+    stage.say("by hand");
+    for op in ["0|glob|after", "1|username|password", "3|username", "4|password", "5|username|text", "6|"] {
+        stage.shows(op);
+    }
+    stage.say("no such thing");
+    stage.shows("nothing matches");
+}
