@@ -8,9 +8,10 @@ use crate::delivery::Delivery;
 use crate::event::{Answer, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
 use crate::peer::Peer;
 use crate::text::shown;
+use crate::text::wrap::width;
 use crate::tui::composer::Composer;
 use crate::tui::form::Slot;
-use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model};
+use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model, SERVER};
 use crate::tui::typed;
 use crate::tui::window::{Loading, Scroll};
 
@@ -210,7 +211,10 @@ impl Model {
             Ok(fields) => format!("{} {} {}", self.prefs.glyphs.came_from, answer.op, fields.join("|")),
             Err(reason) => format!("{} {asked}: {reason}", self.prefs.glyphs.cross),
         };
-        self.say(text);
+        self.note(text.clone());
+        // The title row has room for so much, and for so long.
+        let cut = self.open.is_some() && width(&text) > usize::from(self.size.0) / 2;
+        self.hint(if cut { format!("all of it in {SERVER}: {text}") } else { text });
     }
 
     fn page(&mut self, page: Page, effects: &mut Vec<Effect>) {

@@ -46,6 +46,9 @@ pub(crate) fn preview(model: &Model) -> Option<String> {
         }
         Typed::Message(message) if too_long(message).is_some() => too_long(message),
         Typed::Message(message) if message.len() < text.len() => Some(format!("sends {message}")),
+        Typed::Message(message) if typed::written(message, model.composer.is_pasted()) != message => {
+            Some("pasted: sent as a message".into())
+        }
         Typed::Message(_) | Typed::Nothing => None,
     }
 }

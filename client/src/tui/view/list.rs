@@ -33,7 +33,8 @@ pub(crate) fn draw(model: &Model, area: Rect, bar: bool, painter: &mut Painter<'
         }
     }
     if model.chats.is_empty() {
-        hint(inner, painter);
+        let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
+        hint(below, painter);
     }
 }
 
@@ -62,11 +63,12 @@ fn entry(model: &Model, entry: Option<&Entry>, open: bool, line: Rect, painter: 
     painter.put_right(line, &badge, style);
 }
 
-fn hint(area: Rect, painter: &mut Painter<'_>) {
+/// What to do where there is no conversation yet.
+pub(crate) fn hint(area: Rect, painter: &mut Painter<'_>) {
     let text = "No conversations yet. Ctrl+K and type a name, or /list to see who is here.";
     let columns = usize::from(area.width.saturating_sub(2));
     for (row, line) in crate::text::wrap::wrap(text, columns).into_iter().enumerate() {
         let line = &text[line];
-        painter.put(Painter::row(area, row + 2), 1, line, painter.theme.dim());
+        painter.put(Painter::row(area, row), 1, line, painter.theme.dim());
     }
 }

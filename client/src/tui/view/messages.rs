@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::Painter;
+use super::{Painter, list};
 use crate::delivery::Delivery;
 use crate::text::wrap::{ellipsis, width};
 use crate::tui::layout::Areas;
@@ -22,6 +22,9 @@ pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
     for (row, line) in lines.iter().enumerate() {
         let row = Painter::row(text, above + row);
         self::line(model, &look, line, row, painter);
+    }
+    if model.chats.is_empty() && model.open.is_none() && areas.list.is_none() {
+        list::hint(Rect { height: above as u16, ..areas.pane }, painter);
     }
     let note = match model.shown().loading {
         Loading::Older => Some("loading older messages"),

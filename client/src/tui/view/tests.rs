@@ -430,3 +430,17 @@ fn what_ticks_mean_is_told_in_their_own_look() {
     stage.say("no such thing");
     stage.shows("nothing matches");
 }
+
+/// Whoever came first, in a small window, saw nothing at all.
+#[test]
+fn the_first_start_says_what_to_do_at_every_size() {
+    for (size, list) in [((40, 20), true), ((80, 24), true), ((80, 24), false), ((20, 12), true)] {
+        let mut stage = Stage::new(size, &UNICODE);
+        stage.model.chats.clear();
+        stage.model.open = None;
+        stage.model.prefs.panes.list = list;
+        stage.shows("No conversations");
+        stage.shows("Ctrl+K");
+        assert_eq!(stage.screen().matches("No conversations").count(), 1);
+    }
+}

@@ -540,3 +540,37 @@ fn the_end_of_the_last_line_is_not_a_line() {
     stage.press(Code::Enter);
     assert_eq!(sent(&mut stage), ["bob: one\ntwo"]);
 }
+
+/// Whoever asked for a list of many names saw three of them for four seconds.
+#[test]
+fn a_long_answer_says_where_all_of_it_is() {
+    let mut stage = Stage::usual();
+    for (tag, open) in [(1, true), (2, false)] {
+        stage.enter("/list");
+        let names = (0..22).map(|number| format!("name-{number}"));
+        let fields = Ok(std::iter::once("ok".to_owned()).chain(names).collect());
+        stage.event(Event::Answer(Answer { tag, op: 0, fields, verdict: crate::raw::Verdict::Done }));
+        if open {
+            stage.shows("all of it in *server*: ← 0 ok|name-0");
+            stage.ctrl('p');
+        } else {
+            stage.hides("all of it in *server*");
+        }
+    }
+    stage.shows("name-21");
+}
+
+/// Pasted, it is a message, and nothing said so: what it looks like did not happen.
+#[test]
+fn a_paste_that_looks_like_more_says_that_it_is_a_message() {
+    for text in ["/open bob", "5|bob|x", "99|x", "/nonsense", "//shrug", "\\5|x"] {
+        let mut stage = Stage::usual();
+        stage.paste(text);
+        stage.shows("pasted: sent as a message");
+    }
+    for text in ["hello", "two\nlines", ""] {
+        let mut stage = Stage::usual();
+        stage.paste(text);
+        stage.hides("pasted");
+    }
+}
