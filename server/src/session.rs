@@ -64,6 +64,8 @@ pub struct Session {
     heard: Duration,
     /// How many PINGs were sent since.
     pings: u32,
+    /// True while input is read.
+    listens: bool,
     /// Since when a frame is incomplete.
     partial_since: Option<Duration>,
 }
@@ -87,6 +89,7 @@ impl Session {
             busy_since: None,
             heard: now,
             pings: 0,
+            listens: true,
             partial_since: None,
         }
     }
@@ -176,6 +179,8 @@ impl Session {
         if let Some(since) = self.busy_since.take() {
             self.out_since += now.saturating_sub(since);
             self.partial_since = self.partial_since.map(|_| now);
+            self.heard = now;
+            self.pings = 0;
         }
     }
 
@@ -198,6 +203,15 @@ impl Session {
         self.partial(now, partial);
     }
 
+    /// Input is read, or is not: what is not read is no silence.
+    pub fn listen(&mut self, now: Duration, listens: bool) {
+        if listens && !self.listens {
+            self.heard = now;
+            self.pings = 0;
+        }
+        self.listens = listens;
+    }
+
     /// The rest of a frame is awaited, or is not.
     pub fn partial(&mut self, now: Duration, partial: bool) {
         self.partial_since = partial.then(|| self.partial_since.unwrap_or(now));
@@ -208,6 +222,11 @@ impl Session {
         self.partial_since = None;
     }
 
+    /// True if and only if silence is asked about.
+    fn hears(&self) -> bool {
+        self.has_hello() && self.listens
+    }
+
     /// When the next clock runs out, if one runs.
     pub fn deadline(&self) -> Option<Duration> {
         if self.busy_since.is_some() {
@@ -215,7 +234,7 @@ impl Session {
         }
         let login = (!self.is_in()).then(|| self.out_since.checked_add(self.login_time)).flatten();
         let frame = self.partial_since.and_then(|since| since.checked_add(self.frame_time));
-        let heartbeat = self.has_hello().then(|| self.heard + self.heartbeat * (self.pings.min(2) + 1));
+        let heartbeat = self.hears().then(|| self.heard + self.heartbeat * (self.pings.min(2) + 1));
         [login, frame, heartbeat].into_iter().flatten().min()
     }
 
@@ -231,7 +250,7 @@ impl Session {
         if self.partial_since.is_some_and(|since| late(since, self.frame_time)) {
             return Some(timed_out("the rest of a frame did not come in time"));
         }
-        if self.has_hello() && late(self.heard, self.heartbeat * (self.pings.min(2) + 1)) {
+        if self.hears() && late(self.heard, self.heartbeat * (self.pings.min(2) + 1)) {
             if self.pings >= 2 {
                 return Some(Alarm::Drop);
             }
@@ -436,6 +455,24 @@ mod tests {
         assert_eq!((session.alarm(89 * S), session.alarm(90 * S)), (None, Some(Alarm::Drop)));
         session.heard(61 * S, false);
         assert_eq!((session.deadline(), session.alarm(90 * S)), (Some(91 * S), None));
+    }
+
+    /// Bytes lay in the machine, unread on purpose, and the connection was given up for silence.
+    #[test]
+    fn silence_that_the_server_does_not_listen_to_is_none() {
+        let mut session = session(false);
+        session.greeted();
+        session.logged_in();
+        assert_eq!(session.alarm(30 * S), Some(Alarm::Ping));
+        session.listen(40 * S, false);
+        assert_eq!((session.deadline(), session.alarm(1_000 * S)), (None, None));
+        session.listen(1_000 * S, true);
+        session.listen(1_010 * S, true);
+        assert_eq!((session.deadline(), session.alarm(1_029 * S)), (Some(1_030 * S), None));
+        assert_eq!(session.alarm(1_030 * S), Some(Alarm::Ping), "and the PINGs begin anew");
+        session.busy(1_030 * S);
+        session.done(2_000 * S);
+        assert_eq!((session.deadline(), session.alarm(2_029 * S)), (Some(2_030 * S), None));
     }
 
     #[test]

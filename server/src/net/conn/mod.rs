@@ -141,6 +141,7 @@ impl<S: Socket> Conn<S> {
         loop {
             let mut on = self.poll_work(cx, now.up, effects);
             on |= self.poll_read(cx, now, &mut reads, effects);
+            self.session.listen(now.up, self.takes_input());
             on |= self.poll_feed(cx, now.up, effects);
             on |= self.poll_write(cx, now.up, effects);
             if self.end == End::Over {

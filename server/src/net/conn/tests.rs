@@ -8,7 +8,9 @@ use std::task::{Wake, Waker};
 use std::thread::{JoinHandle, Thread};
 
 use bellhop_protocol::op::NOTICE;
-use bellhop_protocol::{OpCode, frame};
+use bellhop_protocol::post::Post;
+use bellhop_protocol::session::Hello;
+use bellhop_protocol::{Address, DeviceId, OpCode, Request, frame};
 use parking_lot::Mutex;
 use tokio::io::ReadBuf;
 
@@ -34,6 +36,8 @@ use OpCode::{Create, Deliver, List, Login, Logout, Send};
 
 /// How long the writing thread may take to answer, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What the operating system holds of a connection.
 #[derive(Debug, Default)]
@@ -235,13 +239,29 @@ impl Side<'_> {
         self.over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
     }
 
-    /// The next frame that was written, as op-code and text.
-    fn read(&self) -> Option<(u8, String)> {
+    /// Turns until nothing is owed by the writing thread.
+    fn rest(&mut self) {
+        loop {
+            self.turn();
+            if self.conn.work.is_none() && self.conn.caller.outbox.due() == Default::default() {
+                return self.turn();
+            }
+            std::thread::park_timeout(PATIENCE);
+        }
+    }
+
+    /// The next frame that was written.
+    fn read_bytes(&self) -> Option<(u8, Vec<u8>)> {
         let mut kernel = self.kernel.lock();
         let frame = frame::parse(&kernel.output, frame::LIMIT_MAX).unwrap()?;
-        let (read, len) = ((frame.op, String::from_utf8_lossy(frame.data).into_owned()), frame.wire_len());
+        let (read, len) = ((frame.op, frame.data.to_vec()), frame.wire_len());
         kernel.output.drain(..len);
         Some(read)
+    }
+
+    /// The next frame that was written, as op-code and text.
+    fn read(&self) -> Option<(u8, String)> {
+        self.read_bytes().map(|(op, data)| (op, String::from_utf8_lossy(&data).into_owned()))
     }
 
     /// The next frame, which comes when the writing thread has done its part.
@@ -275,6 +295,16 @@ fn bytes(op: OpCode, data: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::put(&mut bytes, op.byte(), data.as_bytes());
     bytes
+}
+
+fn hello(device: u8) -> Vec<u8> {
+    let device = DeviceId([device; 16]);
+    Request::Hello(Hello { version: 1, device, features: 0, agent: "test" }).to_bytes()
+}
+
+fn post(counter: u64, to: &str, text: &str) -> Vec<u8> {
+    let to = Address::parse(to).unwrap();
+    Request::Post(Post { counter, receipts: false, to, text }).to_bytes()
 }
 
 /// How many messages wait for an account that has no session.
@@ -378,4 +408,31 @@ fn a_row_that_is_lost_ends_the_connection_with_a_reason() {
     assert_eq!(bob.next().1, "alice|hi");
     let (op, text) = bob.next();
     assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("storage")), "{text}");
+}
+
+/// Time in which the server itself does not read counts for no clock: a backlog that the rate held up was cut off.
+#[test]
+fn who_is_read_slowly_is_not_taken_for_silent() {
+    let bench = Bench::new(&["sends=1", "heartbeat=1"]);
+    let mut alice = bench.connect();
+    alice.arrives(&hello(1));
+    alice.notices();
+    assert_eq!(alice.next().0, OpCode::Hello.answer());
+    alice.enter("alice");
+    let text = "x".repeat(8_000);
+    (1..=40).for_each(|counter| alice.arrives(&post(counter, "nobody", &text)));
+    alice.notices();
+    let mut answered = 0;
+    for _ in 0..60 {
+        alice.rest();
+        while let Some((op, data)) = alice.read_bytes() {
+            answered += u32::from(op == OpCode::Post.answer());
+            if op == OpCode::Ping.byte() {
+                alice.arrives(&Request::Pong(data.try_into().unwrap()).to_bytes());
+                alice.notices();
+            }
+        }
+        bench.core.clock.pass(SECOND);
+    }
+    assert_eq!((answered, alice.over), (40, false));
 }
