@@ -122,8 +122,10 @@ impl State {
                     self.event(Event::CaughtUp);
                 }
             }
+            // Without a stream nothing would ever come; the back-off asks again.
             (Asked::Stream, TextAnswer::Failed(failure)) => {
-                self.event(Event::Notice(sign_in::sentence(&failure)));
+                let code = failure.reason.code().unwrap_or(Code::MALFORMED);
+                self.lose(now, TroubleKind::Refused(code), sign_in::sentence(&failure));
             }
             (Asked::Stream, _) => self.violation(now, "an answer of another shape than its op has"),
             (Asked::User { tag, op }, answer) => {

@@ -2,7 +2,7 @@
 
 use bellhop_protocol::item::ReceiptState;
 use bellhop_protocol::text::TextAnswer;
-use bellhop_protocol::{OpCode, Reply};
+use bellhop_protocol::{Code, OpCode, Reply};
 use uuid::Uuid;
 
 use super::pair::{Pair, config, id, message};
@@ -131,5 +131,25 @@ fn says_when_all_that_waited_has_come() {
         assert_eq!(pair.told(), ["caught up"], "a repeat counts as well");
         pair.message(4, 4, "new");
         assert_eq!(pair.told(), ["message new"]);
+    }
+}
+
+/// The refusal was told as a remark, and the client stayed online and deaf for ever.
+#[test]
+fn a_stream_that_is_refused_is_asked_for_again() {
+    for confirm in [false, true] {
+        let mut pair = Pair::new(LinkConfig { confirm, ..config() });
+        pair.connected();
+        pair.welcome();
+        pair.answer(OpCode::Login, TextAnswer::LoggedIn(Uuid::nil(), 0));
+        pair.told();
+        pair.refuse(OpCode::Deliver, Code::STORAGE);
+        assert_eq!(pair.told(), ["offline Refused(storage)"]);
+        pair.sent();
+        pair.pass(1.0);
+        pair.log_in();
+        assert_eq!(pair.sent()[1..], ["LOGIN alice false", "DELIVER"]);
+        pair.message(1, 1, "it waited");
+        assert_eq!(pair.told().last().map(String::as_str), Some("message it waited"));
     }
 }
