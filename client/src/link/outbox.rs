@@ -65,8 +65,8 @@ impl Wire {
 pub(crate) struct Answered {
     /// The message, which is in flight no more.
     pub(crate) n: i64,
-    /// True if and only if it was written once, on this connection: then the answer says all there is to know. Of a
-    /// message that may have been on an earlier one, a refusal says nothing of the first time.
+    /// True if and only if it was written once, on this connection. A message that may have been on an earlier one is
+    /// *seen before* with good reason.
     pub(crate) first: bool,
 }
 
@@ -142,6 +142,11 @@ impl Outbox {
             written.push(posting.clone());
         }
         written
+    }
+
+    /// True if and only if the message with this counter is on the wire, and may have been there on an earlier connection.
+    pub(crate) fn repeats(&self, counter: u64) -> bool {
+        self.flight.iter().any(|(posting, wire)| posting.counter == counter && *wire == Wire::Again)
     }
 
     /// The server's answer for a counter came; `None` where nobody asked.

@@ -114,6 +114,7 @@ impl State {
                 Err(refusal) => {
                     let Some(Answered { n, first }) = self.outbox.answered(posting.counter) else { continue };
                     let reason = refusal.sentence.into_owned();
+                    // The server was not asked: what it did with a message that is repeated it alone knows.
                     self.changes.push(frames::refused(n, first, refusal.code, reason));
                 }
             }

@@ -11,7 +11,7 @@ use bellhop_protocol::{Address, Code, RawFrame, Reply, Request};
 
 use super::{Asked, HOLD_S, HOLDING_MAX, Phase, State, sign_in};
 use crate::delivery::Delivery;
-use crate::event::{Event, StopKind, Trouble, TroubleKind};
+use crate::event::{Event, StateChange, StopKind, Trouble, TroubleKind};
 use crate::link::outbox::Answered;
 use crate::link::{Change, Received};
 use crate::peer::Peer;
@@ -171,7 +171,7 @@ impl State {
 
     fn posted(&mut self, now: Instant, answer: PostAnswer<'_>) {
         if let Err(failure) = &answer.result
-            && self.may_wait(now, failure)
+            && self.may_wait(now, answer.counter, failure)
         {
             return self.postpone(now, answer.counter, failure);
         }
@@ -200,15 +200,17 @@ impl State {
                 time_ms: i64::try_from(ok.time_ms).unwrap_or(i64::MAX),
                 posted: ok.posted,
             },
-            Err(failure) => refused(n, first, failure.code, reason(&failure)),
+            // PROTOCOL.md, POST: a refusal is certain, of the first time as well, but where the window has forgotten it.
+            Err(failure) => refused(n, first || !stale, failure.code, reason(&failure)),
         });
     }
 
     /// True where the server says no to every message alike, and not for long. A mailbox that is full is no such
-    /// thing: messages for others would wait for its owner.
-    fn may_wait(&self, now: Instant, failure: &PostFailure<'_>) -> bool {
+    /// thing: messages for others would wait for its owner. A repeat can wait under its counter even where nobody
+    /// does: the next run asks again.
+    fn may_wait(&self, now: Instant, counter: u64, failure: &PostFailure<'_>) -> bool {
         matches!(failure.code, Code::BUSY | Code::RATE_LIMITED | Code::STORAGE)
-            && self.config.patient
+            && (self.config.patient || self.outbox.repeats(counter))
             && self.refused_since.is_none_or(|since| now < since + HOLDING_MAX)
     }
 
@@ -219,9 +221,12 @@ impl State {
         let until = now + Duration::from_secs(seconds.clamp(*HOLD_S.start(), *HOLD_S.end()));
         self.hold_until = self.hold_until.max(Some(until));
         self.refused_since.get_or_insert(now);
+        let reason = Some(reason(failure));
         if first {
-            let reason = Some(reason(failure));
             self.changes.push(Change::PutBack { n, reason });
+        } else if !self.config.patient {
+            let (state, code) = (Delivery::Sending, Some(failure.code));
+            self.event(Event::State(StateChange { n, id: None, state, time_ms: 0, code, reason }));
         }
     }
 
@@ -281,9 +286,9 @@ fn reason(failure: &PostFailure<'_>) -> String {
     if said.is_empty() { failure.code.to_string() } else { said }
 }
 
-/// What a refusal means: certain of a message that was written once, and of no other.
-pub(super) fn refused(n: i64, first: bool, code: Code, reason: String) -> Change {
-    if first {
+/// What a refusal means where it is certain that the message was not kept, and where it is not.
+pub(super) fn refused(n: i64, certain: bool, code: Code, reason: String) -> Change {
+    if certain {
         return Change::Refused { n, code, reason };
     }
     Change::Unclear { n, code: Some(code), reason: format!("it was repeated, and refused: {reason}") }

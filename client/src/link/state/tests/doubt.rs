@@ -4,6 +4,9 @@ use bellhop_protocol::post::{PostAnswer, PostOk, Posted};
 use bellhop_protocol::{Code, Reply};
 
 use super::pair::{Pair, config, id};
+use crate::delivery::Delivery;
+use crate::event::Event;
+use crate::link::{Command, LinkConfig};
 
 #[test]
 fn a_device_that_was_copied_makes_itself_a_new_one_and_loses_nothing() {
@@ -60,21 +63,63 @@ fn a_counter_below_the_window_means_a_copy_and_fails_nothing() {
     assert_eq!(pair.states().last().map(String::as_str), Some("1:Queued"));
 }
 
-/// The server may have kept it the first time; "not sent" made people send it again.
+/// A pair whose client has repeated message 1 on a second connection.
+fn repeated(config: LinkConfig) -> Pair {
+    let mut pair = Pair::online(config);
+    pair.send("one");
+    pair.close();
+    pair.pass(1.0);
+    pair.log_in();
+    assert_eq!(pair.sent().last().map(String::as_str), Some("POST 1 bob one"));
+    pair.states();
+    pair
+}
+
+fn sends(pair: &mut Pair) -> bool {
+    pair.restart(config());
+    pair.log_in();
+    pair.sent().iter().any(|line| line.starts_with("POST"))
+}
+
+/// The window has forgotten what it may have kept the first time.
 #[test]
-fn a_repeat_that_is_refused_may_have_arrived() {
-    for code in [Code::STALE_COUNTER, Code::TOO_LONG, Code::NO_SUCH_USER] {
-        let mut pair = Pair::online(config());
-        pair.send("one");
-        pair.close();
-        pair.pass(1.0);
-        pair.log_in();
-        pair.states();
+fn a_repeat_whose_counter_is_stale_may_have_arrived() {
+    let mut pair = repeated(config());
+    pair.refused(1, Code::STALE_COUNTER);
+    assert_eq!(pair.states(), ["1:Unknown"]);
+    assert!(!sends(&mut pair), "it is settled");
+}
+
+/// Nobody could ever know what became of it, though the server had said it.
+#[test]
+fn a_repeat_that_is_refused_was_not_kept_the_first_time_either() {
+    for code in [Code::TOO_LONG, Code::NO_SUCH_USER, Code::MAILBOX_FULL] {
+        let mut pair = repeated(config());
         pair.refused(1, code);
-        assert_eq!(pair.states(), ["1:Unknown"], "{code}");
-        pair.restart(config());
+        assert_eq!(pair.states(), ["1:Failed"], "{code}");
+        assert!(!sends(&mut pair), "{code}: it is settled");
+        pair.command(Command::Retry(1));
+        assert_eq!(pair.sent(), ["POST 2 bob one"], "{code}");
+    }
+}
+
+/// `send` gave up a message that a moment later would have been taken, and nobody could know about it.
+#[test]
+fn a_repeat_that_is_refused_for_now_stays_in_flight_where_nobody_waits() {
+    let short = || LinkConfig { stream: false, patient: false, ..config() };
+    for code in [Code::BUSY, Code::RATE_LIMITED, Code::STORAGE] {
+        let mut pair = repeated(short());
+        pair.refused_for(1, code, 3_000);
+        let told = pair.events.iter().find_map(|event| match event {
+            Event::State(change) => Some((change.state, change.code)),
+            _ => None,
+        });
+        assert_eq!(told, Some((Delivery::Sending, Some(code))));
+        pair.pass(2.9);
+        assert_eq!(pair.sent(), [""; 0], "{code}");
+        pair.restart(short());
         pair.log_in();
-        assert!(!pair.sent().iter().any(|line| line.starts_with("POST")), "{code}: it is settled");
+        assert_eq!(pair.sent().last().map(String::as_str), Some("POST 1 bob one"), "{code}");
     }
 }
 
