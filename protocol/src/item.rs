@@ -9,7 +9,7 @@ use crate::NUMBER_LIMIT;
 use crate::code::Refusal;
 use crate::fields::{Fields, malformed, put_str8};
 use crate::frame::put_header;
-use crate::name::Address;
+use crate::name::{Address, NAME_MAX};
 use crate::op::OpCode;
 use crate::session::MessageId;
 use crate::text;
@@ -30,6 +30,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Bytes of data that are neither the sender's name nor the text.
+    const FIELDS: usize = 8 + 16 + 8 + 1;
+    /// Bytes of data that a message takes beyond its text, with the longest name.
+    pub const OVERHEAD_MAX: usize = Message::FIELDS + NAME_MAX;
+
     pub(crate) fn decode(data: &'a [u8]) -> Result<Message<'a>, Refusal> {
         let mut fields = Fields(data);
         Ok(Message {
@@ -43,12 +48,12 @@ impl<'a> Message<'a> {
 
     /// Bytes the frame takes on the wire.
     pub fn wire_len(&self) -> usize {
-        crate::frame::HEADER + 33 + self.from.len() + self.text.len()
+        crate::frame::HEADER + Message::FIELDS + self.from.len() + self.text.len()
     }
 
     /// Appends the frame.
     pub fn put(&self, out: &mut impl BufMut) {
-        put_header(out, OpCode::Message.byte(), 8 + 16 + 8 + 1 + self.from.len() + self.text.len());
+        put_header(out, OpCode::Message.byte(), Message::FIELDS + self.from.len() + self.text.len());
         out.put_u64(self.seq);
         out.put_slice(self.id.0.as_bytes());
         out.put_u64(self.time_ms);

@@ -213,6 +213,9 @@ pub enum ConfigError {
     /// A limit is none.
     #[error("--limit: {0}")]
     Limit(#[from] LimitError),
+    /// Two limits do not fit each other.
+    #[error("{0}")]
+    Limits(LimitError),
     /// The platform has no data folder.
     #[error("cannot find a folder for data: give one with --data ({0})")]
     NoDataFolder(String),
@@ -254,6 +257,7 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
     for setting in &args.limit {
         limits.apply(setting)?;
     }
+    limits.check().map_err(ConfigError::Limits)?;
     let given = if args.listen.is_empty() { file.listen } else { args.listen };
     let data = match args.data.or(file.data) {
         Some(data) => data,
@@ -373,5 +377,6 @@ mod tests {
         check(&[], "port = \"x\"", "b.toml");
         check(&[], "[limit]\nframe = \"off\"", "'off' is no value for the limit 'frame'");
         check(&[], "[limit]\nmailbox = true", "line 2");
+        check(&["--limit", "text=70000"], "[limit]\nframe = 70000", "text=70000 and frame=70000");
     }
 }

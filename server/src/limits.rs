@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bellhop_protocol::item::Message;
+
 use crate::mailbox::Bounds;
 use crate::mailbox::items::Load;
 
@@ -56,6 +58,17 @@ pub enum LimitError {
         most: u64,
         /// `, or off`, where the limit can be switched off.
         off: &'static str,
+    },
+    /// A message that may be sent could not be brought.
+    #[error(
+        "the limits text={text} and frame={frame} do not fit: a message takes up to {} bytes beside its text, so that frame is at least {}",
+        Message::OVERHEAD_MAX, text + Message::OVERHEAD_MAX as u64
+    )]
+    Frame {
+        /// The limit on texts.
+        text: u64,
+        /// The limit on frames.
+        frame: u64,
     },
 }
 
@@ -163,6 +176,19 @@ impl Limits {
         self.set(name, value)
     }
 
+    /// Checks that the limits fit each other.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError::Frame`].
+    pub fn check(&self) -> Result<(), LimitError> {
+        let Limits { text, frame, .. } = *self;
+        match text + Message::OVERHEAD_MAX as u64 <= frame {
+            true => Ok(()),
+            false => Err(LimitError::Frame { text, frame }),
+        }
+    }
+
     /// The bounds of a mailbox.
     pub fn bounds(&self) -> Bounds {
         let bytes = if self.mailbox == u64::MAX { u64::MAX } else { self.mailbox_bytes };
@@ -238,6 +264,25 @@ mod tests {
         check("sends=", Err("''"));
         check("sends", Err("NAME=VALUE"));
         check("speed=9", Err("there are: all, frame, text"));
+    }
+
+    /// A message could be longer than the frames that the server had announced.
+    #[test]
+    fn a_frame_holds_a_message_with_the_longest_text() {
+        let check = |settings: &[&str], fits: bool| {
+            let mut limits = Limits::default();
+            settings.iter().for_each(|setting| limits.apply(setting).expect("a setting"));
+            assert_eq!(limits.check().is_ok(), fits, "{settings:?}");
+        };
+        check(&[], true);
+        check(&["text=65471"], true);
+        check(&["text=65472"], false);
+        check(&["text=1000000"], false);
+        check(&["text=1000000", "frame=1000065"], true);
+        check(&["frame=1024"], false);
+        check(&["frame=1024", "text=959"], true);
+        let error = LimitError::Frame { text: 65_472, frame: 65_536 }.to_string();
+        assert!(error.contains("text=65472 and frame=65536") && error.ends_with("65537"), "{error}");
     }
 
     #[test]

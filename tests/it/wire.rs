@@ -144,14 +144,19 @@ fn a_frame_too_long_is_refused_after_what_came_before_it() {
 
 #[test]
 fn a_frame_of_the_limit_is_taken() {
-    let server = Local::start(&["--limit", "text=70000", "--limit", "frame=70010"]);
+    let server = Local::start(&["--limit", "text=70000", "--limit", "frame=70065"]);
     let mut peer = server.connect();
     let name = format!("alice|{}", "x".repeat(1_018));
     assert!(peer.ask(Create, &name).starts_with("error|bad-password|"));
     assert!(peer.ask(Create, "alice").starts_with("ok|"));
-    let text = format!("alice|{}", "x".repeat(70_004));
+    let text = format!("alice|{}", "x".repeat(70_059));
     assert!(peer.ask(Send, &text).starts_with("error|too-long|"), "the text, not the frame");
-    assert!(peer.ask(Send, &text[..70_000]).starts_with("ok|delivered|"));
+    let longest = &text[..70_006];
+    assert!(peer.ask(Send, longest).starts_with("ok|delivered|"));
+    assert_eq!(peer.push().text(), longest);
+    let mut with_hello = server.hello("alice", 1);
+    assert_eq!(with_hello.ask(Deliver, ""), "ok|1");
+    assert_eq!(with_hello.push().data.len(), 33 + 5 + 70_000);
 }
 
 #[test]
