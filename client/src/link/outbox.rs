@@ -96,9 +96,9 @@ impl Outbox {
         self.waiting
     }
 
-    /// True if and only if an answer is outstanding on this connection.
-    pub(crate) fn awaits(&self) -> bool {
-        self.flight.iter().any(|(_, wire)| wire.awaits())
+    /// The lowest counter whose answer is outstanding on this connection.
+    pub(crate) fn awaited(&self) -> Option<u64> {
+        self.flight.iter().find(|(_, wire)| wire.awaits()).map(|(posting, _)| posting.counter)
     }
 
     /// True if and only if some message may have been on the wire and is not settled.

@@ -216,7 +216,7 @@ impl State {
         match input {
             Input::Connected => self.greet(now),
             Input::Failed(reason) => self.failed(now, reason),
-            Input::Progress => self.pulse.heard(now),
+            Input::Progress => self.pulse.took(now),
             Input::Received(bytes) => self.received(now, bytes),
             Input::Deadline => self.deadline_passed(now),
             Input::Command(command) => self.commands.push_back(command),
@@ -225,8 +225,10 @@ impl State {
             Input::Loaded(loaded) => self.loaded(loaded),
         }
         self.go_on(now);
-        let owes = self.outbox.awaits() || !self.asked.is_empty() || !self.pings.is_empty();
+        let awaited = self.outbox.awaited().filter(|_| self.is_online());
+        let owes = awaited.is_some() || !self.asked.is_empty() || !self.pings.is_empty();
         self.pulse.owes(now, owes && self.is_online());
+        self.pulse.awaits(now, awaited);
     }
 
     /// The next thing to do, if any.
