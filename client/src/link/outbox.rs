@@ -106,8 +106,11 @@ impl Outbox {
         !self.flight.is_empty()
     }
 
-    /// How much may get counters now, if any.
-    pub(crate) fn room(&self) -> Option<Room> {
+    /// How much may get counters now, if any; `alone`, that no message may be on its way beside another.
+    pub(crate) fn room(&self, alone: bool) -> Option<Room> {
+        if alone {
+            return (!self.in_flight()).then_some(Room { messages: 1, bytes: FLIGHT_BYTES_MAX });
+        }
         // PROTOCOL.md, POST: no counter lies more than 1,023 above the lowest unanswered one.
         let lowest = self.flight.front().map_or(self.next_counter, |(posting, _)| posting.counter);
         let messages = COUNTER_WINDOW.saturating_sub(self.next_counter.saturating_sub(lowest));
@@ -130,10 +133,16 @@ impl Outbox {
         }
     }
 
-    /// The messages to write now, in order; they count as written.
-    pub(crate) fn write(&mut self) -> Vec<Posting> {
+    /// The messages to write now, in order; they count as written. `alone`, that no answer may be outstanding beside
+    /// another.
+    pub(crate) fn write(&mut self, alone: bool) -> Vec<Posting> {
         let mut written = Vec::new();
-        for (posting, wire) in &mut self.flight {
+        let some = match alone {
+            true if self.awaited().is_some() => 0,
+            true => 1,
+            false => self.flight.len(),
+        };
+        for (posting, wire) in self.flight.iter_mut().take(some) {
             *wire = match wire {
                 Wire::Never => Wire::First,
                 Wire::Maybe => Wire::Again,

@@ -214,7 +214,8 @@ impl State {
             && self.refused_since.is_none_or(|since| now < since + HOLDING_MAX)
     }
 
-    /// Holds all messages for a while: none overtakes the one that was refused.
+    /// Holds all messages for a while, so that none that is written from now on overtakes the one that was refused.
+    /// What was on the wire with it may have been taken: that the server decides.
     fn postpone(&mut self, now: Instant, counter: u64, failure: &PostFailure<'_>) {
         let Some(Answered { n, first }) = self.outbox.postponed(counter) else { return };
         let seconds = u64::from(failure.retry_after_ms.div_ceil(1_000));

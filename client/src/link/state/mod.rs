@@ -150,7 +150,7 @@ pub(crate) struct State {
     renewals: u32,
     /// The server has no time for messages before then.
     hold_until: Option<Instant>,
-    /// Since when it has had none.
+    /// Since when on this connection it has had none.
     refused_since: Option<Instant>,
     /// An account was made, and its maker was not told yet.
     created: bool,
@@ -271,7 +271,7 @@ impl State {
         let queues = |change: &Change| matches!(change, Change::Outgoing(_) | Change::Retry(_));
         let waits = self.outbox.waiting() > 0 || self.changes.iter().any(queues);
         let may = self.is_online() && !self.copied && !self.renewing && self.hold_until.is_none();
-        if waits && may { self.outbox.room() } else { None }
+        if waits && may { self.outbox.room(self.is_refused_for_now()) } else { None }
     }
 
     /// When to call again with [`Input::Deadline`].
@@ -299,6 +299,12 @@ impl State {
 
     fn is_online(&self) -> bool {
         matches!(self.phase, Phase::Online { .. })
+    }
+
+    /// True from a refusal that passes until a message is taken: of several on the wire the first may be refused once
+    /// more and a later one taken, so they go one by one.
+    fn is_refused_for_now(&self) -> bool {
+        self.refused_since.is_some()
     }
 
     fn is_connected(&self) -> bool {
@@ -398,7 +404,7 @@ impl State {
             }
         }
         self.inbox.lost();
-        self.hold_until = None;
+        (self.hold_until, self.refused_since) = (None, None);
         self.pings.clear();
         self.inbound = Inbound::default();
         self.data_limit = data_limit(0);

@@ -19,8 +19,61 @@ fn a_message_that_is_refused_for_now_goes_later_and_in_order() {
         pair.pass(2.9);
         assert_eq!(pair.sent(), [""; 0], "{code}");
         pair.pass(0.2);
-        assert_eq!(pair.sent(), ["POST 2 bob one", "POST 3 bob two"], "{code}");
+        assert_eq!(pair.sent(), ["POST 2 bob one"], "{code}");
+        pair.posted(2, Posted::Stored);
+        assert_eq!(pair.sent(), ["POST 3 bob two"], "{code}");
     }
+}
+
+/// What was tried again went out with everything behind it; where it was refused once more, the others overtook it.
+#[test]
+fn after_a_refusal_for_now_they_go_one_by_one_until_one_is_taken() {
+    let mut pair = Pair::online(config());
+    let all = ["one", "two", "three", "four"];
+    all.iter().for_each(|text| pair.send(text));
+    pair.sent();
+    (1..=4).for_each(|counter| pair.refused_for(counter, Code::RATE_LIMITED, 1_000));
+    pair.pass(1.1);
+    assert_eq!(pair.sent(), ["POST 5 bob one"]);
+    pair.refused_for(5, Code::RATE_LIMITED, 1_000);
+    pair.send("five");
+    pair.pass(1.1);
+    assert_eq!(pair.sent(), ["POST 6 bob one"]);
+    pair.refused(6, Code::NO_SUCH_USER);
+    assert_eq!(pair.sent(), ["POST 7 bob two"], "it was not taken");
+    pair.posted(7, Posted::Stored);
+    assert_eq!(pair.sent(), ["POST 8 bob three", "POST 9 bob four", "POST 10 bob five"]);
+}
+
+#[test]
+fn repeats_that_are_refused_for_now_go_one_by_one_as_well() {
+    let mut pair = Pair::online(config());
+    ["one", "two"].iter().for_each(|text| pair.send(text));
+    pair.close();
+    pair.wait();
+    pair.log_in();
+    pair.sent();
+    (1..=2).for_each(|counter| pair.refused_for(counter, Code::BUSY, 1_000));
+    pair.pass(1.1);
+    assert_eq!(pair.sent(), ["POST 1 bob one"]);
+    pair.posted(1, Posted::Stored);
+    assert_eq!(pair.sent(), ["POST 2 bob two"]);
+}
+
+/// An evening without a connection counted as an evening of refusals, and the first one in the morning was final.
+#[test]
+fn time_without_a_connection_is_no_time_of_refusals() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    pair.refused_for(1, Code::BUSY, 1_000);
+    for _ in 0..30 {
+        pair.close();
+        pair.wait();
+    }
+    pair.log_in();
+    pair.states();
+    pair.refused_for(2, Code::BUSY, 1_000);
+    assert_eq!(pair.states(), ["1:Outbox"]);
 }
 
 #[test]
