@@ -2,13 +2,15 @@
 //!
 //! An argument wins over the file, the file over the default. Nothing here touches a socket or a database.
 
-use std::collections::BTreeMap;
+mod file;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+use self::file::File;
 use crate::limits::{LimitError, Limits};
 
 /// What ok means.
@@ -133,28 +135,6 @@ pub struct Args {
     pub log: Option<LogLevel>,
 }
 
-/// The config file: the same names as the command line.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    port: Option<u16>,
-    listen: Vec<String>,
-    data: Option<PathBuf>,
-    durability: Option<Durability>,
-    auth: Option<Auth>,
-    register: Option<Register>,
-    limit: BTreeMap<String, LimitValue>,
-    log: Option<LogLevel>,
-}
-
-/// A limit in the file: a number or "off".
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum LimitValue {
-    Number(u64),
-    Word(String),
-}
-
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
@@ -203,16 +183,41 @@ pub enum ConfigError {
         message: String,
     },
     /// An address is none.
-    #[error("--listen: '{0}' is no address: give 127.0.0.1, ::1, or one with a port such as 127.0.0.1:2050")]
-    Address(String),
+    #[error(
+        "{place}: '{text}' is no address: give 127.0.0.1, ::1, or one with a port such as 127.0.0.1:2050"
+    )]
+    Address {
+        /// Where it is given.
+        place: String,
+        /// What is given.
+        text: String,
+    },
+    /// An address is given more than once.
+    #[error("{place}: {addr} is given twice")]
+    Twice {
+        /// Where it is given again.
+        place: String,
+        /// The address.
+        addr: SocketAddr,
+    },
     /// An address that others can reach.
     #[error(
-        "--listen: {0} can be reached by other machines, and this server does not speak TLS yet: listen on 127.0.0.1 or ::1, and let others in through ssh -L or another tunnel"
+        "{place}: {ip} can be reached by other machines, and this server does not speak TLS yet: listen on 127.0.0.1 or ::1, and let others in through ssh -L or another tunnel"
     )]
-    NotLoopback(IpAddr),
+    NotLoopback {
+        /// Where it is given.
+        place: String,
+        /// The address.
+        ip: IpAddr,
+    },
     /// A limit is none.
-    #[error("--limit: {0}")]
-    Limit(#[from] LimitError),
+    #[error("{place}: {cause}")]
+    Limit {
+        /// Where it is given.
+        place: String,
+        /// Why.
+        cause: LimitError,
+    },
     /// Two limits do not fit each other.
     #[error("{0}")]
     Limits(LimitError),
@@ -230,41 +235,31 @@ impl Config {
     pub fn load(args: Args) -> Result<Config, ConfigError> {
         let file = match &args.config {
             None => File::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|cause| ConfigError::Unreadable { path: path.clone(), cause })?;
-                parse_file(path, &text)?
-            }
+            Some(path) => File::read(path)?,
         };
         build(args, file)
     }
 }
 
-fn parse_file(path: &Path, text: &str) -> Result<File, ConfigError> {
-    toml::from_str(text)
-        .map_err(|error| ConfigError::File { path: path.to_owned(), message: error.to_string() })
-}
-
 fn build(args: Args, file: File) -> Result<Config, ConfigError> {
     let port = args.port.or(file.port).unwrap_or(bellhop_protocol::PORT);
     let mut limits = Limits::default();
-    for (name, value) in &file.limit {
-        limits.apply(&match value {
-            LimitValue::Number(number) => format!("{name}={number}"),
-            LimitValue::Word(word) => format!("{name}={word}"),
-        })?;
-    }
-    for setting in &args.limit {
-        limits.apply(setting)?;
+    let given = args.limit.into_iter().map(|setting| ("--limit".to_owned(), setting));
+    for (place, setting) in file.limits().chain(given) {
+        limits.apply(&setting).map_err(|cause| ConfigError::Limit { place, cause })?;
     }
     limits.check().map_err(ConfigError::Limits)?;
-    let given = if args.listen.is_empty() { file.listen } else { args.listen };
+    let given = match args.listen.is_empty() {
+        true => file.listen(),
+        false => args.listen.iter().map(|text| ("--listen".to_owned(), text.as_str())).collect(),
+    };
+    let listen = addresses(given, port)?;
     let data = match args.data.or(file.data) {
         Some(data) => data,
         None => default_data(port)?,
     };
     Ok(Config {
-        listen: addresses(&given, port)?,
+        listen,
         data,
         durability: args.durability.or(file.durability).unwrap_or(Durability::Power),
         auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),
@@ -274,24 +269,34 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
     })
 }
 
-fn addresses(given: &[String], port: u16) -> Result<Vec<Listen>, ConfigError> {
+fn addresses(given: Vec<(String, &str)>, port: u16) -> Result<Vec<Listen>, ConfigError> {
     if given.is_empty() {
         let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         return Ok(both.map(|ip| Listen { addr: SocketAddr::new(ip, port), optional: true }).into());
     }
-    given.iter().map(|text| address(text, port)).collect()
+    let mut listen: Vec<Listen> = Vec::new();
+    for (place, text) in given {
+        let addr = address(&place, text, port)?;
+        if listen.iter().any(|other| other.addr == addr) {
+            return Err(ConfigError::Twice { place, addr });
+        }
+        listen.push(Listen { addr, optional: false });
+    }
+    Ok(listen)
 }
 
-fn address(text: &str, port: u16) -> Result<Listen, ConfigError> {
+fn address(place: &str, text: &str, port: u16) -> Result<SocketAddr, ConfigError> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let addr = match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
+    let mut addr = match (text.parse::<SocketAddr>(), bare.parse::<IpAddr>()) {
         (Ok(addr), _) => addr,
         (_, Ok(ip)) => SocketAddr::new(ip, port),
-        _ => return Err(ConfigError::Address(text.to_owned())),
+        _ => return Err(ConfigError::Address { place: place.to_owned(), text: text.to_owned() }),
     };
-    match addr.ip().to_canonical().is_loopback() {
-        true => Ok(Listen { addr, optional: false }),
-        false => Err(ConfigError::NotLoopback(addr.ip())),
+    // An IPv4 address that is written as one of IPv6 cannot be had on a socket for IPv6 alone.
+    addr.set_ip(addr.ip().to_canonical());
+    match addr.ip() {
+        ip if ip.is_loopback() => Ok(addr),
+        ip => Err(ConfigError::NotLoopback { place: place.to_owned(), ip }),
     }
 }
 
@@ -305,12 +310,14 @@ fn default_data(port: u16) -> Result<PathBuf, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn config(args: &[&str], file: &str) -> Result<Config, String> {
         let args =
             Args::try_parse_from([&["bellhop-server"], args].concat()).map_err(|error| error.to_string())?;
-        let file = parse_file(Path::new("b.toml"), file).map_err(|error| error.to_string())?;
+        let file = File::parse(Path::new("b.toml"), file.to_owned()).map_err(|error| error.to_string())?;
         build(args, file).map_err(|error| error.to_string())
     }
 
@@ -340,6 +347,16 @@ mod tests {
         assert_eq!((both.limits.sends, both.limits.mailbox), (u64::MAX, 8));
     }
 
+    /// The file's names are read in their order, and `all` came after `accept-rate`.
+    #[test]
+    fn all_off_in_the_file_leaves_the_others_as_they_are_given() {
+        let file = "[limit]\naccept-rate = 3\nall = \"off\"\nsends = 5\n";
+        let limits = config(&[], file).expect("a file").limits;
+        assert_eq!((limits.accept_rate, limits.sends, limits.mailbox), (3, 5, u64::MAX));
+        let limits = config(&["--limit", "all=off"], file).expect("a file").limits;
+        assert_eq!((limits.accept_rate, limits.sends), (u64::MAX, u64::MAX), "an argument wins");
+    }
+
     #[test]
     fn addresses_to_listen_on() {
         let check = |given: &[&str], expected: Result<&[&str], &str>| {
@@ -361,6 +378,9 @@ mod tests {
         check(&["192.0.2.1:2050"], Err("192.0.2.1"));
         check(&["localhost"], Err("'localhost' is no address"));
         check(&["127.0.0.1:70000"], Err("no address"));
+        check(&["::ffff:127.0.0.1", "[::ffff:127.0.0.2]:9"], Ok(&["127.0.0.1:2050", "127.0.0.2:9"]));
+        check(&["127.0.0.1:0", "127.0.0.1:0"], Err("--listen: 127.0.0.1:0 is given twice"));
+        check(&["127.0.0.1", "::1", "::ffff:127.0.0.1"], Err("127.0.0.1:2050 is given twice"));
     }
 
     #[test]
@@ -376,7 +396,15 @@ mod tests {
         check(&[], "port = 1\nport = 2", "line 2");
         check(&[], "port = \"x\"", "b.toml");
         check(&[], "[limit]\nframe = \"off\"", "'off' is no value for the limit 'frame'");
+        check(&[], "[limit]\nmailbox = true", "a number or \"off\"");
         check(&[], "[limit]\nmailbox = true", "line 2");
+        check(&[], "[limit]\nsends = 1\nmailbox = -1", "b.toml: line 3: '-1' is no value");
+        check(&[], "[limit]\nsends = 1\nspeed = 1", "b.toml: line 3: there is no limit 'speed'");
+        check(&[], "listen = [\n\"::1\",\n\"there\"]", "b.toml: line 3: 'there' is no address");
+        check(&[], "listen = [\"0.0.0.0\"]", "b.toml: line 1: 0.0.0.0 can be reached");
+        check(&[], "listen = [\"::1\",\n\"::1\"]", "b.toml: line 2: [::1]:2050 is given twice");
+        check(&["--limit", "speed=1"], "", "--limit: there is no limit");
+        check(&["--limit", "all=5"], "", "'5' is no value for 'all': it can only be off");
         check(&["--limit", "text=70000"], "[limit]\nframe = 70000", "text=70000 and frame=70000");
     }
 }

@@ -1,6 +1,5 @@
 //! Every bound that an operator can set, in one table: its name, its default, and why it is there.
 
-use std::fmt;
 use std::str::FromStr;
 
 use bellhop_protocol::item::Message;
@@ -45,6 +44,9 @@ pub enum LimitError {
     /// No limit has this name.
     #[error("there is no limit '{0}'; there are: {1}")]
     Name(String, String),
+    /// All of them at once cannot be anything else than off.
+    #[error("'{0}' is no value for 'all': it can only be off")]
+    All(String),
     /// The value is not one that the limit can have.
     #[error("'{value}' is no value for the limit '{name}': a number from {least} to {most}{off}")]
     Value {
@@ -169,11 +171,12 @@ impl Limits {
     /// [`LimitError`], which names the limit and what it takes.
     pub fn apply(&mut self, setting: &str) -> Result<(), LimitError> {
         let (name, value) = setting.split_once('=').ok_or(LimitError::Shape)?;
-        if (name, value) == ("all", "off") {
-            self.all_off();
-            return Ok(());
+        match (name, value) {
+            ("all", "off") => self.all_off(),
+            ("all", _) => return Err(LimitError::All(value.to_owned())),
+            _ => self.set(name, value)?,
         }
-        self.set(name, value)
+        Ok(())
     }
 
     /// Checks that the limits fit each other.
@@ -220,18 +223,6 @@ fn parse(
             let off = if can_be_off { ", or off" } else { "" };
             Err(LimitError::Value { name, value: value.to_owned(), least, most, off })
         }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unit::Bytes => "bytes",
-            Unit::Count => "",
-            Unit::PerSecond => "a second",
-            Unit::Seconds => "s",
-            Unit::Days => "days",
-        })
     }
 }
 
