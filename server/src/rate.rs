@@ -40,6 +40,11 @@ impl Bucket {
         }
     }
 
+    /// True if and only if everything that was taken has come again by `now`: a new bucket would hold no more.
+    pub fn is_full(&self, now: Duration) -> bool {
+        self.due_ns.load(Ordering::Relaxed) <= now.as_nanos() as u64
+    }
+
     /// Gives `count` back that were taken for something that did not happen.
     pub fn give_back(&self, count: u64, per_second: u64) {
         if per_second != u64::MAX {

@@ -238,12 +238,19 @@ impl Keeper {
         self.undo.push(Undo::Window(window));
     }
 
-    /// A saved mailbox may go out of memory.
+    /// A saved mailbox may go out of memory, but not before its account could send a whole burst again: it would come
+    /// back with one.
     pub(super) fn release_saved(&mut self, account: &Arc<Account>) {
         let mut mailbox = account.mailbox.lock();
         mailbox.drop_windows();
         mailbox.shrink();
-        if mailbox.retire() {
+        if !mailbox.is_idle() {
+            return;
+        }
+        if !account.sends.is_full(self.now.up) {
+            drop(mailbox);
+            self.list(account);
+        } else if mailbox.retire() {
             drop(mailbox);
             self.core.hub.remove(account);
         }

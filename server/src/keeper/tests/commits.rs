@@ -309,3 +309,21 @@ fn a_login_needs_no_room_on_the_disk() {
     bench.turn().unwrap();
     assert!(replied.try_recv().unwrap().is_ok());
 }
+
+/// Whoever logged out and in again had a whole burst.
+#[test]
+fn an_account_that_goes_out_of_memory_does_not_get_a_new_burst() {
+    let mut bench = Bench::new();
+    let alice = bench.party("alice", Some(1));
+    let (sends, rate) = (|party: &Party, at| party.login.account.sends.take(1, at, 10).is_ok(), 100);
+    let now = bench.clock.now().up;
+    assert_eq!((0..1_000).filter(|_| sends(&alice, now)).count(), rate);
+    bench.leave(alice);
+    bench.seconds(3);
+    let alice = bench.party("alice", Some(1));
+    let now = bench.clock.now().up;
+    assert_eq!((0..1_000).filter(|_| sends(&alice, now)).count(), 30);
+    bench.leave(alice);
+    bench.seconds(15);
+    assert!(bench.core.hub.accounts().is_empty());
+}
