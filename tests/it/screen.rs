@@ -1,12 +1,15 @@
 //! The screen in real terminals against a real server: it comes up, talks, and gives the terminal back on every way
 //! out.
 
+use std::time::Duration;
+
 use bellhop_protocol::OpCode::{Create, Deliver, Login, Logout, Post, Send};
 use bellhop_protocol::Reply;
 use bellhop_protocol::item::ReceiptState;
 use bellhop_tests::process::Process;
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::{Signal, Terminal};
+use bellhop_tests::wait::{wait_for, waited};
 
 const SMALL: (u16, u16) = (80, 24);
 
@@ -215,6 +218,26 @@ fn a_signal_keeps_what_was_being_written() {
         alice.shows(text);
     }
     alice.shows("> half a thought and more of it");
+}
+
+/// A terminal that takes nothing holds up whoever writes to it, and no signal ended the program.
+#[test]
+fn a_second_signal_ends_what_a_terminal_holds_up() {
+    let home = Home::new();
+    let mut terminal = Terminal::start_sized(&["tui", "--demo"], home.path(), "127.0.0.1:1", (250, 100));
+    terminal.shows("sent from the train");
+    terminal.takes_nothing_more();
+    // Each draws every cell; together they are more than a terminal's queue takes.
+    for _ in 0..100 {
+        terminal.types("\x0c");
+        waited(Duration::from_millis(20), || None::<()>);
+    }
+    terminal.signal(Signal::TERM);
+    let ended = waited(Duration::from_millis(500), || terminal.has_ended().then_some(()));
+    assert!(ended.is_none(), "nothing holds it up");
+    terminal.signal(Signal::TERM);
+    wait_for("the end", || terminal.has_ended().then_some(()));
+    assert_eq!(terminal.ends(), 143);
 }
 
 /// Whoever was stopped from outside came back to a dead screen, or did not give the terminal back at all.

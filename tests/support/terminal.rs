@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -18,6 +19,8 @@ pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// It takes nothing any more of what the program writes.
+    full: Arc<AtomicBool>,
     master: Box<dyn MasterPty + Send>,
 }
 
@@ -46,16 +49,20 @@ impl Terminal {
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(count(rows), count(columns), 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
-        let shared = screen.clone();
+        let full = Arc::new(AtomicBool::new(false));
+        let shared = (screen.clone(), full.clone());
         // Ends with the terminal: nothing is left to read when the program and its terminal are gone.
         std::thread::spawn(move || {
             let mut bytes = [0; 4_096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shared.lock().unwrap().process(&bytes[..count]);
+                shared.0.lock().unwrap().process(&bytes[..count]);
+                if shared.1.load(Ordering::SeqCst) {
+                    break;
+                }
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Terminal { child, keys, screen, master: pair.master }
+        Terminal { child, keys, screen, full, master: pair.master }
     }
 
     /// The screen of somebody who makes an account at this server or, with a home that knows them, comes back.
@@ -140,6 +147,16 @@ impl Terminal {
     /// Somebody else uses the terminal, as a shell does while the program is stopped.
     pub fn is_left_to_others(&self) {
         self.screen.lock().unwrap().process(b"\x1b[?1049l\x1b[2J");
+    }
+
+    /// Takes nothing any more of what the program writes, as a terminal whose window hangs.
+    pub fn takes_nothing_more(&self) {
+        self.full.store(true, Ordering::SeqCst);
+    }
+
+    /// True if and only if the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Sends the program a signal.

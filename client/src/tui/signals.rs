@@ -1,5 +1,6 @@
 //! Signals from outside, as what the loop is to do about them. Keys never arrive as signals: the terminal is raw.
 
+use super::terminal;
 use crate::signals;
 
 /// What a signal asks for.
@@ -32,6 +33,7 @@ impl Signals {
         let caught = |kind: Signal| signal(SignalKind::from_raw(kind.as_raw())).ok();
         // One that cannot be caught does what it does to every program.
         let job = kinds.into_iter().filter_map(|(kind, what)| Some((caught(kind)?, what))).collect();
+        std::thread::spawn(insist);
         Signals { end: signals::Signals::new(), job }
     }
 
@@ -55,4 +57,19 @@ impl Signals {
     pub(crate) async fn next(&mut self) -> Signalled {
         Signalled::End(self.end.next().await)
     }
+}
+
+/// Ends the process at the second signal, whatever the loop does: a terminal that takes nothing holds it up in a write
+/// for ever. Its thread waits as long as the process lives.
+#[cfg(unix)]
+fn insist() {
+    // Without a second look at the signals the first one still ends a loop that runs.
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    let code = runtime.block_on(async {
+        let mut signals = signals::Signals::new();
+        signals.next().await;
+        signals.next().await
+    });
+    terminal::let_go();
+    std::process::exit(i32::from(code));
 }

@@ -151,6 +151,14 @@ pub(crate) fn restore() {
     let _ = disable_raw_mode();
 }
 
+/// Gives back what needs no writing, where a write may be what holds everything up.
+#[cfg(unix)]
+pub(crate) fn let_go() {
+    if is_ours() {
+        let _ = disable_raw_mode();
+    }
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
