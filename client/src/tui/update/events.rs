@@ -105,6 +105,8 @@ impl Model {
             _ => Slot::Password,
         };
         if let Some(form) = &mut self.form {
+            // Whoever is filling it in stays where they are, which may be a field that hides what they type.
+            let slot = if form.busy.is_some() { slot } else { form.slot() };
             form.failed(slot, stop.sentence);
             effects.push(Effect::Disconnect);
             return;

@@ -355,3 +355,16 @@ fn an_account_is_made_by_enter_and_says_what_no_password_means() {
     assert!(matches!(&effects[..], [Effect::Connect(login)] if login.create), "{effects:?}");
     stage.hides("no password");
 }
+
+/// The end of the connection below moved the caret of a form that was being filled in, out of the password's field.
+#[test]
+fn an_end_does_not_move_the_caret_of_a_form_that_is_filled_in() {
+    let mut stage = at_home();
+    stage.enter("/login carol");
+    stage.say("hun");
+    stage.event(stopped(StopKind::Refused(Refusal::NO_SUCH_USER), "no such user"));
+    stage.shows("no such user");
+    stage.say("ter2");
+    stage.hides("ter2");
+    stage.shows("•••••••");
+}
