@@ -153,6 +153,7 @@ fn deleting_the_account_wants_its_name() {
 fn commands_do_what_they_say() {
     let mut stage = Stage::usual();
     stage.enter("/send carol hi there");
+    stage.shows("to carol: hi there");
     stage.enter("/list al*");
     stage.enter("/deliver");
     stage.enter("/reconnect");
