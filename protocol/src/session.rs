@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::BufMut;
 use uuid::Uuid;
 
+use crate::VERSION;
 use crate::code::{Code, Failure, Reason, Refusal};
 use crate::fields::{Fields, put_str8};
 use crate::frame::put_header;
@@ -63,9 +64,14 @@ pub struct Hello<'a> {
 impl<'a> Hello<'a> {
     pub(crate) fn decode(data: &'a [u8]) -> Result<Hello<'a>, Refusal> {
         let mut fields = Fields(data);
-        // Bytes after the last field are room for later versions.
+        let version = fields.u16()?;
+        // What follows has the shape of this version, which another one need not have.
+        if version != VERSION {
+            return Err(Refusal::new(Code::VERSION, format!("this server speaks version {VERSION}")));
+        }
+        // Bytes after the last field are room to grow.
         Ok(Hello {
-            version: fields.u16()?,
+            version,
             device: DeviceId(*fields.array()?),
             features: fields.u32()?,
             agent: fields.str8()?,

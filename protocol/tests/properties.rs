@@ -9,7 +9,9 @@ use bellhop_protocol::op::{ANSWER, NOTICE};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
 use bellhop_protocol::session::{DeviceId, Hello, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::{Outcome, TextAnswer};
-use bellhop_protocol::{Address, Code, Frame, MessageId, NUMBER_LIMIT, Name, OpCode, Reply, Request};
+use bellhop_protocol::{
+    Address, Code, Frame, MessageId, NUMBER_LIMIT, Name, OpCode, Reply, Request, VERSION,
+};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use tokio_util::codec::{Decoder, Encoder};
@@ -47,11 +49,10 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         ("[a-z*?]{1,9}", name()).prop_map(move |(glob, after)| {
             frame(Request::List { glob: Some(&glob), after: Some(&after) })
         }),
-        (any::<u16>(), any::<[u8; 16]>(), any::<u32>(), text()).prop_map(
-            move |(version, device, features, agent)| {
-                frame(Request::Hello(Hello { version, device: DeviceId(device), features, agent: &agent }))
-            }
-        ),
+        (any::<[u8; 16]>(), any::<u32>(), text()).prop_map(move |(device, features, agent)| {
+            let (version, device) = (VERSION, DeviceId(device));
+            frame(Request::Hello(Hello { version, device, features, agent: &agent }))
+        }),
         (number(), any::<bool>(), name(), text()).prop_map(move |(counter, receipts, to, text)| {
             let to = Address::parse(&to).unwrap();
             frame(Request::Post(Post { counter: counter.max(1), receipts, to, text: &text }))

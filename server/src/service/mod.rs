@@ -15,7 +15,6 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
-use bellhop_protocol::op::ANSWER;
 use bellhop_protocol::post::Posted;
 use bellhop_protocol::session::{Hello, Welcome};
 use bellhop_protocol::{Address, Code, DeviceId, OpCode, Request, VERSION, frame, request};
@@ -209,17 +208,9 @@ fn send(
 }
 
 fn greet(caller: &mut Caller, hello: &Hello<'_>, effects: &mut Effects) -> Flow {
-    let op = OpCode::Hello.answer();
-    let refusal = if hello.version != VERSION {
-        Some(Refusal::new(Code::VERSION, format!("this server speaks version {VERSION}")))
-    } else if hello.device == NAMELESS || hello.device == FORGOTTEN {
-        Some(Refusal::new(Code::MALFORMED, "a device is 128 random bits, not all alike"))
-    } else {
-        None
-    };
-    if let Some(Refusal { code, sentence }) = refusal {
-        caller.outbox.answer(effects, |out| bellhop_protocol::session::put_status(out, op, code, &sentence));
-        return Flow::Done;
+    if hello.device == NAMELESS || hello.device == FORGOTTEN {
+        let refusal = Refusal::new(Code::MALFORMED, "a device is 128 random bits, not all alike");
+        return refuse(caller, OpCode::Hello.byte(), &[], &refusal, effects);
     }
     caller.device = Some(hello.device);
     let limits = &caller.core.limits;
@@ -240,6 +231,5 @@ fn greet(caller: &mut Caller, hello: &Hello<'_>, effects: &mut Effects) -> Flow 
 pub fn refuse_too_long(caller: &Caller, too_long: frame::TooLong, effects: &mut Effects) {
     let sentence = format!("a frame holds at most {} bytes of data here", too_long.limit);
     let refusal = Refusal::new(Code::TOO_LONG, sentence);
-    let op = if too_long.op == OpCode::Ping.answer() { too_long.op & !ANSWER } else { too_long.op };
-    caller.outbox.answer(effects, |out| request::put_refusal(out, op, &[], &refusal));
+    caller.outbox.answer(effects, |out| request::put_refusal(out, too_long.op, &[], &refusal));
 }
