@@ -41,15 +41,7 @@ pub(crate) fn draw(model: &Model, form: &Form, areas: &Areas, painter: &mut Pain
         match line {
             Line::Blank => {}
             Line::Field(slot) => caret = field(model, form, *slot, row, painter).or(caret),
-            Line::Remember => {
-                let mark = if form.remember { "[x]" } else { "[ ]" };
-                let at =
-                    painter.put(row, 0, &format!("{mark} Remember me on this machine"), painter.theme.text());
-                if form.slot() == Slot::Remember && row.height > 0 {
-                    painter.put(row, at + 1, "(Space)", painter.theme.dim());
-                    caret = Some(Position::new(row.x + 1, row.y));
-                }
-            }
+            Line::Remember => caret = remember(form, row, painter).or(caret),
             Line::Hint(text) => {
                 painter.put(row, 0, text, painter.theme.dim());
             }
@@ -74,18 +66,7 @@ fn lines(form: &Form, wide: bool, columns: usize, rows: usize) -> Vec<Line> {
         lines.push(if *slot == Slot::Remember { Line::Remember } else { Line::Field(*slot) });
         lines.push(Line::Blank);
     }
-    let hints: &[&str] = match (wide, form.creating) {
-        (true, false) => {
-            &["Enter  log in    Ctrl+N  new account", "Tab next field   Ctrl+T show password   F1 help"]
-        }
-        (true, true) => &[
-            "Enter  create this account    Esc  log in instead",
-            "Tab next field   Ctrl+T show password   F1 help",
-        ],
-        (false, false) => &["Enter log in   Ctrl+N new account", "Tab next  Ctrl+T show  F1 help"],
-        (false, true) => &["Enter create   Esc log in instead", "Tab next  Ctrl+T show  F1 help"],
-    };
-    lines.extend(hints.iter().map(|hint| Line::Hint(hint)));
+    lines.extend(hints(wide, form.creating).map(Line::Hint));
     lines.push(Line::Blank);
     if let Some(warning) = form.warning() {
         lines.extend(wrap(&warning, columns).into_iter().map(|line| Line::Warning(warning[line].to_owned())));
@@ -112,6 +93,30 @@ fn lines(form: &Form, wide: bool, columns: usize, rows: usize) -> Vec<Line> {
         lines.truncate(rows);
     }
     lines
+}
+
+fn hints(wide: bool, creating: bool) -> [&'static str; 2] {
+    let enter = match (wide, creating) {
+        (true, false) => "Enter  log in    Ctrl+N  new account",
+        (true, true) => "Enter  create this account    Esc  log in instead",
+        (false, false) => "Enter log in   Ctrl+N new account",
+        (false, true) => "Enter create   Esc log in instead",
+    };
+    let others = match wide {
+        true => "Tab next field   Ctrl+T show password   F1 help",
+        false => "Tab next  Ctrl+T show  F1 help",
+    };
+    [enter, others]
+}
+
+fn remember(form: &Form, row: Rect, painter: &mut Painter<'_>) -> Caret {
+    let mark = if form.remember { "[x]" } else { "[ ]" };
+    let at = painter.put(row, 0, &format!("{mark} Remember me on this machine"), painter.theme.text());
+    let here = form.slot() == Slot::Remember && row.height > 0;
+    here.then(|| {
+        painter.put(row, at + 1, "(Space)", painter.theme.dim());
+        Position::new(row.x + 1, row.y)
+    })
 }
 
 fn field(model: &Model, form: &Form, slot: Slot, row: Rect, painter: &mut Painter<'_>) -> Caret {
