@@ -2,18 +2,21 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use std::collections::BTreeSet;
+
 use bellhop_protocol::codec::{CodecError, FrameCodec};
 use bellhop_protocol::frame::{self, HEADER, LIMIT_AFTER_LOGIN};
 use bellhop_protocol::item::{Ack, Message, Read, Receipt, ReceiptState};
-use bellhop_protocol::op::{ANSWER, NOTICE};
+use bellhop_protocol::op::{ANSWER, NOTICE, Sender};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
 use bellhop_protocol::session::{DeviceId, Hello, Resumed, SessionToken, Welcome};
-use bellhop_protocol::text::{Outcome, TextAnswer};
+use bellhop_protocol::text::{Outcome, Secret, TextAnswer};
 use bellhop_protocol::{
     Address, Code, Frame, MessageId, NUMBER_LIMIT, Name, OpCode, Reply, Request, VERSION,
 };
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use tokio_util::codec::{Decoder, Encoder};
 use uuid::Uuid;
 
@@ -25,6 +28,10 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof!["[a-zA-Z0-9._-]{1,32}", "[äöüßéΣ王小明а-я]{1,10}"]
 }
 
+fn address() -> impl Strategy<Value = String> {
+    prop_oneof![name(), (name(), "[a-z0-9.-]{1,20}").prop_map(|(user, realm)| format!("{user}@{realm}"))]
+}
+
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![0..NUMBER_LIMIT, 0..10u64, Just(NUMBER_LIMIT - 1)]
 }
@@ -33,18 +40,28 @@ fn id() -> impl Strategy<Value = MessageId> {
     any::<[u8; 16]>().prop_map(|bytes| MessageId(Uuid::from_bytes(bytes)))
 }
 
-/// The frames of all requests that hold something.
+/// The frames of all requests.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let frame = |request: Request<'_>| request.to_bytes();
     prop_oneof![
-        (name(), text()).prop_map(move |(to, text)| {
+        (name(), prop::option::of("[^\\x00]{1,30}")).prop_map(move |(name, password)| {
+            let (name, password) = (Name::parse(&name).unwrap(), password.as_deref().map(Secret));
+            frame(Request::Create { name, password })
+        }),
+        prop::option::of(name()).prop_map(move |name| {
+            frame(Request::Logout { name: name.as_deref().map(|name| Name::parse(name).unwrap()) })
+        }),
+        prop::option::of("[^\\x00]{1,30}").prop_map(move |password| {
+            frame(Request::Delete { password: password.as_deref().map(Secret) })
+        }),
+        Just(frame(Request::Deliver)),
+        Just(frame(Request::Token)),
+        any::<[u8; 8]>().prop_map(move |bytes| frame(Request::Pong(bytes))),
+        (address(), text()).prop_map(move |(to, text)| {
             frame(Request::Send { to: Address::parse(&to).unwrap(), text: &text })
         }),
         (name(), "[^|\\x00]{1,30}").prop_map(move |(name, password)| {
-            frame(Request::Login {
-                name: Name::parse(&name).unwrap(),
-                password: Some(bellhop_protocol::text::Secret(&password)),
-            })
+            frame(Request::Login { name: Name::parse(&name).unwrap(), password: Some(Secret(&password)) })
         }),
         ("[a-z*?]{1,9}", name()).prop_map(move |(glob, after)| {
             frame(Request::List { glob: Some(&glob), after: Some(&after) })
@@ -53,7 +70,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             let (version, device) = (VERSION, DeviceId(device));
             frame(Request::Hello(Hello { version, device, features, agent: &agent }))
         }),
-        (number(), any::<bool>(), name(), text()).prop_map(move |(counter, receipts, to, text)| {
+        (number(), any::<bool>(), address(), text()).prop_map(move |(counter, receipts, to, text)| {
             let to = Address::parse(&to).unwrap();
             frame(Request::Post(Post { counter: counter.max(1), receipts, to, text: &text }))
         }),
@@ -63,7 +80,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             Ack::put(&ranges, &mut out);
             out
         }),
-        prop::collection::vec((id(), name()), 1..20).prop_map(|entries| {
+        prop::collection::vec((id(), address()), 1..20).prop_map(|entries| {
             let entries: Vec<_> = entries.iter().map(|(id, from)| (*id, from.as_str())).collect();
             let mut out = Vec::new();
             Read::put(&entries, &mut out);
@@ -127,6 +144,16 @@ fn decode_in_pieces(bytes: &[u8], cuts: &[usize]) -> Result<(Vec<Frame>, usize),
         }
     }
     Ok((frames, buffer.len()))
+}
+
+/// A request that no generator makes would go untested without a word.
+#[test]
+fn every_request_is_generated() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let ops: BTreeSet<u8> =
+        (0..500).map(|_| request().new_tree(&mut runner).unwrap().current()[HEADER - 1]).collect();
+    let asked = OpCode::ALL.iter().filter(|op| op.sender() != Sender::Server).map(|op| op.byte());
+    assert_eq!(ops, asked.chain([OpCode::Ping.answer()]).collect());
 }
 
 proptest! {

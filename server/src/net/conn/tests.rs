@@ -1,7 +1,7 @@
 //! Connections over scripted streams, a turn at a time: what the operating system holds and what the runtime has
 //! noticed of it are apart, as they are on a machine. Time is moved; only the writing thread is waited for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -12,6 +12,8 @@ use bellhop_protocol::post::Post;
 use bellhop_protocol::session::Hello;
 use bellhop_protocol::{Address, DeviceId, OpCode, Request, frame};
 use parking_lot::Mutex;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use tokio::io::ReadBuf;
 
 use super::write::LINGER;
@@ -239,12 +241,14 @@ impl Side<'_> {
         self.over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
     }
 
-    /// Turns until nothing is owed by the writing thread.
+    /// Turns until nothing is awaited but time and the other side.
     fn rest(&mut self) {
         loop {
             self.turn();
-            if self.conn.work.is_none() && self.conn.caller.outbox.due() == Default::default() {
-                return self.turn();
+            let Conn { work, held, caller, .. } = &self.conn;
+            let waits = work.is_some() || matches!(held, Some(Hold::Due | Hold::Full));
+            if self.over || !waits && caller.outbox.due() == Default::default() {
+                return;
             }
             std::thread::park_timeout(PATIENCE);
         }
@@ -435,4 +439,76 @@ fn who_is_read_slowly_is_not_taken_for_silent() {
         bench.core.clock.pass(SECOND);
     }
     assert_eq!((answered, alice.over), (40, false));
+}
+
+/// One of the requests that a script is made of.
+fn request(choice: usize, counter: u64) -> Vec<u8> {
+    match choice {
+        0 => bytes(Send, "nobody|hi"),
+        1 => bytes(Send, "bob|hi"),
+        2 => bytes(Send, "no bar"),
+        3 => bytes(List, "bob"),
+        4 => bytes(Deliver, "not empty"),
+        5 => post(counter, "bob", "hi"),
+        6 => post(counter, "nobody", &"long ".repeat(2_000)),
+        7 => Request::Ping(counter.to_be_bytes()).to_bytes(),
+        8 => bytes(OpCode::Ack, ""),
+        9 => bytes(Logout, "somebody-else"),
+        _ => vec![0, 0, 0, 2, 0x3F, 1, 2],
+    }
+}
+
+/// What a connection is answered, by op-code and without ids and times, and whether it was closed.
+fn answers(bench: &Bench, script: &[u8], cuts: &[usize]) -> (BTreeMap<u8, Vec<Vec<u8>>>, bool) {
+    let (mut side, mut at, mut answers) = (bench.connect(), 0, BTreeMap::<_, Vec<_>>::new());
+    for end in cuts.iter().copied().chain([script.len()]) {
+        side.arrives(&script[at..end]);
+        side.notices();
+        // Some of the pieces come while the one before is worked on.
+        if end % 2 == 0 {
+            side.rest()
+        } else {
+            side.turn()
+        };
+        at = end;
+    }
+    side.rest();
+    while let Some((op, mut data)) = side.read_bytes() {
+        match (op, data.starts_with(b"ok|queued|")) {
+            (0x85, true) => data.truncate(9),
+            (0x88, _) => data.truncate(10),
+            _ => {}
+        }
+        answers.entry(op).or_default().push(data);
+    }
+    let closed = side.kernel.lock().closed;
+    (answers, closed)
+}
+
+#[test]
+fn any_split_gives_the_same_answers() {
+    let bench =
+        Bench::new(&["sends=off", "list-rate=off", "accept-rate=off", "mailbox=off", "mailbox-sender=off"]);
+    bench.enter("bob").ask(Logout, "");
+    bench.enter("alice").ask(Logout, "");
+    let script = (prop::collection::vec(0..11usize, 1..40), any::<bool>());
+    let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..30);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() });
+    let run = runner.run(&(script, cuts), |((choices, too_long), cuts)| {
+        let mut script = [hello(1), bytes(Login, "alice")].concat();
+        (1..).zip(&choices).for_each(|(counter, choice)| script.extend(request(*choice, counter)));
+        if too_long {
+            script.extend([0, 1, 0, 1, Send.byte()]);
+        }
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(script.len())).collect();
+        cuts.sort_unstable();
+        let whole = answers(&bench, &script, &[]);
+        prop_assert_eq!(whole.1, too_long);
+        let asked: usize = whole.0.values().map(Vec::len).sum();
+        prop_assert_eq!(asked, choices.len() + 2 + usize::from(too_long));
+        prop_assert_eq!(answers(&bench, &script, &cuts), whole);
+        Ok(())
+    });
+    run.unwrap();
 }
