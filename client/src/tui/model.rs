@@ -171,6 +171,8 @@ pub(crate) struct Model {
     pub(crate) unsent: BTreeSet<i64>,
     /// Questions without an answer: how they were written, and whether the answer is a toast.
     pub(crate) asked: BTreeMap<u64, String>,
+    /// SENDs by hand that were not answered yet, by tag: the message's number, once it has one.
+    pub(crate) by_hand: BTreeMap<u64, Option<i64>>,
     pub(crate) tags: u64,
     /// Something that is on the screen has changed.
     pub(crate) changed: bool,
@@ -255,6 +257,7 @@ impl Model {
             recall: None,
             unsent: BTreeSet::new(),
             asked: BTreeMap::new(),
+            by_hand: BTreeMap::new(),
             tags: 0,
             changed: true,
             quit: None,

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use bellhop_protocol::Code;
+use bellhop_protocol::text::Outcome;
+use bellhop_protocol::{Code, OpCode};
 
 use crate::delivery::Delivery;
 use crate::event::{Answer, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
@@ -34,11 +35,15 @@ impl Model {
                 }
                 self.arrived(message);
             }
-            Event::Outgoing { message, .. } => {
+            Event::Outgoing { tag, message } => {
                 self.unsent.insert(message.n);
+                self.by_hand.entry(tag).and_modify(|n| *n = Some(message.n));
                 self.arrived(message);
             }
-            Event::NotKept { to, reason, text, .. } => self.not_kept(&to, &reason, &text),
+            Event::NotKept { tag, to, reason, text } => {
+                self.by_hand.remove(&tag);
+                self.not_kept(&to, &reason, &text);
+            }
             Event::State(change) => self.state(&change),
             Event::Answer(answer) => self.answered(answer),
             Event::Notice(text) => self.complain(format!("the server says: {text}")),
@@ -198,12 +203,32 @@ impl Model {
             self.unsent.insert(change.n);
         }
         self.window.change(change);
+        self.answered_by_hand(change);
         if let Some(reason) = unclear {
             self.complain(format!("a message may have arrived: {reason}"));
         }
         if change.state == Delivery::Failed {
             let reason = change.reason.as_deref().unwrap_or("no reason given");
             self.complain(format!("a message was not sent: {reason}"));
+        }
+    }
+
+    /// The answer to a SEND by hand, in the words of SEND.
+    fn answered_by_hand(&mut self, change: &StateChange) {
+        let outcome = match change.state {
+            Delivery::Outbox | Delivery::Sending | Delivery::Unknown => return,
+            Delivery::Sent | Delivery::Delivered | Delivery::Read => Some(Outcome::Delivered),
+            Delivery::Queued => Some(Outcome::Queued),
+            // That is said for every message.
+            Delivery::Failed | Delivery::Returned => None,
+        };
+        let tag = self.by_hand.iter().find(|(_, n)| **n == Some(change.n)).map(|(tag, _)| *tag);
+        let Some(tag) = tag else { return };
+        self.by_hand.remove(&tag);
+        if let Some(outcome) = outcome {
+            let id = change.id.map(|id| format!("|{}", id.0)).unwrap_or_default();
+            let (from, op) = (self.prefs.glyphs.came_from, OpCode::Send.byte());
+            self.note(format!("{from} {op} ok|{}{id}", outcome.word()));
         }
     }
 

@@ -171,6 +171,7 @@ impl Model {
         self.chats.clear();
         self.unsent.clear();
         self.asked.clear();
+        self.by_hand.clear();
         self.open = None;
         self.window = super::window::Window::empty();
         self.composer = super::composer::Composer::default();

@@ -25,7 +25,7 @@ impl Model {
                 };
                 let peer = entry.peer.clone();
                 match self.message(&peer, message, effects) {
-                    Ok(()) => self.done(effects),
+                    Ok(_) => self.done(effects),
                     Err(reason) => self.hint(reason),
                 }
             }
@@ -38,7 +38,8 @@ impl Model {
     fn typed_op(&mut self, op: &RawOp<'_>, effects: &mut Vec<Effect>) {
         let Some((to, text)) = typed::message_of(op) else { return self.op(op, effects) };
         match self.message(&to, text, effects) {
-            Ok(()) => {
+            Ok(tag) => {
+                self.by_hand.insert(tag, None);
                 self.note(format!("{} {}", self.prefs.glyphs.sent_to, self.composer.text()));
                 self.done(effects);
             }
@@ -54,8 +55,8 @@ impl Model {
         self.keep_draft(effects);
     }
 
-    /// Sends a message. Gives back why it cannot be one.
-    fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
+    /// Sends a message. Gives back its tag, or why it cannot be one.
+    fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<u64, String> {
         // Lines that are copied bring the end of the last one. It stays in the box, where more may follow.
         let text = text.trim_end_matches('\n');
         if to.address.is_none() {
@@ -75,7 +76,7 @@ impl Model {
         } else {
             self.hint(format!("to {}: {text}", to.name));
         }
-        Ok(())
+        Ok(tag)
     }
 
     fn command(&mut self, command: &Command, arguments: &str, effects: &mut Vec<Effect>) {
@@ -147,7 +148,7 @@ impl Model {
         let named = arguments.split_once(' ').filter(|(_, message)| !message.trim().is_empty());
         let (name, message) = named.ok_or_else(|| "/send NAME TEXT".to_owned())?;
         let address = Address::parse(name).map_err(|error| format!("{error}: {name}"))?;
-        self.message(&Peer::new(&address.to_string()), message, effects)
+        self.message(&Peer::new(&address.to_string()), message, effects).map(|_| ())
     }
 
     /// Asks the server; the answer goes to the server's conversation.

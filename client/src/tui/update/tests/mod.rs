@@ -10,17 +10,18 @@ use crate::peer::Peer;
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 
+fn written(n: i64, mine: bool, peer: &str, text: &str) -> Message {
+    let (peer, text) = (Peer::new(peer), text.into());
+    let state = if mine { Delivery::Outbox } else { Delivery::Delivered };
+    Message { n, peer, mine, id: None, text, time_ms: 0, state, reason: None }
+}
+
 pub(super) fn message(n: i64, from: &str, text: &str) -> Event {
-    Event::Message(Message {
-        n,
-        peer: Peer::new(from),
-        mine: false,
-        id: None,
-        text: text.into(),
-        time_ms: 0,
-        state: Delivery::Delivered,
-        reason: None,
-    })
+    Event::Message(written(n, false, from, text))
+}
+
+pub(super) fn outgoing(tag: u64, n: i64, to: &str, text: &str) -> Event {
+    Event::Outgoing { tag, message: written(n, true, to, text) }
 }
 
 pub(super) fn sent(stage: &mut Stage) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The box: sending, pasting, commands, ops by hand, secrets, drafts.
 
-use super::{asked, change, sent, stopped};
+use super::{asked, change, outgoing, sent, stopped};
 use crate::delivery::Delivery;
 use crate::event::{Answer, Event, StopKind, Trouble, TroubleKind};
 use crate::peer::Peer;
@@ -504,14 +504,24 @@ fn a_send_by_hand_is_a_message() {
     stage.event(Event::Offline(trouble, stage.now.at));
     stage.enter("5|bob|later");
     assert_eq!(sent(&mut stage), ["carol: hi|there", "bob: later"]);
+    // Carol's has a number and then a place; bob's waits.
+    let tag = *stage.model.by_hand.keys().next().expect("two are not answered yet");
+    stage.event(outgoing(tag, 77, "carol", "hi|there"));
+    stage.event(change(77, Delivery::Sending));
+    stage.event(change(77, Delivery::Queued));
+    stage.event(change(77, Delivery::Delivered));
     stage.key(UP);
     assert_eq!(stage.model.composer.text(), "5|bob|later");
     stage.ctrl('c');
     stage.enter("5|bob|");
     stage.shows("nothing to send");
     stage.ctrl('c');
+    // Carol's stands above bob's now.
+    stage.ctrl('p');
     stage.ctrl('p');
     stage.shows("→ 5|Carol|hi|there");
+    stage.shows("← 5 ok|queued");
+    stage.hides("← 5 ok|delivered");
     // What only the server can answer is asked as it is, and so is what is forced.
     let mut stage = Stage::usual();
     for op in ["5|bob", "5|no name|x", "/raw 5|bob|hi"] {
