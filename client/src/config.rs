@@ -56,6 +56,13 @@ pub enum Receive {
 const SIDE_BY_SIDE: usize = 16;
 
 impl Role {
+    /// The role of the device with this name.
+    pub(crate) fn of(name: &str) -> Role {
+        let known = [Role::Tui, Role::Listen, Role::Send];
+        let plays = |role: &Role| role.names().iter().any(|known| known == name);
+        known.into_iter().find(plays).unwrap_or_else(|| Role::Named(name.to_owned()))
+    }
+
     /// The names of the devices that may play this role, the first choice first.
     pub(crate) fn names(&self) -> Vec<String> {
         match self {
@@ -138,6 +145,14 @@ impl std::fmt::Display for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_has_one_role() {
+        for role in [Role::Tui, Role::Listen, Role::Send] {
+            assert!(role.names().iter().all(|name| Role::of(name) == role));
+        }
+        assert_eq!(Role::of("send-"), Role::Named("send-".into()));
+    }
 
     #[test]
     fn servers() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::event::{Stop, StopKind};
 use crate::history::{Account, History, HistoryError, Seat, Standing};
 use crate::home::{HomeError, Lock};
@@ -48,7 +48,7 @@ pub(crate) fn take(config: &Config) -> Result<Place, SeatError> {
                 return Ok(Place { history, seat, lock });
             }
         }
-        if !names.iter().any(|name| name.starts_with("send-")) || clock::now() >= until {
+        if !names.iter().any(|name| Role::of(name) == Role::Send) || clock::now() >= until {
             return Err(SeatError::Taken(names.first().cloned().unwrap_or_default()));
         }
         std::thread::sleep(LOOK_EVERY);
@@ -93,7 +93,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::{Receive, Role, Server};
+    use crate::config::{Receive, Server};
     use crate::delivery::Delivery;
     use crate::home::Home;
     use crate::link::outbox::Room;

@@ -72,7 +72,7 @@ async fn log_in_devices(
         session.close().await;
         match done {
             // Its program runs and is logged in: it has what it needs.
-            Err(failure) if at > 0 && failure.word == "role-taken" => {
+            Err(failure) if at > 0 && failure.exit == Exit::RoleTaken => {
                 output.remark(&format!("{}; its login stays as it is", failure.sentence)).await;
             }
             done => done?,

@@ -9,6 +9,8 @@ use crate::event::{Stop, StopKind, Trouble, TroubleKind};
 pub(crate) enum Exit {
     Done,
     Other,
+    /// Another program has the role; for scripts an error like any other.
+    RoleTaken,
     Usage,
     Unreachable,
     NotLoggedIn,
@@ -30,7 +32,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
-            Exit::Other => 1,
+            Exit::Other | Exit::RoleTaken => 1,
             Exit::Usage => 2,
             Exit::Unreachable => 3,
             Exit::NotLoggedIn => 4,
@@ -113,7 +115,7 @@ impl From<Stop> for Failure {
             StopKind::LoggedOut => (Exit::NotLoggedIn, "not-logged-in".into()),
             StopKind::Version => (Exit::Protocol, "version".into()),
             StopKind::Disk => (Exit::Other, "local".into()),
-            StopKind::RoleTaken => (Exit::Other, "role-taken".into()),
+            StopKind::RoleTaken => (Exit::RoleTaken, "role-taken".into()),
         };
         Failure { exit, word, sentence: stop.sentence }
     }
