@@ -65,8 +65,8 @@ pub(crate) enum Command {
     },
     /// Send a message
     #[command(after_help = "\
-Exit 0 means that the server has the message. After exit 3 nobody knows; run the same command again: it asks about
-the same message, and the message arrives once. (If another send has said meanwhile that it arrived, it is done.)
+Exit 0 means that the server has the message. After exit 3, or a signal, nobody knows; run the same command again
+within an hour: it asks about the same message, and the message arrives once. Later the same words are another one.
 
 Examples:
   bellhop send bob 'lunch?'

@@ -10,9 +10,8 @@ use super::args::Common;
 use super::exit::{Exit, Failure};
 use super::interruptible;
 use super::output::{End, Line, Output, at};
-use super::session::{Session, deadline};
+use super::session::{BUSY_HISTORY, Session, deadline};
 use super::setup::Setup;
-use crate::clock;
 use crate::config::{Config, Receive, Role};
 use crate::delivery::Delivery;
 use crate::event::{Event, StateChange};
@@ -35,8 +34,7 @@ pub(crate) async fn run(
     Address::parse(to).map_err(|error| Failure::usage(format!("{to:?}: {error}")))?;
     let user = setup.user()?;
     let text = interruptible(async { Ok(text(words, output).await?) }).await?;
-    let to_peer = Peer::new(to);
-    let earlier = earlier(setup, &to_peer, &text)?;
+    let earlier = earlier(setup, &Peer::new(to), &text)?;
     if earlier.is_some() {
         output.remark("asking about the same message of an earlier run").await;
     }
@@ -46,20 +44,19 @@ pub(crate) async fn run(
     let mut sending = Sending {
         session: Session::open(config.clone()),
         history: setup.history()?,
-        to: to_peer,
+        to,
         text: Some(text),
-        message: earlier.as_ref().map(|left| left.n),
-        written: earlier.is_some(),
+        message: earlier.map(|left| left.n),
     };
     let until = deadline(common.timeout);
-    let sent = interruptible(async { Ok(sending.settle(&config, output, until).await?) }).await;
-    let sent = sent.map_err(|end| sending.given_up(end));
-    sending.session.close().await;
-    let change = sent?;
-    let state = if change.state == Delivery::Queued { "stored" } else { "sent" };
-    let time_ms = if change.time_ms > 0 { change.time_ms } else { clock::wall_ms() };
-    let id = change.id.map(|id| id.to_string());
-    interruptible(output.result(&Line::Send { id, to, state, at: Some(at(time_ms)) })).await
+    match interruptible(async { Ok(sending.settle(&config, output, until).await?) }).await {
+        Ok(change) => {
+            let done = sending.report(output, change).await;
+            sending.session.close().await;
+            done
+        }
+        Err(end) => sending.given_up(output, end).await,
+    }
 }
 
 /// The same message, where an earlier run ended without an answer to it.
@@ -71,7 +68,7 @@ fn earlier(setup: &Setup, to: &Peer, text: &str) -> Result<Option<Left>, Failure
     for left in setup.history()?.left(account.id, &to.key, text).map_err(Failure::local)? {
         let lock = seat::lock_name(account.id, &left.role);
         let taken_ms = setup.home.taken_ms(&lock).map_err(Failure::local)?;
-        if taken_ms.is_none_or(|since| left.time_ms < since) {
+        if taken_ms.is_none_or(|since| left.written_ms < since) {
             return Ok(Some(left));
         }
     }
@@ -112,19 +109,17 @@ async fn from_stdin(output: &Output) -> Result<String, Failure> {
 }
 
 /// A message on its way.
-struct Sending {
+struct Sending<'a> {
     session: Session,
     history: History,
-    to: Peer,
+    to: &'a str,
     /// The text, until it is handed to the connection.
     text: Option<String>,
     /// Its place in the history, from then on; from the start, where an earlier run left it.
     message: Option<i64>,
-    /// Whether it may have been on the wire.
-    written: bool,
 }
 
-impl Sending {
+impl Sending<'_> {
     /// As [`Sending::exchange`]; waits for the device of an earlier message as long as another program has it.
     async fn settle(
         &mut self,
@@ -134,7 +129,7 @@ impl Sending {
     ) -> Result<StateChange, Failure> {
         loop {
             match self.exchange(output, until).await {
-                Err(failure) if failure.word == "role-taken" && self.message.is_some() => {
+                Err(failure) if failure.exit == Exit::RoleTaken && self.message.is_some() => {
                     self.session = Session::open(config.clone());
                 }
                 done => return done,
@@ -142,34 +137,30 @@ impl Sending {
         }
     }
 
-    /// Sends, and waits until the server has said what became of it.
+    /// Sends, and waits until [`is_over`] holds of the message.
     async fn exchange(&mut self, output: &Output, until: Instant) -> Result<StateChange, Failure> {
         loop {
             match self.session.next(Some(until)).await? {
-                Event::Unsettled(unsettled) if unsettled.iter().any(|old| Some(old.n) == self.message) => {
-                    self.text = None;
-                }
-                Event::Online(_) => {
+                Event::Unsettled(_) => {
                     if let Some(change) = self.settled_meanwhile()? {
                         return Ok(change);
                     }
+                }
+                Event::Online(_) => {
                     if let Some(text) = self.text.take() {
-                        self.session.client.send(TAG, self.to.clone(), text, false)?;
+                        self.session.client.send(TAG, Peer::new(self.to), text, false)?;
                     }
                 }
-                Event::Outgoing { tag: TAG, message } => {
-                    self.message = Some(message.n);
-                    self.written = message.state != Delivery::Outbox;
+                Event::Outgoing { tag: TAG, message } => self.message = Some(message.n),
+                Event::NotKept { reason, text, .. } => {
+                    self.text = Some(text);
+                    return Err(Failure::local(reason));
                 }
-                Event::NotKept { reason, .. } => return Err(Failure::local(reason)),
                 Event::NewDevice => {
                     output.remark("the id of this device was in use elsewhere; it has a new one").await
                 }
-                Event::State(change) if Some(change.n) == self.message => {
-                    self.written |= change.state != Delivery::Outbox;
-                    if is_over(&change) {
-                        return judged(change);
-                    }
+                Event::State(change) if Some(change.n) == self.message && is_over(&change) => {
+                    return Ok(change);
                 }
                 Event::State(change) => settled(&self.session, output, &change).await?,
                 _ => {}
@@ -177,36 +168,83 @@ impl Sending {
         }
     }
 
-    /// What another program was told of an earlier message before we had its device. One that was refused is to be
-    /// sent after all.
+    /// What became of an earlier message before we had its device. One that was refused, or that its own command was
+    /// told of, is to be sent after all.
     fn settled_meanwhile(&mut self) -> Result<Option<StateChange>, Failure> {
-        let Some(n) = self.message.filter(|_| self.text.is_some()) else { return Ok(None) };
-        let change = self.history.state(n).map_err(Failure::local)?;
-        match change.filter(|change| is_over(change) && change.state != Delivery::Failed) {
-            Some(change) => judged(change).map(Some),
-            None => {
-                (self.message, self.written) = (None, false);
-                Ok(None)
-            }
+        let Some(n) = self.message else { return Ok(None) };
+        if self.session.unsettled.iter().any(|old| old.n == n) {
+            self.text = None;
+            return Ok(None);
         }
+        let change = self.history.untold(n).map_err(Failure::local)?;
+        let change = change.filter(|change| is_over(change) && change.state != Delivery::Failed);
+        if change.is_none() {
+            self.message = None;
+        }
+        Ok(change)
+    }
+
+    /// Says what became of the message, and then notes that it was said: whoever is killed in between says it again.
+    /// The device is ours until then, so that no equal command takes the message for its own.
+    async fn report(&mut self, output: &Output, change: StateChange) -> Result<(), End> {
+        let n = change.n;
+        let done = match judged(change) {
+            Ok(change) => self.print(output, &change).await,
+            Err(failure) => Err(failure.into()),
+        };
+        if !matches!(done, Err(End::Signal(_))) {
+            self.history.tell(n).map_err(Failure::local)?;
+        }
+        done
+    }
+
+    async fn print(&self, output: &Output, change: &StateChange) -> Result<(), End> {
+        let state = if change.state == Delivery::Queued { "stored" } else { "sent" };
+        let known = self.history.untold(change.n).map_err(Failure::local)?;
+        let time_ms = known.map_or(change.time_ms, |known| known.time_ms);
+        let id = change.id.map(|id| id.to_string());
+        let line = Line::Send { id, to: self.to, state, at: (time_ms > 0).then(|| at(time_ms)) };
+        interruptible(output.result(&line)).await
     }
 
     /// What is certain when it did not work: either nothing was sent, or the message is kept to be asked about.
-    fn given_up(&self, end: End) -> End {
-        let Some(n) = self.message else { return end };
-        // Takes effect only where the message was refused or never on the wire; where the connection has ended, the
-        // message is asked about the next time, which is as good.
-        let _ = self.session.client.withdraw(n);
-        match end {
-            End::Failed(failure) if self.written && failure.exit == Exit::Unreachable => {
-                let sentence = format!(
-                    "{}; it is not known whether the message arrived: run the same command again",
-                    failure.sentence
-                );
-                End::Failed(Failure { sentence, ..failure })
-            }
-            end => end,
+    async fn given_up(mut self, output: &Output, end: End) -> Result<(), End> {
+        if let Some(n) = self.message {
+            // Takes effect only where the message was never on the wire.
+            let _ = self.session.client.withdraw(n);
         }
+        let ordered = self.message.is_none() && self.text.is_none();
+        // An answer may be on its way through the connection's thread; when that has ended, none comes any more.
+        self.session.close().await;
+        let unknown = "it is not known whether the message arrived: run the same command again";
+        match end {
+            End::Signal(exit) if ordered || is_left(&mut self.history, self.message)? => {
+                output.error(&Failure::new(exit, "interrupted", unknown));
+                Err(End::Signal(exit))
+            }
+            End::Failed(failure) if is_left(&mut self.history, self.message)? => {
+                let sentence = format!("{}; {unknown}", failure.sentence);
+                Err(Failure { exit: Exit::Unreachable, sentence, ..failure }.into())
+            }
+            // Not written down yet, and perhaps it is at any moment.
+            End::Failed(failure) if ordered && failure.exit == Exit::Unreachable => {
+                Err(Failure { sentence: format!("{BUSY_HISTORY}; {unknown}"), ..failure }.into())
+            }
+            end => Err(end),
+        }
+    }
+}
+
+/// True where the same command will be told how the message ends, or has ended. One that was refused after all is
+/// forgotten: that is as certain as if it had never been sent.
+fn is_left(history: &mut History, message: Option<i64>) -> Result<bool, Failure> {
+    let Some(n) = message else { return Ok(false) };
+    match history.untold(n).map_err(Failure::local)? {
+        Some(change) if change.state == Delivery::Failed => {
+            history.tell(n).map_err(Failure::local)?;
+            Ok(false)
+        }
+        change => Ok(change.is_some()),
     }
 }
 
@@ -215,21 +253,30 @@ async fn settled(session: &Session, output: &Output, change: &StateChange) -> Re
     let Some(old) = session.unsettled.iter().find(|old| old.n == change.n) else { return Ok(()) };
     let to = Peer::new(&old.to).name;
     match change.state {
-        Delivery::Outbox | Delivery::Sending | Delivery::Unknown => {}
+        _ if !is_over(change) => {}
         Delivery::Failed => {
             let reason = change.reason.as_deref().unwrap_or("no reason given");
             output.remark(&format!("an earlier message to {to} was refused: {reason}")).await;
             session.client.withdraw(change.n)?;
         }
+        Delivery::Unknown => {
+            let reason = change.reason.as_deref().unwrap_or_default();
+            output
+                .remark(&format!("nobody can know whether an earlier message to {to} arrived: {reason}"))
+                .await;
+        }
+        Delivery::Sending => {}
         _ => output.remark(&format!("an earlier message to {to} has arrived at the server")).await,
     }
     Ok(())
 }
 
-/// True if and only if nothing more will be known of the message by asking the server.
+/// True if and only if nothing more will be known of the message by waiting.
 fn is_over(change: &StateChange) -> bool {
     match change.state {
-        Delivery::Outbox | Delivery::Sending => false,
+        Delivery::Outbox => false,
+        // In flight, and the server has just refused to take it now.
+        Delivery::Sending => change.code.is_some(),
         Delivery::Unknown => change.reason.is_some(),
         _ => true,
     }
@@ -239,6 +286,11 @@ fn is_over(change: &StateChange) -> bool {
 fn judged(change: StateChange) -> Result<StateChange, Failure> {
     match change.state {
         Delivery::Failed => Err(refused(&change)),
+        Delivery::Sending => {
+            let failure = refused(&change);
+            let sentence = format!("{}; the message is kept: run the same command again", failure.sentence);
+            Err(Failure { sentence, ..failure })
+        }
         Delivery::Unknown => {
             let reason = change.reason.as_deref().unwrap_or_default();
             let sentence =

@@ -16,6 +16,9 @@ use crate::secret::Secret;
 /// How long the last bytes of a command may take.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
 
+/// Why nothing was begun, or nothing can be written down.
+pub(crate) const BUSY_HISTORY: &str = "the history is busy: another program of this home holds it";
+
 /// A connection that a command commands.
 pub(crate) struct Session {
     pub(crate) client: Client,
@@ -24,13 +27,15 @@ pub(crate) struct Session {
     pub(crate) unsettled: Vec<Unsettled>,
     /// Why it is not online.
     trouble: Option<Trouble>,
+    /// The device is ours.
+    seated: bool,
     was_online: bool,
 }
 
 impl Session {
     pub(crate) fn open(config: Config) -> Session {
         let (client, events) = connect(config);
-        Session { client, events, unsettled: Vec::new(), trouble: None, was_online: false }
+        Session { client, events, unsettled: Vec::new(), trouble: None, seated: false, was_online: false }
     }
 
     /// The next event until `deadline`; what ends a command comes as its failure.
@@ -59,7 +64,10 @@ impl Session {
                 self.was_online = true;
                 self.trouble = None;
             }
-            Event::Unsettled(unsettled) => self.unsettled.clone_from(unsettled),
+            Event::Unsettled(unsettled) => {
+                self.seated = true;
+                self.unsettled.clone_from(unsettled);
+            }
             _ => {}
         }
         Ok(event)
@@ -101,6 +109,7 @@ impl Session {
     fn late(&self) -> Failure {
         match &self.trouble {
             Some(trouble) => trouble.clone().into(),
+            None if !self.seated => Failure::local(BUSY_HISTORY),
             None => Failure::timed_out("the server did not answer in time"),
         }
     }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::changes::leave_account;
+use super::left::forget_untold;
 use super::{History, HistoryError};
 use crate::clock;
 use crate::delivery::Delivery;
@@ -124,6 +125,7 @@ impl History {
              WHERE state = ?3 AND n IN (SELECT message FROM outbox WHERE device = ?1)",
             params![seat.row, Delivery::Unknown.number(), Delivery::Sending.number()],
         )?;
+        forget_untold(&work, seat.row)?;
         seat.outbox = outbox(&work, seat.row)?;
         seat.waiting = waiting_count(&work, seat.row)?;
         seat.unsettled = unsettled(&work, seat.row)?;

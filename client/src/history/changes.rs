@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::accounts::waiting_count;
 use super::{History, HistoryError, Seat};
 use crate::clock;
+use crate::config::Role;
 use crate::delivery::Delivery;
 use crate::event::StateChange;
 use crate::link::outbox::{Posting, Room};
@@ -254,14 +255,15 @@ fn outgoing(db: &Connection, seat: &Seat, draft: &Draft) -> rusqlite::Result<i64
     .execute(params![seat.account, peer, shown, draft.time_ms, Delivery::Outbox.number()])?;
     let n = db.last_insert_rowid();
     db.prepare_cached(
-        "INSERT INTO outbox (message, device, receipts, address, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO outbox (message, device, receipts, address, text, written_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
         n,
         seat.row,
         draft.receipts,
         draft.to.address.as_deref().unwrap_or(""),
-        draft.text
+        draft.text,
+        draft.time_ms
     ])?;
     Ok(n)
 }
@@ -300,9 +302,10 @@ fn number(db: &Connection, seat: &Seat, room: Room) -> rusqlite::Result<Outcome>
 fn withdraw(db: &Connection, seat: &Seat, n: i64) -> rusqlite::Result<Outcome> {
     db.prepare_cached(
         "DELETE FROM messages WHERE n IN (
-             SELECT message FROM outbox WHERE message = ?1 AND (parked OR counter IS NULL AND device = ?2))",
+             SELECT message FROM outbox WHERE message = ?1
+                 AND iif(parked, state = ?3, counter IS NULL AND device = ?2))",
     )?
-    .execute(params![n, seat.row])?;
+    .execute(params![n, seat.row, Delivery::Failed.number()])?;
     Ok(Outcome::Done)
 }
 
@@ -338,7 +341,12 @@ fn posted(
         "UPDATE messages SET awaits = ?2 WHERE n IN (SELECT message FROM outbox WHERE message = ?1 AND receipts)",
     )?
     .execute(params![n, seat.row])?;
-    db.prepare_cached("DELETE FROM outbox WHERE message = ?1")?.execute([n])?;
+    // A short command may end before it knows: the next run of the same one is told.
+    db.prepare_cached(match Role::of(&seat.role) {
+        Role::Send => "UPDATE outbox SET counter = NULL, parked = 1 WHERE message = ?1",
+        _ => "DELETE FROM outbox WHERE message = ?1",
+    })?
+    .execute([n])?;
     let state = if posted == Posted::Stored { Delivery::Queued } else { Delivery::Sent };
     let mut last = advance(db, n, state, None)?;
     let mut early = db.prepare_cached(
@@ -374,8 +382,11 @@ fn unsure(db: &Connection, rows: &[i64]) -> rusqlite::Result<Outcome> {
 
 fn retry(db: &Connection, seat: &Seat, n: i64) -> rusqlite::Result<Outcome> {
     let parked = db
-        .prepare_cached("UPDATE outbox SET parked = 0, device = ?2 WHERE message = ?1 AND parked")?
-        .execute(params![n, seat.row])?;
+        .prepare_cached(
+            "UPDATE outbox SET parked = 0, device = ?2
+             WHERE parked AND message IN (SELECT n FROM messages WHERE n = ?1 AND state <= ?3)",
+        )?
+        .execute(params![n, seat.row, Delivery::Failed.number()])?;
     if parked == 0 {
         return Ok(Outcome::Done);
     }

@@ -5,7 +5,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::HistoryError;
 
 /// One entry a version: the statements that lead to it from the version before.
-const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE settings (
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -66,7 +67,7 @@ const STEPS: &[&str] = &["
     CREATE INDEX messages_unread ON messages (peer, mine, n);
     CREATE UNIQUE INDEX messages_by_id ON messages (account, id, mine) WHERE id IS NOT NULL;
 
-    -- A message on its way: a counter means that it may have been on the wire; parked, that it was refused.
+    -- A message on its way: a counter means that it may have been on the wire; parked, that nobody is about to send it.
     CREATE TABLE outbox (
         message INTEGER PRIMARY KEY REFERENCES messages ON DELETE CASCADE,
         device INTEGER NOT NULL REFERENCES devices ON DELETE CASCADE,
@@ -97,7 +98,14 @@ const STEPS: &[&str] = &["
         reason TEXT
     );
     CREATE INDEX early_by_id ON early (account, id);
-"];
+",
+    "
+    -- When it was written, on the clock here; the server's may show another time. Since then a short command's message
+    -- also stays parked here when it has ended, until that command was told.
+    ALTER TABLE outbox ADD COLUMN written_ms INTEGER NOT NULL DEFAULT 0;
+    UPDATE outbox SET written_ms = (SELECT time_ms FROM messages WHERE n = message);
+",
+];
 
 /// Brings `db` to the latest version, all or nothing; programs that start together wait for each other.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), HistoryError> {

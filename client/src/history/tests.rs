@@ -8,7 +8,8 @@ use bellhop_protocol::{Code, MessageId, Username};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{History, HistoryError, LAST_SERVER, LAST_USER, Seat, changes};
+use super::{History, HistoryError, LAST_SERVER, LAST_USER, Seat, changes, schema};
+use crate::clock;
 use crate::delivery::Delivery;
 use crate::event::Around;
 use crate::link::outbox::Room;
@@ -202,6 +203,62 @@ fn a_message_that_waits_is_withdrawn_by_its_own_device_alone() {
     assert_eq!(desk.texts("bob", Around::Newest, 9).0, [""; 0]);
 }
 
+/// A repeat of it may still be asked for, and its text was gone.
+#[test]
+fn what_may_have_arrived_is_not_withdrawn() {
+    let mut desk = desk();
+    let n = desk.send("one", true);
+    desk.apply(Change::Unclear { n, code: None, reason: "a copy".into() });
+    desk.apply(Change::Withdraw(n));
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, ["one"]);
+    assert_eq!(desk.apply(Change::Retry(n)), Outcome::Queued(n));
+}
+
+/// Whoever runs `send` again was told nothing of a message that had ended without them, and sent it twice.
+#[test]
+fn what_a_short_command_sent_is_left_until_it_is_told() {
+    let mut desk = desk();
+    desk.seat = desk.again("send-3").1;
+    let ends: [fn(i64) -> Change; 3] = [
+        |n| Change::Posted { n, id: id(1), time_ms: 77, posted: Posted::Stored },
+        |n| Change::Unclear { n, code: None, reason: "a copy".into() },
+        |n| Change::Refused { n, code: Code::MAILBOX_FULL, reason: "no room".into() },
+    ];
+    for (at, end) in ends.into_iter().enumerate() {
+        let now = clock::wall_ms();
+        let Outcome::Queued(n) = desk.apply(Change::Outgoing(Draft { time_ms: now, ..draft("bob", "one") }))
+        else {
+            panic!("queued")
+        };
+        desk.number(ROOM);
+        desk.apply(end(n));
+        let left = desk.history.left(desk.seat.account, "bob", "one").expect("read");
+        assert_eq!(left.len(), usize::from(at < 2), "a refused one is not asked about");
+        assert!(left.iter().all(|left| (left.n, left.written_ms) == (n, now)));
+        assert!(desk.history.untold(n).expect("read").is_some());
+        assert_eq!(desk.again("send-3").1.unsettled, []);
+        if at == 0 {
+            assert_eq!(desk.apply(Change::Retry(n)), Outcome::Done, "the server has it");
+        }
+        desk.history.tell(n).expect("told");
+        assert_eq!(desk.history.untold(n).expect("read"), None);
+        assert_eq!(desk.history.left(desk.seat.account, "bob", "one").expect("read"), []);
+    }
+    assert_eq!(desk.texts("bob", Around::Newest, 9).0, ["one", "one"]);
+}
+
+#[test]
+fn nobody_is_told_of_what_ended_long_ago() {
+    let mut desk = desk();
+    desk.seat = desk.again("send-3").1;
+    let n = desk.send("one", true);
+    desk.posted(n, 1, Posted::Stored);
+    assert_eq!(desk.history.left(desk.seat.account, "bob", "one").expect("read"), []);
+    assert!(desk.history.untold(n).expect("read").is_some());
+    desk.again("send-3");
+    assert_eq!(desk.history.untold(n).expect("read"), None);
+}
+
 #[test]
 fn numbers_go_to_what_waits_as_far_as_there_is_room() {
     let mut desk = desk();
@@ -283,7 +340,27 @@ fn a_later_schema_is_refused() {
     let desk = desk();
     desk.history.db.pragma_update(None, "user_version", 99).expect("written");
     let refused = History::open(&desk.path);
-    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 2 })), "{refused:?}");
+}
+
+#[test]
+fn an_earlier_schema_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("history.sqlite");
+    let old = rusqlite::Connection::open(&path).expect("a file");
+    old.execute_batch(schema::STEPS[0]).expect("the first schema");
+    old.execute_batch(
+        "PRAGMA user_version = 1;
+         INSERT INTO accounts (id, server, user_key, user) VALUES (1, 'here:1', 'alice', 'alice');
+         INSERT INTO devices (id, account, role, device) VALUES (1, 1, 'send-0', zeroblob(16));
+         INSERT INTO peers (id, account, key, name, address) VALUES (1, 1, 'bob', 'bob', 'bob');
+         INSERT INTO messages (n, account, peer, mine, text, time_ms, state) VALUES (1, 1, 1, 1, 'hi', 77, 0);
+         INSERT INTO outbox (message, device, receipts, address, text) VALUES (1, 1, 0, 'bob', 'hi');",
+    )
+    .expect("written");
+    let history = History::open(&path).expect("brought up");
+    let written = history.db.query_row("SELECT written_ms FROM outbox", [], |row| row.get::<_, i64>(0));
+    assert_eq!(written.expect("a time"), 77);
 }
 
 #[test]

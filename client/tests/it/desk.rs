@@ -61,6 +61,11 @@ impl Desk {
         path.to_string_lossy().into_owned()
     }
 
+    /// The history of the programs that run here.
+    pub(crate) fn history(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.home.path().join("history.sqlite")).expect("a history")
+    }
+
     /// A program that goes on, and its lines as they come.
     pub(crate) fn spawn(&self, user: &str, arguments: &[&str]) -> (Child, mpsc::Receiver<String>) {
         let mut command = self.command(arguments);

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::desk::{Desk, desk, json};
+use crate::desk::{Desk, Ran, desk, json};
 use crate::support::{PATIENCE, until};
 
 fn kill(child: &Child, signal: Signal) {
@@ -24,6 +24,25 @@ fn signals_have_their_codes_and_lose_nothing() {
         kill(&child, signal);
         assert_eq!(child.wait().expect("it ends").code(), Some(code));
         assert_eq!(desk.server.unacknowledged("bob"), 0, "what was printed is acknowledged");
+    }
+}
+
+/// Nothing was said, though the message may have arrived.
+#[test]
+fn a_send_that_is_interrupted_says_what_is_not_known() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let desk = desk();
+        desk.server.world().silent_posts = 1;
+        let mut command = desk.command(&["--json", "--quiet", "send", "bob", "one"]);
+        command.env("BELLHOP_USER", "alice").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("it runs");
+        until("it was sent", || desk.server.texts("bob").len() == 1);
+        kill(&child, signal);
+        let ended = Ran::new(child.wait_with_output().expect("it ends"));
+        ended.fails(code, "run the same command again");
+        assert_eq!(json(&ended.stderr)["exit"].as_i64(), Some(code.into()));
+        assert!(desk.as_alice(&["send", "bob", "one"]).stdout.starts_with("sent "));
+        assert_eq!(desk.server.texts("bob"), ["one"]);
     }
 }
 

@@ -56,6 +56,9 @@ impl World {
                 self.say(number, Reply::Text(OpCode::Create, TextAnswer::Created(uuid)));
             }
             (Request::Login { name, password }, None) => {
+                if let Some(code) = self.refuse_logins {
+                    return self.refuse(number, op, data, code);
+                }
                 let key = name.key().into_string();
                 let Some(account) = self.accounts.get(&key) else {
                     return self.refuse(number, op, data, Code::NO_SUCH_USER);

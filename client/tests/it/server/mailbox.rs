@@ -9,6 +9,10 @@ use super::{Body, Item, World};
 
 impl World {
     pub(super) fn post(&mut self, number: u64, key: &str, device: DeviceId, post: Post<'_>) -> bool {
+        if self.lost_posts > 0 {
+            self.lost_posts -= 1;
+            return false;
+        }
         let counter = post.counter;
         let to = post.to.user.key().into_string();
         let seen = self.accounts[key].counters.get(&device).and_then(|seen| seen.get(&counter)).copied();
@@ -48,6 +52,7 @@ impl World {
             self.silent_posts -= 1;
             return true;
         }
+        std::thread::sleep(self.slow_posts);
         self.say(number, Reply::Posted(PostAnswer { counter, result: Ok(ok) }));
         true
     }

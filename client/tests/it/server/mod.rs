@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::item::ReceiptState;
@@ -33,8 +34,14 @@ pub(crate) struct World {
     pub(crate) cut_posts: u32,
     /// Take this many POSTs and say nothing.
     pub(crate) silent_posts: u32,
+    /// Close at this many POSTs and keep nothing.
+    pub(crate) lost_posts: u32,
+    /// Answer a POST after this time.
+    pub(crate) slow_posts: Duration,
     /// Refuse POSTs with this.
     pub(crate) refuse_posts: Option<Code>,
+    /// Refuse logins with this.
+    pub(crate) refuse_logins: Option<Code>,
     /// Announce this many more items than there are.
     pub(crate) lie_about_waiting: u64,
     /// LIST needs a login.
