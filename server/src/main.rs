@@ -40,7 +40,10 @@ fn run(config: &Config) -> anyhow::Result<()> {
         // Before anything is said to be ready, so that no signal meets a server that does not listen to it.
         let shutdown = shutdown_signal().context("cannot listen to signals")?;
         let server = Server::start(config).await?;
-        announce(&server).context("cannot write to standard output")?;
+        if let Err(error) = announce(&server) {
+            // Whoever reads no further, such as `head -1`, does not mean to end the server.
+            tracing::warn!(%error, listening = ?server.addrs(), "cannot write to standard output");
+        }
         Ok(server.run(shutdown).await?)
     })
 }

@@ -1,13 +1,17 @@
 //! Frames in pieces, hostile lengths, wrong ops in every state: whatever a peer writes is answered or ends the
 //! connection, and costs nobody else anything.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use bellhop_protocol::frame;
 use bellhop_protocol::op::ANSWER;
 use bellhop_protocol::post::Post;
 use bellhop_protocol::text::TextAnswer;
 use bellhop_protocol::{Address, Code, OpCode, Reply, Request};
 use bellhop_tests::peer::{Got, Peer};
-use bellhop_tests::server::Local;
+use bellhop_tests::process::binary;
+use bellhop_tests::server::{Home, Local};
 use bellhop_tests::wait::wait_for;
 
 use OpCode::{Create, Delete, Deliver, List, Logout, Send};
@@ -363,4 +367,27 @@ fn one_who_does_not_read_costs_nobody_else_anything() {
     assert_eq!(bob.next().text(), "alice|hi");
     // All of it is there once he reads.
     (0..1_000).for_each(|_| assert_eq!(deaf.next().op, 0x06));
+}
+
+/// `bellhop-server | head -1` ended the server.
+#[test]
+fn a_server_whose_output_nobody_reads_goes_on() {
+    let home = Home::new();
+    let (nobody, output) = std::io::pipe().unwrap();
+    drop(nobody);
+    let mut server = Command::new(binary("bellhop-server"))
+        .args(["0", "--listen", "127.0.0.1", "--log", "warn", "--data"])
+        .arg(home.data())
+        .stdout(output)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines();
+    let line = said.next().expect("a line").unwrap();
+    let port = line.split("127.0.0.1:").nth(1).unwrap_or_else(|| panic!("no address: {line}"));
+    let port = port.split(|letter: char| !letter.is_ascii_digit()).next().unwrap();
+    let mut alice = Peer::login(format!("127.0.0.1:{port}").parse().unwrap(), "alice");
+    assert_eq!(alice.ask(Logout, ""), "ok");
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
