@@ -133,7 +133,7 @@ impl<S: Socket> Conn<S> {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> Poll<()> {
-        let now = self.caller.core.clock.now();
+        let mut now = self.caller.core.clock.now();
         if !self.caller.outbox.unpark() && matches!(self.end, End::No | End::HalfClosed) {
             self.end = End::Closing;
         }
@@ -148,10 +148,11 @@ impl<S: Socket> Conn<S> {
                 return Poll::Ready(());
             }
             if !on {
-                if self.poll_timer(cx, now.up, effects) {
-                    continue;
+                if !self.poll_timer(cx, now.up, effects) {
+                    return Poll::Pending;
                 }
-                return Poll::Pending;
+                // What is due by the timer's clock is due by this turn's.
+                now = self.caller.core.clock.now();
             }
         }
     }

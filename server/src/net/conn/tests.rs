@@ -52,6 +52,8 @@ struct Kernel {
     output: Vec<u8>,
     /// What the other side says as soon as a frame with this op-code is written, before the write returns.
     reaction: Option<(u8, Vec<u8>)>,
+    /// Time that passes while the next read is tried.
+    delay: Option<(Clock, Duration)>,
     closed: bool,
 }
 
@@ -79,6 +81,9 @@ impl AsyncRead for Script {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut kernel = self.0.lock();
+        if let Some((clock, time)) = kernel.delay.take() {
+            clock.pass(time);
+        }
         if !kernel.noticed {
             return Poll::Pending;
         }
@@ -439,6 +444,23 @@ fn who_is_read_slowly_is_not_taken_for_silent() {
         bench.core.clock.pass(SECOND);
     }
     assert_eq!((answered, alice.over), (40, false));
+}
+
+/// The timer rang by its own clock, and the turn tried again by an older one until the runtime stopped it.
+#[test]
+fn what_the_timer_finds_due_is_done_in_the_same_turn() {
+    let bench = Bench::new(&[]);
+    let mut bob = bench.enter("bob");
+    let now = bench.core.clock.now().up;
+    bob.conn.inbox.push(&bytes(Send, "no bar"), 0);
+    bob.conn.held = Some(Hold::Rate(now + Duration::from_nanos(1)));
+    bob.kernel.lock().delay = Some((bench.core.clock.clone(), SECOND));
+    // As a task, which has a budget: without one it would not end.
+    bench.runtime.block_on(std::future::poll_fn(|cx| {
+        let _ = Pin::new(&mut bob.conn).poll(cx);
+        Poll::Ready(())
+    }));
+    assert_eq!(bob.read().map(|(op, _)| op), Some(Send.answer()));
 }
 
 /// One of the requests that a script is made of.
