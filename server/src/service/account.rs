@@ -87,10 +87,16 @@ fn owned(password: Option<Secret<'_>>) -> Option<Password> {
     password.map(|secret| Zeroizing::new(secret.0.to_owned()))
 }
 
-pub(super) fn list(caller: &Caller, glob: Option<&str>, after: Option<&str>, now: Duration) -> Flow {
+pub(super) fn list(
+    caller: &Caller,
+    glob: Option<&str>,
+    after: Option<&str>,
+    now: Duration,
+    effects: &mut Effects,
+) -> Flow {
     if glob.is_some_and(|glob| glob.len() > PATTERN_MAX) {
         let refusal = Refusal::new(Code::MALFORMED, "a pattern has at most 128 bytes");
-        return Flow::Work(Box::pin(std::future::ready(refused(&caller.outbox, OpCode::List, &refusal))));
+        return super::refuse(caller, OpCode::List.byte(), &[], &refusal, effects);
     }
     if let Err(until) = caller.lists.take(1, now, caller.core.limits.list_rate) {
         return Flow::Hold(Hold::Rate(until));

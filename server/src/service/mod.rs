@@ -136,7 +136,7 @@ pub fn dispatch(
         Request::Resume(token) => account::resume(caller, token),
         // From here on answers keep the order of their requests.
         _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
-        Request::List { glob, after } => account::list(caller, glob, after, now.up),
+        Request::List { glob, after } => account::list(caller, glob, after, now.up, effects),
         Request::Create { name, password } => account::create(caller, name, password),
         Request::Login { name, password } => account::login(caller, name, password),
         Request::Logout { name } => account::logout(caller, name, effects),

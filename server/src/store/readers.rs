@@ -94,9 +94,7 @@ impl Readers {
         let (reply, found) = oneshot::channel();
         self.list.try_send(Some((job, reply))).ok().map(|()| found)
     }
-}
 
-impl Readers {
     /// Has the threads end after what was asked of them.
     pub async fn stop(&self) {
         // Where a thread has ended already, there is nobody to be told.

@@ -17,7 +17,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(20);
 
 impl<S: Socket> Conn<S> {
     /// When something is to be done although nothing comes.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    fn deadline(&self) -> Option<Duration> {
         let alive = matches!(self.end, End::No | End::HalfClosed);
         let coarse = [
             self.session.deadline().filter(|_| alive),
@@ -62,7 +62,7 @@ impl<S: Socket> Conn<S> {
         }
     }
 
-    pub(super) fn ring(&mut self, now: Duration, effects: &mut Effects) -> bool {
+    fn ring(&mut self, now: Duration, effects: &mut Effects) -> bool {
         if matches!(self.end, End::Lingering(until) if until <= now)
             || self.stalled_since.is_some_and(|since| since + STALLED_AFTER <= now)
         {
@@ -95,7 +95,7 @@ impl<S: Socket> Conn<S> {
         true
     }
 
-    pub(super) fn shrink(&mut self) {
+    fn shrink(&mut self) {
         self.inbox.shrink();
         if self.writing.is_empty() {
             self.writing = Vec::new();

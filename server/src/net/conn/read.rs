@@ -26,7 +26,7 @@ thread_local! {
 }
 
 impl<S: Socket> Conn<S> {
-    pub(super) fn takes_requests(&self) -> bool {
+    fn takes_requests(&self) -> bool {
         self.held.is_none()
             && self.work.is_none()
             && !self.delivering
@@ -67,7 +67,7 @@ impl<S: Socket> Conn<S> {
     }
 
     /// Handles what was held back, if it may be taken now; returns whether anything was.
-    pub(super) fn retry(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> bool {
+    fn retry(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> bool {
         if let Some(Hold::Rate(until)) = self.held
             && now.up < until
         {
@@ -85,7 +85,7 @@ impl<S: Socket> Conn<S> {
         taken > 0
     }
 
-    pub(super) fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
+    fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
@@ -120,7 +120,7 @@ impl<S: Socket> Conn<S> {
 
     /// Handles the frames in `bytes`; returns how many bytes were taken. `mark` tells how much had been written when the
     /// byte at a place came.
-    pub(super) fn handle(
+    fn handle(
         &mut self,
         bytes: &[u8],
         mark: impl Fn(usize) -> u64,
@@ -156,7 +156,7 @@ impl<S: Socket> Conn<S> {
     }
 
     /// Handles a frame; false where it is held back.
-    pub(super) fn handle_frame(
+    fn handle_frame(
         &mut self,
         frame: RawFrame<'_>,
         mark: u64,
@@ -182,7 +182,7 @@ impl<S: Socket> Conn<S> {
         true
     }
 
-    pub(super) fn throw_away(&mut self, cx: &mut Context<'_>) {
+    fn throw_away(&mut self, cx: &mut Context<'_>) {
         SCRATCH.with_borrow_mut(|scratch| {
             for _ in 0..READS_A_TURN {
                 let mut buffer = ReadBuf::new(scratch);

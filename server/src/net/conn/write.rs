@@ -62,7 +62,7 @@ impl<S: Socket> Conn<S> {
         true
     }
 
-    pub(super) fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {
+    fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {
         tracing::error!(%error, "cannot read a mailbox");
         self.close(&Refusal::new(Code::STORAGE, "the mailbox cannot be read now"), effects);
         true
@@ -140,7 +140,7 @@ impl<S: Socket> Conn<S> {
     }
 
     /// There is room again, and a text session has been written something.
-    pub(super) fn after_writing(&mut self, now: Duration, effects: &mut Effects) {
+    fn after_writing(&mut self, now: Duration, effects: &mut Effects) {
         self.shrink_at.get_or_insert(now + SHRINK_AFTER);
         let Some(login) = &self.caller.login else { return };
         self.feeding = true;
@@ -164,7 +164,7 @@ impl<S: Socket> Conn<S> {
     }
 
     /// True if and only if nothing is due to the other side any more.
-    pub(super) fn is_answered(&self) -> bool {
+    fn is_answered(&self) -> bool {
         self.work.is_none()
             && !self.delivering
             && self.caller.outbox.due() == Default::default()
@@ -172,7 +172,7 @@ impl<S: Socket> Conn<S> {
             && self.writing_at == self.writing.len()
     }
 
-    pub(super) fn close_our_side(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+    fn close_our_side(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
         if matches!(self.end, End::Lingering(_) | End::Over) {
             return false;
         }
