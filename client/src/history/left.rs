@@ -34,9 +34,10 @@ impl History {
                  AND NOT (parked AND state = ?5) ORDER BY message",
         )?;
         let since = clock::wall_ms() - AGAIN_MAX_MS;
-        let rows = query.query_map(params![account, peer, text, since, Delivery::Failed.number()], |row| {
-            Ok(Left { role: row.get(0)?, n: row.get(1)?, written_ms: row.get(2)? })
-        })?;
+        let rows = query
+            .query_map(params![account, peer, text, since, Delivery::Failed.number()], |row| {
+                Ok(Left { role: row.get(0)?, n: row.get(1)?, written_ms: row.get(2)? })
+            })?;
         let mut left = rows.collect::<rusqlite::Result<Vec<Left>>>()?;
         left.retain(|left| Role::of(&left.role) == Role::Send);
         Ok(left)

@@ -16,10 +16,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+use crate::clock;
+
 pub(crate) use accounts::{Account, LAST_SERVER, LAST_USER, Seat, Standing};
 
 /// How long one program waits for another's transaction.
 const BUSY_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Why the history cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +54,7 @@ impl History {
     pub(crate) fn open(path: &Path) -> Result<History, HistoryError> {
         let mut db = Connection::open(path)?;
         db.busy_timeout(BUSY_MAX)?;
-        db.pragma_update(None, "journal_mode", "WAL")?;
+        switch_to_wal(&db)?;
         db.pragma_update(None, "synchronous", "FULL")?;
         // Without these macOS leaves what was synced in the drive's own memory; elsewhere they change nothing.
         db.pragma_update(None, "fullfsync", "ON")?;
@@ -64,5 +67,17 @@ impl History {
     /// A transaction that may write: it takes the file from the start, so that it cannot fail half-way for another's.
     fn write(&mut self) -> rusqlite::Result<rusqlite::Transaction<'_>> {
         self.db.transaction_with_behavior(TransactionBehavior::Immediate)
+    }
+}
+
+/// SQLite does not wait for this, as two that switched could wait for each other: a new file that another program has
+/// just made and is about to switch would be an error.
+fn switch_to_wal(db: &Connection) -> Result<(), HistoryError> {
+    let until = clock::now() + BUSY_MAX;
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL").map_err(HistoryError::from) {
+            Err(error) if error.is_passing() && clock::now() < until => std::thread::sleep(LOOK_EVERY),
+            switched => return switched,
+        }
     }
 }

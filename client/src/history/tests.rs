@@ -394,6 +394,21 @@ fn a_file_that_another_program_has_is_a_passing_failure() {
     assert!(gone.is_err_and(|error| !error.is_passing()));
 }
 
+/// Two programs at a first start: the switch to WAL does not wait for another's transaction, and one of them ended.
+#[test]
+fn a_new_file_that_another_program_holds_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("history.sqlite");
+    let other = rusqlite::Connection::open(&path).expect("a file");
+    other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE other (x)").expect("held");
+    let (done, opened) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || done.send(History::open(&path).map(|_| ())));
+    let early = opened.recv_timeout(std::time::Duration::from_millis(300));
+    assert!(early.is_err(), "it does not wait: {early:?}");
+    other.execute_batch("ROLLBACK").expect("given back");
+    opened.recv().expect("it ends").expect("it opens");
+}
+
 #[test]
 fn two_programs_write_at_once() {
     let desk = desk();
