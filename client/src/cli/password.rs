@@ -25,6 +25,10 @@ pub(crate) fn from_file(path: &Path) -> Result<Option<Secret>, Failure> {
     // Reserved at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX + 1));
     let file = File::open(path).map_err(unusable)?;
+    if is_open_to_others(&file).map_err(unusable)? {
+        let sentence = format!("others can read the password file {}: chmod 600 it first", path.display());
+        return Err(Failure::usage(sentence));
+    }
     file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unusable)?;
     if bytes.len() > FILE_MAX {
         return Err(Failure::usage(format!("{} is too long to be a password file", path.display())));
@@ -35,6 +39,19 @@ pub(crate) fn from_file(path: &Path) -> Result<Option<Secret>, Failure> {
         return Err(too_long());
     }
     Ok((!line.is_empty()).then(|| Secret::new(line.to_owned())))
+}
+
+/// True for a file that more than its owner may read or write. A pipe is its two ends' alone, whatever it says.
+#[cfg(unix)]
+fn is_open_to_others(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    let found = file.metadata()?;
+    Ok(found.is_file() && found.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &File) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn too_long() -> Failure {
@@ -100,12 +117,40 @@ fn read_unseen() -> Result<Zeroizing<String>, End> {
 mod tests {
     use super::*;
 
+    fn write_private(path: &Path, text: &str) {
+        std::fs::write(path, text).expect("written");
+        #[cfg(unix)]
+        allow(path, 0o600);
+    }
+
+    #[cfg(unix)]
+    fn allow(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+    }
+
+    /// Everybody on the machine could read the password, and nothing was said.
+    #[cfg(unix)]
+    #[test]
+    fn a_password_file_is_private() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("password");
+        write_private(&path, "open sesame");
+        for (mode, good) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o666, false)] {
+            allow(&path, mode);
+            match from_file(&path) {
+                Ok(found) => assert!(good && found.is_some(), "{mode:o}"),
+                Err(failure) => assert!(!good && failure.sentence.contains("chmod 600"), "{mode:o}"),
+            }
+        }
+    }
+
     #[test]
     fn a_password_file_is_its_first_line() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("password");
         let check = |text: &str, expected: Option<&str>| {
-            std::fs::write(&path, text).expect("written");
+            write_private(&path, text);
             let found = from_file(&path).expect("read");
             assert_eq!(found.as_ref().map(Secret::reveal), expected, "{text:?}");
         };
@@ -115,7 +160,7 @@ mod tests {
         check("", None);
         check("\n", None);
         for length in [257, 5_000] {
-            std::fs::write(&path, "x".repeat(length)).expect("written");
+            write_private(&path, &"x".repeat(length));
             assert_eq!(from_file(&path).expect_err("too long").exit, Exit::Usage);
         }
         #[cfg(unix)]

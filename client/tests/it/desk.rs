@@ -58,6 +58,11 @@ impl Desk {
     pub(crate) fn password(&self, password: &str) -> String {
         let path = self.home.path().join("password");
         std::fs::write(&path, format!("{password}\n")).expect("written");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("ours");
+        }
         path.to_string_lossy().into_owned()
     }
 
