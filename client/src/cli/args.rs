@@ -114,8 +114,8 @@ Example:
     },
     /// Speak the protocol by hand: OP|TEXT
     #[command(after_help = "\
-Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that comes in between. Logs in by itself when
-an op needs it, unless an op that was given, or the first line, does that.
+Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that comes in between. Logs in first where it is
+known who you are, unless an op that was given, or the first line, does that. Passwords go on stdin, never in an OP.
 
 Examples:
   bellhop raw '0|' '5|bob|hello'

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, Read};
 
-use bellhop_protocol::Code;
 use bellhop_protocol::frame::LIMIT_MAX;
 use bellhop_protocol::op::OpCode;
 
@@ -20,9 +19,9 @@ use crate::secret::Secret;
 const LINE_MAX: u64 = LIMIT_MAX as u64 + 8;
 
 /// How the ops are spoken.
-enum Speaker<'a> {
-    /// A session without the extension; logged in by nobody, by us, or by the ops themselves.
-    Text { wire: Wire, logged_in: bool, setup: &'a Setup },
+enum Speaker {
+    /// A session without the extension; logged in by us where it is known who acts, else by the ops themselves.
+    Text(Wire),
     /// A session of the extension: the only one that a token opens.
     Token { session: Session, tag: u64 },
 }
@@ -33,7 +32,7 @@ pub(crate) async fn run(
     output: &Output,
     ops: Vec<String>,
 ) -> Result<(), End> {
-    let mut lines = Lines::new(ops);
+    let mut lines = Lines::new(ops)?;
     let by_themselves = lines.log_in().await?;
     let mut speaker = Speaker::open(setup, common, by_themselves).await?;
     let done = speak(&mut speaker, common, output, lines).await;
@@ -43,12 +42,7 @@ pub(crate) async fn run(
     done
 }
 
-async fn speak(
-    speaker: &mut Speaker<'_>,
-    common: &Common,
-    output: &Output,
-    mut lines: Lines,
-) -> Result<(), End> {
+async fn speak(speaker: &mut Speaker, common: &Common, output: &Output, mut lines: Lines) -> Result<(), End> {
     let mut first_refusal = None;
     while let Some(line) = lines.next().await? {
         let op = parse(&line)?;
@@ -75,8 +69,9 @@ fn too_long() -> Failure {
     Failure::usage(format!("an op holds at most {LIMIT_MAX} bytes"))
 }
 
-impl Speaker<'_> {
-    async fn open<'a>(setup: &'a Setup, common: &Common, by_themselves: bool) -> Result<Speaker<'a>, End> {
+impl Speaker {
+    /// Logs in before anything is sent, unless the ops do: a stranger may say less, and not for long.
+    async fn open(setup: &Setup, common: &Common, by_themselves: bool) -> Result<Speaker, End> {
         let token = match setup.account()? {
             Some(account) if setup.password.is_none() && !by_themselves => {
                 let roles = setup.history()?.roles(account.id).map_err(Failure::local)?;
@@ -85,8 +80,13 @@ impl Speaker<'_> {
             _ => false,
         };
         if !token {
-            let wire = Wire::open(&setup.server, common.timeout).await?;
-            return Ok(Speaker::Text { wire, logged_in: by_themselves, setup });
+            let mut wire = Wire::open(&setup.server, common.timeout).await?;
+            if let Some(user) = setup.user.as_ref().filter(|_| !by_themselves)
+                && let Some(failure) = wire.log_in(user, setup.password.as_ref()).await?.refusal()
+            {
+                return Err(Failure { exit: Exit::NotLoggedIn, ..failure }.into());
+            }
+            return Ok(Speaker::Text(wire));
         }
         let mut session = Session::open(setup.config(&setup.user()?, Role::Send, Receive::Nothing));
         match session.online(deadline(common.timeout)).await {
@@ -109,20 +109,10 @@ impl Speaker<'_> {
                 let data = Secret::new(op.text.to_owned());
                 Ok(session.ask(*tag, op.number, data, deadline(common.timeout)).await?)
             }
-            Speaker::Text { wire, logged_in, setup } => {
+            Speaker::Text(wire) => {
                 let pushed = async |answer: &Answer| {
                     output.result(&Line::Raw { op: answer.byte, fields: &answer.fields }).await
                 };
-                *logged_in |= matches!(op.op, Some(OpCode::Login | OpCode::Create));
-                let answer = wire.ask(op.number, op.text.as_bytes(), pushed).await?;
-                if !answer.is_refused_as(Code::NOT_LOGGED_IN) || *logged_in || setup.user.is_none() {
-                    return Ok(answer);
-                }
-                *logged_in = true;
-                let login = wire.log_in(&setup.user()?, setup.password.as_ref()).await?;
-                if let Some(failure) = login.refusal() {
-                    return Err(Failure { exit: Exit::NotLoggedIn, ..failure }.into());
-                }
                 wire.ask(op.number, op.text.as_bytes(), pushed).await
             }
         }
@@ -143,8 +133,15 @@ enum Lines {
 }
 
 impl Lines {
-    fn new(ops: Vec<String>) -> Lines {
-        if ops.is_empty() { Lines::Stdin { first: None } } else { Lines::Given(ops.into_iter()) }
+    /// An argument is seen by everybody on this machine, so none holds a password.
+    fn new(ops: Vec<String>) -> Result<Lines, Failure> {
+        let has_secret = |op: &String| matches!(raw::parse(op), Some(Ok(op)) if op.has_secret());
+        if ops.iter().any(has_secret) {
+            return Err(Failure::usage(
+                "an argument shows its password to everybody: give it on standard input",
+            ));
+        }
+        Ok(if ops.is_empty() { Lines::Stdin { first: None } } else { Lines::Given(ops.into_iter()) })
     }
 
     /// Whether the ops log in by themselves: any that was given, or the first line.
@@ -174,19 +171,24 @@ async fn line() -> Result<Option<String>, Failure> {
     let read = tokio::task::spawn_blocking(|| {
         let mut stdin = std::io::stdin().lock();
         loop {
-            let mut line = String::new();
-            if stdin.by_ref().take(LINE_MAX).read_line(&mut line)? == 0 {
+            let mut line = Vec::new();
+            if stdin.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
                 return Ok(None);
             }
-            let whole = line.ends_with('\n') || (line.len() as u64) < LINE_MAX;
-            line.truncate(line.trim_end_matches(['\n', '\r']).len());
+            let whole = line.ends_with(b"\n") || (line.len() as u64) < LINE_MAX;
+            let end = line.iter().rposition(|byte| !b"\n\r".contains(byte));
+            line.truncate(end.map_or(0, |end| end + 1));
             if !line.is_empty() {
                 return Ok(Some((line, whole)));
             }
         }
     });
     match read.await.map_err(Failure::local)?.map_err(|error: std::io::Error| Failure::local(error))? {
+        None => Ok(None),
         Some((_, false)) => Err(too_long()),
-        line => Ok(line.map(|(line, _)| line)),
+        Some((line, true)) => {
+            let line = String::from_utf8(line);
+            line.map(Some).map_err(|_| Failure::usage("a line on standard input is not UTF-8"))
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellhop_protocol::frame::LIMIT_MAX;
 use bellhop_protocol::op::{ANSWER, NOTICE, OpCode, PEER_FIRST};
 use bellhop_protocol::{Code, Reply, Request, Username, frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use super::exit::{Exit, Failure};
 use super::session::deadline;
 use crate::config::Server;
 use crate::link::dial::{Stream, dial};
-use crate::link::inbound::{Inbound, data_limit};
+use crate::link::inbound::Inbound;
 use crate::raw::{self, Verdict};
 use crate::secret::Secret;
 use crate::text::{Kind, clean};
@@ -85,8 +86,8 @@ impl Wire {
     async fn next(&mut self, until: Instant) -> Result<Answer, Failure> {
         let mut chunk = [0; 8_192];
         loop {
-            let frame =
-                self.inbound.next(data_limit(0)).map_err(|_| protocol("this is no Bellhop server"))?;
+            // PROTOCOL.md, section 1: a server may write more than the usual limit, and without HELLO does not say so.
+            let frame = self.inbound.next(LIMIT_MAX).map_err(|_| protocol("this is no Bellhop server"))?;
             if let Some((byte, data)) = frame {
                 return Answer::read(byte, data);
             }
