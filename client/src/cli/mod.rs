@@ -50,7 +50,7 @@ pub fn main() -> ExitCode {
 
 /// Help and version are results; anything else is a mistake, told as an object where objects are wanted.
 fn unparsed(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         let sentence = error.to_string();
         let first = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
         Output::new(true, false).error(&Failure::usage(first));
@@ -65,8 +65,10 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
     let Arguments { common, command } = arguments;
     match command {
         None | Some(Command::Tui { .. }) if !(io::stdin().is_terminal() && io::stdout().is_terminal()) => {
-            // Where it cannot be printed there is nobody to read it.
-            let _ = write!(io::stderr(), "{}", Arguments::command().render_help());
+            if !common.json {
+                // Where it cannot be printed there is nobody to read it.
+                let _ = write!(io::stderr(), "{}", Arguments::command().render_help());
+            }
             Err(Failure::usage("the screen needs a terminal on stdin and stdout; say what to do instead")
                 .into())
         }

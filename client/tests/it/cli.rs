@@ -145,6 +145,8 @@ fn a_terminal_is_needed_for_the_screen() {
     let desk = desk();
     desk.run(&[]).fails(2, "Usage: bellhop");
     desk.run(&["tui"]).fails(2, "Usage: bellhop");
+    let told = desk.run(&["--json"]);
+    assert_eq!(json(&told.stderr)["exit"].as_u64(), Some(2), "an object and nothing else");
 }
 
 #[test]
@@ -316,6 +318,69 @@ fn raw_lines_may_log_in_themselves() {
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 3), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.ends_with("\n6|bob|for you\n6|ok|1\n"), "{}", ran.stdout);
     assert!(desk.feed(&mut desk.command(&["raw"]), b"5|bob|hi\n").stdout.starts_with("5|ok|"));
+}
+
+/// An op was sent before the login that it needs: a long one was over the limit for strangers, and a stranger who waits
+/// is shown out.
+#[test]
+fn raw_logs_in_first_where_it_is_known_who_acts() {
+    let desk = desk();
+    let first = |desk: &crate::desk::Desk| std::mem::take(&mut desk.server.world().log).remove(0);
+    assert_eq!(desk.as_alice(&["raw", "5|bob|hi"]).code, Some(0));
+    assert!(first(&desk).starts_with("Login"), "an op that needs a login");
+    assert_eq!(desk.piped(&["raw"], b"0|\n5|bob|hi\n").code, Some(0));
+    assert!(first(&desk).starts_with("Login"), "before a line that may come late");
+    assert_eq!(desk.run(&["raw", "0|"]).code, Some(0));
+    assert!(first(&desk).starts_with("List"), "nobody is known");
+    assert_eq!(desk.as_alice(&["raw", "0|", "2|bob"]).code, Some(0));
+    assert!(first(&desk).starts_with("List"), "the ops log in themselves");
+    desk.run(&["--user", "mallory", "raw", "0|"]).fails(4, "no-such-user");
+}
+
+/// Frames of more than 64 KiB were taken for another protocol.
+#[test]
+fn a_long_answer_is_read() {
+    let desk = desk();
+    let mut world = desk.server.world();
+    world.page = 10_000;
+    drop(world);
+    (0..3_000).for_each(|number| desk.server.account(&format!("{number:030}"), None));
+    for command in [&["list"][..], &["raw", "0|"]] {
+        let listed = desk.as_alice(command);
+        assert!(listed.stdout.len() > 90_000, "{}", listed.stderr);
+    }
+}
+
+/// Everybody on the machine could read it, and nothing was said.
+#[test]
+fn a_password_is_not_taken_from_where_others_see_it() {
+    let desk = desk();
+    desk.server.account("carol", Some("open sesame"));
+    for op in ["2|carol|open sesame", "1|dora|open sesame", "4|open sesame"] {
+        let raw = desk.run(&["raw", "0|", op]);
+        raw.fails(2, "standard input");
+        assert!(!raw.stderr.contains("sesame"), "{}", raw.stderr);
+    }
+    let mut command = desk.command(&["raw"]);
+    assert_eq!(desk.feed(&mut command, b"2|carol|open sesame\n").code, Some(0));
+}
+
+/// An argument that is not UTF-8 panicked where it was looked for `--json`.
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_not_text_is_a_mistake() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = desk();
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    let ran = |arguments: &[&str]| Ran::new(desk.command(arguments).arg(odd).output().expect("it runs"));
+    for arguments in [&[][..], &["frobnicate"], &["send", "bob"]] {
+        ran(arguments).fails(2, "");
+    }
+    let told = ran(&["--json", "send"]);
+    told.fails(2, "");
+    assert_eq!(json(&told.stderr)["exit"].as_u64(), Some(2));
+    desk.piped(&["raw"], b"0|\n5|bob|\xff\n").stderr.contains("UTF-8").then_some(()).expect("said");
+    assert_eq!(desk.piped(&["raw"], b"\xff\n").code, Some(2));
 }
 
 /// No frame holds that much, and encoding it panicked.
