@@ -97,7 +97,7 @@ impl Keeper {
         let mut oldest_ms = u64::MAX;
         for (account, row) in self.awaited(run)? {
             match row.kind {
-                // PROTOCOL.md 6: a receipt waits until it is acknowledged.
+                // PROTOCOL.md 6, RECEIPT: it does not expire.
                 Kind::Receipt { .. } => {}
                 Kind::Message { .. } if row.time_ms < cutoff_ms => self.expire(&account, row.seq)?,
                 Kind::Message { .. } => oldest_ms = oldest_ms.min(row.time_ms),

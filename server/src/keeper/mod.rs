@@ -10,7 +10,7 @@
 //!   `graves`: purging what deleted accounts leave.
 //! * `residents`: which accounts are in memory. `load`: what waits, at the start.
 //!
-//! Staging changes the batch, the outcomes and what has an [`Undo`], and nothing else: whatever becomes of the batch,
+//! Staging changes the batch, the outcomes and what has an `Undo`, and nothing else: whatever becomes of the batch,
 //! memory and store agree afterwards.
 
 pub mod accounts;

@@ -1,7 +1,7 @@
 //! The store in an SQLite file, in WAL mode.
 //!
-//! At `power` a commit is fsynced before it returns. At `crash` it is handed to the operating system, but for batches
-//! that must outlive a power loss at any level; at `none` no message comes here, so that what comes is synced.
+//! At `power` a commit is fsynced before it returns. At the other levels it is handed to the operating system, but for
+//! batches that must outlive a power loss at any level.
 
 use std::path::{Path, PathBuf};
 
