@@ -1,22 +1,26 @@
 //! Makes text from others harmless, once, where it enters: no screen, log or file sees it before.
 //!
-//! What is left holds no control character but the line feed of a body, no character that reorders or hides others,
+//! What is left holds no control character but the line feeds and tabs of a body, no character that reorders or hides others,
 //! and no cluster that could grow beyond its cell. Bidi controls are shown by number, so that a reader sees that
 //! somebody tried; everything else that is invisible becomes `�`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use unicode_properties::{EmojiStatus, GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
+use unicode_properties::{
+    EmojiStatus, GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory,
+};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthChar;
+
+use super::wrap::TAB;
 
 /// What a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A name, a reason, a title: one line. Line feeds become spaces.
+    /// A name, a reason, a title: one line. Line feeds and tabs become spaces.
     Line,
-    /// The body of a message: line feeds stay.
+    /// The body of a message: line feeds and tabs stay, and what joins or parts letters where their script needs it.
     Body,
 }
 
@@ -24,11 +28,10 @@ pub enum Kind {
 const MARKS_MAX: usize = 8;
 /// Characters kept in one cluster: the longest emoji sequences in use have 10.
 const CLUSTER_MAX: usize = 32;
-/// Tab stops lie this many columns apart.
-const TAB: usize = 4;
 /// Stands for a character that is not shown.
 const REPLACED: char = '\u{FFFD}';
 const JOINER: char = '\u{200D}';
+const NON_JOINER: char = '\u{200C}';
 const EMOJI_STYLE: char = '\u{FE0F}';
 const KEYCAP: char = '\u{20E3}';
 
@@ -36,7 +39,8 @@ const KEYCAP: char = '\u{20E3}';
 ///
 /// Cleaning a second time changes nothing.
 pub fn clean(text: &str, kind: Kind) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, 0x20..=0x7E) || (byte == b'\n' && kind == Kind::Body)) {
+    let stays = |byte| matches!((byte, kind), (b' '..=b'~', _) | (b'\n' | b'\t', Kind::Body));
+    if text.bytes().all(stays) {
         return Cow::Borrowed(text);
     }
     let text = replace(text, kind);
@@ -52,11 +56,7 @@ fn replace(text: &str, kind: Kind) -> String {
         let before = out.chars().next_back().unwrap_or(' ');
         let after = chars.peek().copied().unwrap_or(' ');
         match c {
-            '\n' if kind == Kind::Body => {
-                out.push('\n');
-                column = 0;
-                continue;
-            }
+            '\n' | '\t' if kind == Kind::Body => out.push(c),
             '\n' => out.push(' '),
             '\r' if after == '\n' => continue,
             '\t' => {
@@ -65,6 +65,7 @@ fn replace(text: &str, kind: Kind) -> String {
                 column += spaces;
                 continue;
             }
+            JOINER | NON_JOINER if kind == Kind::Body && cursive(before) && cursive(after) => out.push(c),
             JOINER if joins(before, after) => out.push(c),
             EMOJI_STYLE if styles(before, after, kind) => out.push(c),
             _ if is_bidi(c) => {
@@ -82,6 +83,23 @@ fn replace(text: &str, kind: Kind) -> String {
 fn joins(before: char, after: char) -> bool {
     let tone = |c| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
     (is_picture(before) || before == EMOJI_STYLE) && is_picture(after) && !tone(after)
+}
+
+/// Letters and marks of scripts whose letters take another shape beside each other: there joiners and non-joiners are
+/// part of the spelling. In a name they would make a second one that looks the same.
+fn cursive(c: char) -> bool {
+    let script = matches!(c,
+        // Arabic, Syriac; N'Ko; Mandaic, Arabic; then its presentation forms.
+        '\u{0600}'..='\u{077F}' | '\u{07C0}'..='\u{07FF}' | '\u{0840}'..='\u{08FF}'
+        | '\u{FB50}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}'
+        // Devanagari to Sinhala; Myanmar; Khmer; Mongolian; Vedic; Phags-pa; Devanagari.
+        | '\u{0900}'..='\u{0DFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{1800}'..='\u{18AF}'
+        | '\u{1CD0}'..='\u{1CFF}' | '\u{A840}'..='\u{A87F}' | '\u{A8E0}'..='\u{A8FF}'
+        // Manichaean, Psalter Pahlavi; Rohingya; Brahmi, Kaithi; Chakma; Adlam.
+        | '\u{10AC0}'..='\u{10AFF}' | '\u{10B80}'..='\u{10BAF}' | '\u{10D00}'..='\u{10D3F}'
+        | '\u{11000}'..='\u{110CF}' | '\u{11100}'..='\u{1114F}' | '\u{1E900}'..='\u{1E95F}');
+    let group = c.general_category_group();
+    script && matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark) && !is_hidden(c)
 }
 
 /// True if and only if a style between these two shows: it makes a picture of what is else a letter.
@@ -168,6 +186,10 @@ fn shorten(text: &str) -> String {
                 out.push(c);
             }
         }
+        // Cut behind a joiner, which joins nothing now.
+        while cluster.chars().nth(CLUSTER_MAX).is_some() && out.ends_with([JOINER, NON_JOINER]) {
+            out.pop();
+        }
     }
     out
 }
@@ -205,9 +227,53 @@ mod tests {
         check(Kind::Line, "one\ntwo\r\nthree", "one two three");
         check(Kind::Body, "paid\rforged", "paid�forged");
         check(Kind::Body, "a\u{2028}b\u{2029}c\u{85}d\x0be\x0cf", "a�b�c�d�e�f");
-        check(Kind::Body, "a\tb\n\tc\nabcd\te", "a   b\n    c\nabcd    e");
-        check(Kind::Line, "a\tb", "a   b");
-        check(Kind::Body, "構\tb", "構  b");
+        check(Kind::Line, "a\tb\n\tc", "a   b   c");
+        check(Kind::Line, "構\tb", "構  b");
+    }
+
+    /// A Makefile came out of a message with spaces, and worked no more.
+    #[test]
+    fn tabs_of_a_body_stay() {
+        for text in ["a\tb\n\tc\nabcd\te", "構\tb", "\t", "all:\n\tcc -o x x.c\n"] {
+            check(Kind::Body, text, text);
+        }
+    }
+
+    /// Persian and most scripts of India cannot be written without them, and "�" stood in their words.
+    #[test]
+    fn joiners_stay_between_letters_that_join() {
+        for word in [
+            "می\u{200c}خواهم",
+            "نامه\u{200c}ای",
+            "क्\u{200d}ष",
+            "क्\u{200c}ष",
+            "র\u{200d}্য",
+            "ശ്രീ\u{200d}മ",
+            "ක්\u{200d}ෂ",
+            "ᠠ\u{200d}ᠨ",
+            "ܐ\u{200c}ܒ",
+            "ߊ\u{200c}ߋ",
+        ] {
+            check(Kind::Body, word, word);
+            let replaced = word.replace(['\u{200c}', '\u{200d}'], "�");
+            check(Kind::Line, word, &replaced);
+        }
+        for (text, expected) in [
+            ("a\u{200c}b", "a�b"),
+            ("م\u{200c}b", "م�b"),
+            ("م\u{200c}", "م�"),
+            ("\u{200c}م", "�م"),
+            ("م\u{200c}\u{200c}م", "م��م"),
+            ("م\u{200c} م", "م� م"),
+            ("٣\u{200c}٤", "٣�٤"),
+            ("क\u{200d}\u{17b4}", "क��"),
+            ("é\u{200d}é", "é�é"),
+        ] {
+            check(Kind::Body, text, expected);
+        }
+        let stacked = format!("क{}", "्\u{200d}क".repeat(500));
+        let once = clean(&stacked, Kind::Body).into_owned();
+        assert_eq!(clean(&once, Kind::Body), once);
     }
 
     #[test]
@@ -311,7 +377,8 @@ mod tests {
         let every = (0..=0x10_FFFF).filter_map(char::from_u32).collect::<String>();
         for kind in [Kind::Line, Kind::Body] {
             let cleaned = clean(&every, kind).into_owned();
-            let bad = |c: &char| (c.is_control() && !(*c == '\n' && kind == Kind::Body)) || is_bidi(*c);
+            let kept = |c: char| matches!(c, '\n' | '\t') && kind == Kind::Body;
+            let bad = |c: &char| (c.is_control() && !kept(*c)) || is_bidi(*c);
             assert_eq!(cleaned.chars().find(bad), None);
             assert!(cleaned.width() > 0);
         }

@@ -4,22 +4,23 @@ pub(crate) mod clean;
 pub(crate) mod wrap;
 
 pub use clean::{Kind, clean};
+pub(crate) use wrap::without_tabs;
 
 use std::borrow::Cow;
 
 /// Characters of one text that a screen holds; what a person sends is shorter under the usual limits.
 const SHOWN_MAX: usize = 32 * 1_024;
 
-/// `text` for a screen: where it is longer than anybody reads, its start and a word about the rest.
+/// `text` for a screen: without tabs, and where it is longer than anybody reads, its start and a word about the rest.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     if text.len() <= SHOWN_MAX {
-        return Cow::Borrowed(text);
+        return without_tabs(text);
     }
     match text.char_indices().nth(SHOWN_MAX) {
-        None => Cow::Borrowed(text),
+        None => without_tabs(text),
         Some((at, _)) => {
-            let (start, rest) = text.split_at(at);
-            Cow::Owned(format!("{start}\n({} more characters are kept and not shown)", rest.chars().count()))
+            let (start, rest) = (without_tabs(&text[..at]), text[at..].chars().count());
+            Cow::Owned(format!("{start}\n({rest} more characters are kept and not shown)"))
         }
     }
 }
@@ -37,6 +38,7 @@ mod tests {
     #[test]
     fn a_screen_holds_the_start_of_an_endless_text() {
         assert_eq!(shown("short"), "short");
+        assert_eq!(shown("a\tb"), "a   b");
         let long = "é".repeat(SHOWN_MAX + 5);
         let cut = shown(&long).into_owned();
         assert!(cut.ends_with("é\n(5 more characters are kept and not shown)"), "{}", &cut[cut.len() - 80..]);

@@ -1,5 +1,6 @@
 //! Widths and line breaks, by grapheme: the one measure of layout, cursor and wrap.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
@@ -7,6 +8,36 @@ use unicode_width::UnicodeWidthStr;
 
 /// The narrowest line that is laid out: a wide character fits.
 pub(crate) const WIDTH_MIN: usize = 2;
+
+/// Tab stops lie this many columns apart.
+pub(crate) const TAB: usize = 4;
+
+/// `text` for a grid, which has no tabs: each as the spaces up to the next stop of its line.
+pub(crate) fn without_tabs(text: &str) -> Cow<'_, str> {
+    if !text.contains('\t') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for cluster in text.graphemes(true) {
+        match cluster {
+            "\t" => {
+                let spaces = TAB - column % TAB;
+                out.extend(std::iter::repeat_n(' ', spaces));
+                column += spaces;
+            }
+            "\n" => {
+                out.push('\n');
+                column = 0;
+            }
+            cluster => {
+                out.push_str(cluster);
+                column += cluster.width();
+            }
+        }
+    }
+    Cow::Owned(out)
+}
 
 /// Columns that `text` takes.
 pub(crate) fn width(text: &str) -> usize {
@@ -138,6 +169,13 @@ mod tests {
         check("word   ", 4, &["word"]);
         check("👩‍🚀👩‍🚀", 3, &["👩‍🚀", "👩‍🚀"]);
         check("      ", 4, &["    "]);
+    }
+
+    #[test]
+    fn tabs_are_spaces_on_a_grid() {
+        assert_eq!(without_tabs("a\tb\n\tc\nabcd\te"), "a   b\n    c\nabcd    e");
+        assert_eq!(without_tabs("構\tb\t"), "構  b   ");
+        assert_eq!(without_tabs("none"), "none");
     }
 
     #[test]

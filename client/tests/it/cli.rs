@@ -417,6 +417,16 @@ fn deliver_prints_what_waits_and_ends() {
     desk.as_alice(&["deliver"]).prints("");
 }
 
+/// A Makefile came back with spaces.
+#[test]
+fn what_is_piped_through_a_message_comes_out_as_it_was() {
+    let desk = desk();
+    let text = "all:\n\tcc -o x x.c\nسلام می\u{200c}خواهم";
+    assert_eq!(desk.piped(&["send", "bob"], text.as_bytes()).code, Some(0));
+    let delivered = desk.run(&["--json", "--user", "bob", "deliver"]);
+    assert_eq!(json(delivered.stdout.trim())["text"].as_str(), Some(text));
+}
+
 #[test]
 fn a_server_that_announces_too_much_does_not_keep_us() {
     let desk = desk();
