@@ -113,8 +113,8 @@ pub enum TroubleKind {
     Closed,
     /// What came is not the protocol.
     Protocol,
-    /// The server refused, and may not refuse the next time.
-    Refused(Code),
+    /// The server refused, and may not refuse the next time; `None` where this version does not know the reason.
+    Refused(Option<Code>),
     /// The user asked for a new connection.
     Asked,
 }

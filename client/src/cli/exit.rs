@@ -128,8 +128,22 @@ impl From<Trouble> for Failure {
             TroubleKind::TimedOut => (Exit::Unreachable, "timed-out".into()),
             TroubleKind::Closed | TroubleKind::Asked => (Exit::Unreachable, "closed".into()),
             TroubleKind::Protocol => (Exit::Protocol, "protocol".into()),
-            TroubleKind::Refused(code) => (Exit::of_login(code), code.to_string()),
+            TroubleKind::Refused(Some(code)) => (Exit::of_login(code), code.to_string()),
+            TroubleKind::Refused(None) => (Exit::Refused, "refused".into()),
         };
         Failure { exit, word, sentence: trouble.sentence }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A word of a later version was called malformed.
+    #[test]
+    fn a_refusal_for_a_reason_nobody_knows_is_a_refusal() {
+        let trouble = Trouble { kind: TroubleKind::Refused(None), sentence: "brewing".into() };
+        let failure = Failure::from(trouble);
+        assert_eq!((failure.exit, failure.word.as_str()), (Exit::Refused, "refused"));
     }
 }

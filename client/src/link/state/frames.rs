@@ -83,7 +83,7 @@ impl State {
                 | Code::TIMED_OUT
                 | Code::TOO_LONG),
             ) => {
-                self.parting = Some(Trouble { kind: TroubleKind::Refused(code), sentence });
+                self.parting = Some(Trouble { kind: TroubleKind::Refused(Some(code)), sentence });
             }
             _ => self.event(Event::Notice(sentence)),
         }
@@ -124,8 +124,8 @@ impl State {
             }
             // Without a stream nothing would ever come; the back-off asks again.
             (Asked::Stream, TextAnswer::Failed(failure)) => {
-                let code = failure.reason.code().unwrap_or(Code::MALFORMED);
-                self.lose(now, TroubleKind::Refused(code), sign_in::sentence(&failure));
+                let kind = TroubleKind::Refused(failure.reason.code());
+                self.lose(now, kind, sign_in::sentence(&failure));
             }
             (Asked::Stream, _) => self.violation(now, "an answer of another shape than its op has"),
             (Asked::User { tag, op }, answer) => {

@@ -114,9 +114,7 @@ impl State {
         let sentence = sentence(&failure);
         match failure.reason.code() {
             Some(Code::VERSION) => self.stop(StopKind::Version, sentence),
-            code => {
-                self.lose(now, TroubleKind::Refused(code.unwrap_or(Code::MALFORMED)), sentence);
-            }
+            code => self.lose(now, TroubleKind::Refused(code), sentence),
         }
     }
 
@@ -124,8 +122,8 @@ impl State {
         if !matches!(self.phase, Phase::SigningIn { with: With::Token, .. }) {
             return self.violation(now, "an answer to a RESUME that was not sent");
         }
-        let code = failure.reason.code().unwrap_or(Code::MALFORMED);
-        if may_pass(code) {
+        let code = failure.reason.code();
+        if code.is_none_or(may_pass) {
             return self.lose(now, TroubleKind::Refused(code), sentence(&failure));
         }
         self.config.seat.token = None;
@@ -149,7 +147,7 @@ impl State {
         }
         match code {
             Some(code) if !may_pass(code) => self.stop(StopKind::Refused(code), sentence(&failure)),
-            code => self.lose(now, TroubleKind::Refused(code.unwrap_or(Code::MALFORMED)), sentence(&failure)),
+            code => self.lose(now, TroubleKind::Refused(code), sentence(&failure)),
         }
     }
 }

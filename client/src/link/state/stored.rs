@@ -180,7 +180,7 @@ impl State {
             self.renewals = 0;
             self.stop(StopKind::Refused(code), format!("{why}, and the server wants yet another one"));
         } else if self.is_connected() {
-            self.lose(now, TroubleKind::Refused(code), why.into());
+            self.lose(now, TroubleKind::Refused(Some(code)), why.into());
         }
     }
 }

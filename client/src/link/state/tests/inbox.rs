@@ -144,7 +144,7 @@ fn a_stream_that_is_refused_is_asked_for_again() {
         pair.answer(OpCode::Login, TextAnswer::LoggedIn(Uuid::nil(), 0));
         pair.told();
         pair.refuse(OpCode::Deliver, Code::STORAGE);
-        assert_eq!(pair.told(), ["offline Refused(storage)"]);
+        assert_eq!(pair.told(), ["offline Refused(Some(storage))"]);
         pair.sent();
         pair.pass(1.0);
         pair.log_in();
