@@ -246,9 +246,13 @@ impl State {
         if !self.config.confirm {
             self.changes.push(Change::Incoming(received));
         } else if let Some(given) = self.unconfirmed.get_mut(&received.id) {
-            // It came before a lost connection and is still with the user of the library.
-            given.seq = received.seq;
+            // It is still with the user of the library. A first copy on this connection is acknowledged at once, as the
+            // second one stands for it; the same item on another connection is no second one.
+            let first = std::mem::replace(&mut given.seq, received.seq);
             self.items_came(1);
+            if first != received.seq {
+                self.acknowledge(vec![first]);
+            }
         } else {
             self.changes.push(Change::Lookup(received));
         }

@@ -123,7 +123,7 @@ impl State {
         match self.unconfirmed.insert(received.id, received.clone()) {
             Some(first) => {
                 self.held -= first.text.len();
-                Some(first.seq)
+                (first.seq != received.seq).then_some(first.seq)
             }
             None => {
                 self.event(Event::Message(message(received, 0)));
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    fn acknowledge(&mut self, safe: Vec<u64>) {
+    pub(super) fn acknowledge(&mut self, safe: Vec<u64>) {
         let ranges = self.inbox.safe(safe);
         if !self.is_online() {
             return;

@@ -70,6 +70,31 @@ fn what_was_given_out_is_not_given_again_while_it_is_unconfirmed() {
     assert_eq!((pair.told(), pair.sent()), (Vec::new(), vec!["ACK 5-5".to_owned()]));
 }
 
+/// The seq of the first copy was forgotten, and stood in the server's window as long as the connection lived.
+#[test]
+fn two_copies_on_one_connection_are_both_acknowledged() {
+    let mut pair = Pair::online(LinkConfig { confirm: true, ..config() });
+    pair.message(1, 1, "one");
+    pair.message(4, 1, "one");
+    assert_eq!((pair.told(), pair.sent()), (vec!["message one".to_owned()], vec!["ACK 1-1".to_owned()]));
+    pair.command(Command::Confirm(id(1)));
+    assert_eq!(pair.sent(), ["ACK 4-4"]);
+}
+
+#[test]
+fn an_item_that_comes_again_under_its_seq_waits_to_be_confirmed() {
+    let mut pair = Pair::online(LinkConfig { confirm: true, ..config() });
+    pair.bytes(&[message(1, 1, "one"), message(1, 1, "one")].concat());
+    pair.message(1, 1, "one");
+    pair.close();
+    pair.pass(1.0);
+    pair.log_in();
+    pair.message(1, 1, "one");
+    assert!(!pair.sent().iter().any(|line| line.starts_with("ACK")), "nobody has confirmed it");
+    pair.command(Command::Confirm(id(1)));
+    assert_eq!(pair.sent(), ["ACK 1-1"]);
+}
+
 #[test]
 fn confirmed_while_offline_is_acknowledged_when_it_comes_again() {
     let mut pair = Pair::online(LinkConfig { confirm: true, ..config() });
