@@ -306,7 +306,7 @@ fn withdraw(db: &Connection, seat: &Seat, n: i64) -> rusqlite::Result<Outcome> {
                  AND iif(parked, state = ?3, counter IS NULL AND device = ?2))",
     )?
     .execute(params![n, seat.row, Delivery::Failed.number()])?;
-    Ok(Outcome::Done)
+    waiting_count(db, seat.row).map(Outcome::Waiting)
 }
 
 fn put_back(db: &Connection, n: i64, reason: Option<&str>) -> rusqlite::Result<Outcome> {

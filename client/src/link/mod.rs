@@ -275,6 +275,8 @@ pub(crate) enum Outcome {
     States(Vec<StateChange>),
     /// The message waits.
     Queued(i64),
+    /// So many messages wait still.
+    Waiting(u64),
     /// These messages have counters, and may be written; so many wait still.
     Numbered(Vec<Posting>, u64),
     /// The new device id, and what was settled with the old one.

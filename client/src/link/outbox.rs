@@ -124,6 +124,11 @@ impl Outbox {
         self.waiting += 1;
     }
 
+    /// So many messages wait, on disk.
+    pub(crate) fn waits(&mut self, waiting: u64) {
+        self.waiting = waiting;
+    }
+
     /// These messages have counters, on disk; so many wait still.
     pub(crate) fn numbered(&mut self, postings: Vec<Posting>, waiting: u64) {
         self.waiting = waiting;

@@ -110,6 +110,7 @@ impl State {
                 self.config.seat.token = Some(token);
                 self.event(Event::TokenKept);
             }
+            (_, Outcome::Waiting(waiting)) => self.outbox.waits(waiting),
             (_, Outcome::States(states)) => self.tell(states),
             _ => {}
         }

@@ -133,6 +133,16 @@ fn a_message_that_was_never_on_the_wire_can_be_taken_back() {
     assert_eq!(pair.sent()[3..], ["POST 1 bob two"]);
 }
 
+/// They were counted on, and at last there was no room for others.
+#[test]
+fn what_is_taken_back_without_a_connection_waits_no_more() {
+    let mut pair = Pair::new(config());
+    pair.commands([draft("one"), Command::Withdraw(1), draft("two")]);
+    assert_eq!(pair.state.outbox.len(), 1);
+    pair.commands([Command::Withdraw(2), Command::Withdraw(1), draft("three"), draft("four")]);
+    assert_eq!(pair.state.outbox.len(), 2);
+}
+
 #[test]
 fn receipts_are_acknowledged_and_told() {
     let mut pair = Pair::online(config());
