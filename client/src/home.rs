@@ -85,11 +85,21 @@ impl Home {
 
     /// Since when somebody has the role called `name`, in ms since 1970; `None` where nobody has it.
     pub(crate) fn taken_ms(&self, name: &str) -> Result<Option<i64>, HomeError> {
-        if self.lock(name)?.is_some() {
-            return Ok(None);
-        }
         let path = self.data.join("locks").join(name);
-        let modified = fs::metadata(&path).and_then(|found| found.modified());
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|error| failed(&path, error))?,
+        };
+        match file.try_lock_shared() {
+            // Shared, so that all who ask get the same answer, and given back at once.
+            Ok(()) => {
+                drop(Lock(file));
+                return Ok(None);
+            }
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
+        }
+        let modified = file.metadata().and_then(|found| found.modified());
         let modified = modified.map_err(|error| failed(&path, error))?;
         let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Some(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
@@ -174,6 +184,23 @@ mod tests {
         drop(held);
         assert_eq!(home.taken_ms("1-tui").expect("no time"), None);
         assert!(home.lock("1-tui").expect("a lock").is_some());
+    }
+
+    /// To ask took the role, and made its file young.
+    #[test]
+    fn to_ask_who_has_a_role_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = Home::at(folder.path());
+        assert_eq!(home.taken_ms("1-tui").expect("nobody"), None);
+        assert!(!folder.path().join("locks").exists());
+        let held = home.lock("1-tui").expect("a lock").expect("free");
+        let long_ago = UNIX_EPOCH + Duration::from_secs(1_000);
+        held.0.set_modified(long_ago).expect("ours");
+        assert_eq!(home.taken_ms("1-tui").expect("a time"), Some(1_000_000));
+        drop(held);
+        assert_eq!(home.taken_ms("1-tui").expect("nobody"), None);
+        let file = fs::metadata(folder.path().join("locks/1-tui")).expect("it is there");
+        assert_eq!(file.modified().expect("a time"), long_ago);
     }
 
     /// A role looked taken while another thread started a process.
