@@ -35,6 +35,20 @@ impl History {
         work.commit()?;
         Ok(outcomes)
     }
+
+    /// Forgets messages of this device that were handed back when their write failed, and are on disk all the same.
+    pub(crate) fn disown(&mut self, seat: &Seat, drafts: &[Draft]) -> Result<(), HistoryError> {
+        let work = self.write()?;
+        for draft in drafts {
+            work.execute(
+                "DELETE FROM messages WHERE n IN (
+                     SELECT message FROM outbox WHERE device = ?1 AND address = ?2 AND text = ?3 AND written_ms = ?4)",
+                params![seat.row, draft.to.address, draft.text, draft.time_ms],
+            )?;
+        }
+        work.commit()?;
+        Ok(())
+    }
 }
 
 fn apply(db: &Connection, seat: &Seat, change: &Change) -> rusqlite::Result<Outcome> {

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 
 use super::dial::{Stream, dial};
 use super::state::State;
-use super::{Command, Failed, Input, Output};
+use super::{Command, Draft, Failed, Input, Output};
 use crate::clock;
 use crate::config::Server;
 use crate::event::{Around, Event};
@@ -179,13 +179,14 @@ impl Driver {
                         self.input(Input::StoreFailed(Failed { changes, reason, passing }));
                     }
                 },
-                Output::Load => self.load(),
+                Output::Load(handed_back) => self.load(&handed_back),
             }
         }
     }
 
-    fn load(&mut self) {
-        let loaded = self.history.seat(self.seat.account, &self.seat.role);
+    fn load(&mut self, handed_back: &[Draft]) {
+        let forgotten = self.history.disown(&self.seat, handed_back);
+        let loaded = forgotten.and_then(|()| self.history.seat(self.seat.account, &self.seat.role));
         if let Ok(seat) = &loaded {
             self.seat = seat.clone();
         }

@@ -98,8 +98,9 @@ pub(crate) enum Output {
     Write(Bytes),
     /// Write changes to disk, all or none, and answer with [`Input::Stored`].
     Store(Vec<Change>),
-    /// Read the device from disk, and answer with [`Input::Loaded`].
-    Load,
+    /// Forget these messages, which were handed back and may be on disk all the same; then read the device from disk,
+    /// and answer with [`Input::Loaded`].
+    Load(Vec<Draft>),
     /// Tell the user of the library.
     Event(Event),
 }

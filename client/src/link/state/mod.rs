@@ -36,7 +36,7 @@ use super::inbound::{Inbound, data_limit};
 use super::inbox::Inbox;
 use super::outbox::{Outbox, Room};
 use super::pulse::{Call, Pulse};
-use super::{Change, Command, Deadline, Input, LinkConfig, Output, Received};
+use super::{Change, Command, Deadline, Draft, Input, LinkConfig, Output, Received};
 use crate::event::{Event, Stop, StopKind, Trouble, TroubleKind};
 
 /// A socket must be open within this time.
@@ -165,6 +165,8 @@ pub(crate) struct State {
     store_failures: u32,
     /// The disk does not have what memory has.
     stale: bool,
+    /// Messages that a failed write handed back; a disk may have what it said it has not.
+    handed_back: Vec<Draft>,
     outputs: VecDeque<Output>,
 }
 
@@ -205,6 +207,7 @@ impl State {
             store_again: None,
             store_failures: 0,
             stale: false,
+            handed_back: Vec::new(),
             outputs: VecDeque::new(),
         };
         state.connect(now);
@@ -314,7 +317,10 @@ impl State {
     fn connect(&mut self, now: Instant) {
         self.phase = Phase::Connecting { by: now + CONNECT_MAX };
         self.outputs.push_back(Output::Event(Event::Connecting));
-        self.outputs.push_back(if self.stale { Output::Load } else { Output::Connect });
+        self.outputs.push_back(match self.stale {
+            true => Output::Load(self.handed_back.clone()),
+            false => Output::Connect,
+        });
     }
 
     fn deadline_passed(&mut self, now: Instant) {

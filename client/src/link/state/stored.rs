@@ -45,7 +45,9 @@ impl State {
         (self.stale, self.store_failures) = (true, 0);
         self.changes.clear();
         for change in changes {
-            if let Change::Outgoing(Draft { tag, to, text, .. }) = change {
+            if let Change::Outgoing(draft) = change {
+                self.handed_back.push(draft.clone());
+                let Draft { tag, to, text, .. } = draft;
                 self.event(Event::NotKept { tag, to, reason: reason.clone(), text });
             }
         }
@@ -59,6 +61,7 @@ impl State {
         };
         seat.token = seat.token.filter(|_| self.config.password.is_none());
         self.outbox = Outbox::new(&mut seat);
+        self.handed_back.clear();
         (self.stale, self.copied, self.renewing) = (false, seat.copied, false);
         self.config.seat = seat;
         self.outputs.push_back(Output::Connect);

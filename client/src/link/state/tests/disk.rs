@@ -49,3 +49,20 @@ fn a_busy_disk_is_asked_again() {
     pair.pass(3.0);
     assert_eq!(pair.told(), ["stopped Disk", "not kept four"]);
 }
+
+/// The text was handed back, and found on disk and sent all the same: whoever sent it again had sent it twice.
+#[test]
+fn what_was_handed_back_is_not_sent_though_the_disk_had_it() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    pair.lies = true;
+    pair.commands([draft("two"), draft("three")]);
+    assert!(pair.told().contains(&"not kept two".to_owned()));
+    pair.lies = false;
+    pair.command(Command::Reconnect);
+    pair.sent();
+    pair.log_in();
+    assert_eq!(pair.sent()[3..], ["POST 1 bob one"]);
+    pair.send("two");
+    assert!(pair.sent().last().is_some_and(|line| line.ends_with(" bob two")));
+}

@@ -27,6 +27,8 @@ pub(super) struct Pair {
     pub(super) account: Uuid,
     /// The disk fails.
     pub(super) broken: bool,
+    /// The disk says that it fails, and has everything.
+    pub(super) lies: bool,
     /// So many writes find it busy.
     pub(super) busy: u32,
     /// What was written down, a transaction a line.
@@ -97,6 +99,7 @@ impl Pair {
             seat,
             account: Uuid::nil(),
             broken: false,
+            lies: false,
             busy: 0,
             log,
             events,
@@ -286,7 +289,13 @@ impl Pair {
                     let failed = Failed { changes, reason, passing };
                     self.state.handle(self.now, Input::StoreFailed(failed));
                 }
-                Output::Load => {
+                Output::Store(changes) if self.lies => {
+                    self.history.apply(&self.seat, &changes).expect("the disk is well");
+                    let failed = Failed { changes, reason: "input/output error".into(), passing: false };
+                    self.state.handle(self.now, Input::StoreFailed(failed));
+                }
+                Output::Load(handed_back) => {
+                    self.history.disown(&self.seat, &handed_back).expect("the disk is well");
                     self.seat = self.history.seat(self.seat.account, &self.seat.role).expect("a seat");
                     self.state.handle(self.now, Input::Loaded(Ok(Box::new(self.seat.clone()))));
                 }

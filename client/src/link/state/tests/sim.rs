@@ -88,7 +88,7 @@ impl World {
                 }
                 Output::Event(Event::Message(message)) => self.shown.push(message.text),
                 Output::Event(_) => {}
-                Output::Load => panic!("the disk is well"),
+                Output::Load(_) => panic!("the disk is well"),
                 Output::Store(changes) => {
                     let outcomes = self.history.apply(&self.seat, &changes).expect("the disk is well");
                     let stored = changes.into_iter().zip(outcomes).collect();
