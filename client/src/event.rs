@@ -181,7 +181,7 @@ pub struct StateChange {
     pub state: Delivery,
     /// When the server kept it; 0 where nothing new is known.
     pub time_ms: i64,
-    /// The code of a refusal.
+    /// The code of a refusal; with [`Delivery::Sending`] of one that passes, and the message is still in flight.
     pub code: Option<Code>,
     /// Why it failed or came back, for a person.
     pub reason: Option<String>,

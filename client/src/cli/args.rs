@@ -40,7 +40,7 @@ pub(crate) struct Common {
     /// Who you are; else the one who logged in last
     #[arg(long, global = true, value_name = "NAME", env = "BELLHOP_USER", hide_env_values = true)]
     pub(crate) user: Option<String>,
-    /// A file whose first line is the password
+    /// A file whose first line is the password, and that nobody else can read
     #[arg(long, global = true, value_name = "FILE", env = "BELLHOP_PASSWORD_FILE", hide_env_values = true)]
     pub(crate) password_file: Option<PathBuf>,
     /// How long to wait for the server, as 10s, 500ms or 2m

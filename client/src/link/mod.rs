@@ -48,7 +48,8 @@ pub(crate) struct LinkConfig {
     pub(crate) stream: bool,
     /// A message is safe when the user of the library says so, not when it is in the history.
     pub(crate) confirm: bool,
-    /// A message that is refused for now waits here, and is sent later; else it has failed.
+    /// A message that is refused for now waits here, and is sent later; else it has failed, or where it may have been on
+    /// an earlier connection stays in flight.
     pub(crate) patient: bool,
     /// What this program calls itself.
     pub(crate) agent: String,
