@@ -128,6 +128,12 @@ impl Bench {
         self.try_ask(|reply| AccountJob::Find { folded, device, reply })
     }
 
+    /// An account whose owner is not here.
+    pub(super) fn away(&mut self, name: &str) {
+        let party = self.party(name, None);
+        self.leave(party);
+    }
+
     pub(super) fn party(&mut self, name: &str, device: Option<u8>) -> Party {
         self.try_party(name, device).unwrap()
     }

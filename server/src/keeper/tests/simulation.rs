@@ -128,7 +128,9 @@ impl World {
             other => panic!("{from} was told {other:?}"),
         };
         if !kept && let Some(recipient) = self.people.get_mut(to) {
-            recipient.devices.values_mut().for_each(|device| drop(device.waiting.pop_back()));
+            for device in recipient.devices.values_mut() {
+                device.waiting.pop_back();
+            }
         }
         if kept && wanted {
             self.wanted.insert(number, Wanted { from, to, end: None });

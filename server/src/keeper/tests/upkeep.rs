@@ -13,8 +13,7 @@ use crate::store::memory::MemoryStore;
 fn a_message_that_nobody_takes_expires_and_its_sender_learns_it_once() {
     let mut bench = Bench::new();
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     assert_eq!(bench.sent(&mut alice, "bob", "wanted", true), "ok stored");
     assert_eq!(bench.sent(&mut alice, "bob", "not wanted", false), "ok stored");
     bench.clock.pass(30 * DAY - 60 * SECOND);
@@ -35,8 +34,7 @@ fn a_message_that_nobody_takes_expires_and_its_sender_learns_it_once() {
 fn a_message_in_memory_expires_too() {
     let mut bench = Bench::on(MemoryStore::default(), Clock::start(), true);
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     bench.sent(&mut alice, "bob", "wanted", true);
     bench.clock.pass(31 * DAY);
     bench.seconds(3);
@@ -48,8 +46,7 @@ fn a_message_in_memory_expires_too() {
 fn a_wall_clock_that_jumps_lets_nothing_expire_for_a_day() {
     let mut bench = Bench::new();
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     bench.sent(&mut alice, "bob", "hi", true);
     bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
     bench.seconds(3);
@@ -128,8 +125,7 @@ fn rows_that_nobody_awaits_are_dropped_and_the_last_few_of_an_old_segment_move()
     let mut bench = Bench::new();
     let (mut alice, mut carol) = (bench.party("alice", Some(1)), bench.party("carol", Some(3)));
     let bob = bench.party("bob", Some(2));
-    let dave = bench.party("dave", None);
-    bench.leave(dave);
+    bench.away("dave");
     bench.sent(&mut carol, "dave", "stays", true);
     let mut seq = 0;
     for _ in 0..67 {
@@ -181,8 +177,7 @@ fn ends(bench: &mut Bench, party: &Party, seconds: u32) -> Vec<String> {
 fn a_purge_that_finds_no_room_is_done_once() {
     let mut bench = Bench::new();
     let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
-    let carol = bench.party("carol", None);
-    bench.leave(carol);
+    bench.away("carol");
     for number in 0..700 {
         bench.send(&mut alice, "bob", &number.to_string(), number % 2 == 0);
     }
@@ -218,8 +213,7 @@ fn many_small_graves_are_purged_together() {
 fn what_expires_on_a_full_disk_expires_later() {
     let mut bench = Bench::new();
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     bench.sent(&mut alice, "bob", "wanted", true);
     bench.clock.pass(30 * DAY);
     bench.fail(0, Fault::Full);
@@ -256,8 +250,7 @@ fn receipts_do_not_expire() {
 fn a_row_of_an_old_segment_expires_once() {
     let mut bench = Bench::new();
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     bench.sent(&mut alice, "bob", "wanted", true);
     // The log has moved on, and nothing else of it is awaited.
     let mut log = bench.core.log.lock();
@@ -282,8 +275,7 @@ fn a_row_of_an_old_segment_expires_once() {
 fn after_a_start_a_clock_that_is_far_off_is_not_believed_for_a_day() {
     let mut bench = Bench::new();
     let mut alice = bench.party("alice", Some(1));
-    let bob = bench.party("bob", None);
-    bench.leave(bob);
+    bench.away("bob");
     bench.sent(&mut alice, "bob", "hi", true);
     bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
     let mut bench = bench.restart();
