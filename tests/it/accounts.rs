@@ -2,7 +2,7 @@
 
 use bellhop_protocol::{OpCode, Reply, Request};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::server::{Home, Local};
+use bellhop_tests::server::Local;
 use uuid::Uuid;
 
 use OpCode::{Create, Delete, Deliver, List, Login, Logout, Send};
@@ -279,7 +279,7 @@ fn resume(peer: &mut Peer, token: Token) -> Result<(Token, Uuid), u16> {
 fn what_is_kept_is_the_owners_alone() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    let home = std::sync::Arc::new(Home::new());
+    let home = std::sync::Arc::new(bellhop_tests::server::Home::new());
     fs::set_permissions(home.data(), Permissions::from_mode(0o755)).unwrap();
     let error = Local::try_start(&home, &[]).err().unwrap().to_string();
     let sentence = format!("close it with chmod 700 {}", home.data().display());

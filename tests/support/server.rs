@@ -24,6 +24,7 @@ impl Home {
     /// A new folder.
     pub fn new() -> Home {
         let home = Home(tempfile::tempdir().unwrap());
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -17,7 +17,7 @@ use super::backend::Backend;
 use super::demo::{self, Demo};
 use super::form::Form;
 use super::glyphs::Glyphs;
-use super::input::{Habits, Input, Normaliser};
+use super::input::{Habits, Normaliser};
 use super::layout::Panes;
 use super::model::{Effect, Login, Model, Now, Prefs};
 use super::signals::{Signalled, Signals};
@@ -285,7 +285,7 @@ impl App {
         let _ = self.screen.take_again();
         // Nobody tells a program in the background that its window has another size.
         if let Ok((columns, rows)) = crossterm::terminal::size() {
-            self.take(Msg::Input(Input::Resize(columns, rows)));
+            self.take(Msg::Input(super::input::Input::Resize(columns, rows)));
         }
         self.model.changed = true;
     }

@@ -1,5 +1,6 @@
 //! Signals from outside, as what the loop is to do about them. Keys never arrive as signals: the terminal is raw.
 
+#[cfg(unix)]
 use super::terminal;
 use crate::signals;
 

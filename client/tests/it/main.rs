@@ -6,5 +6,8 @@ mod desk;
 mod greedy;
 mod library;
 mod server;
+#[cfg(unix)]
 mod signals;
 mod support;
+#[cfg(unix)]
+mod system;
