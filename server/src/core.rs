@@ -42,6 +42,8 @@ pub struct Core {
     pub readers: Readers,
     /// The server's name for itself.
     pub node: String,
+    /// True while the wall clock is not believed: nothing is given up because of its age.
+    pub clock_in_doubt: AtomicBool,
     /// True from the moment at which the server begins to stop: no further request is taken.
     pub stopping: AtomicBool,
 }

@@ -320,6 +320,7 @@ fn open(
         log: Mutex::default(),
         readers,
         node: boot.node.clone(),
+        clock_in_doubt: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         limits,
     });

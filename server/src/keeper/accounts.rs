@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bellhop_protocol::code::Refusal;
-use bellhop_protocol::item::ReceiptState;
 use bellhop_protocol::{Code, DeviceId, Username};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -246,7 +245,7 @@ impl Keeper {
         for owed in ended.owed {
             // Looked up now: the row may be dropped before the grave is purged.
             let origin = self.origin(owed)?;
-            grave.owes(Owed { origin, ..owed }, ReceiptState::Delivered);
+            grave.owes(Owed { origin, ..owed });
         }
         self.upkeep.graves.push_back(grave);
         Ok(Ok(ended.outlets))

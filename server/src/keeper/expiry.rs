@@ -67,7 +67,13 @@ impl Expiry {
             let wait = Duration::from_millis(wait_ms.saturating_add(1)).min(REVIEW_EVERY);
             (now.up + wait).max(self.held_until)
         });
-        [in_log, core.in_memory.then_some(self.review)].into_iter().flatten().min()
+        let in_memory = core.in_memory.then_some(self.review.max(self.held_until));
+        [in_log, in_memory].into_iter().flatten().min()
+    }
+
+    /// True if and only if the wall clock is not believed at `now`.
+    pub(super) fn is_held(&self, now: Now) -> bool {
+        now.up < self.held_until
     }
 }
 
@@ -82,11 +88,8 @@ fn lifetime_ms(core: &Core) -> Option<u64> {
 impl Keeper {
     /// Lets a segment's expired messages go, and tells their senders. Returns whether there was such a segment.
     pub(super) fn stage_expired(&mut self) -> Result<bool, StoreError> {
-        let Some(lifetime_ms) =
-            lifetime_ms(&self.core).filter(|_| self.now.up >= self.upkeep.expiry.held_until)
-        else {
-            return Ok(false);
-        };
+        let held = self.upkeep.expiry.is_held(self.now);
+        let Some(lifetime_ms) = lifetime_ms(&self.core).filter(|_| !held) else { return Ok(false) };
         let cutoff_ms = self.now.wall_ms.saturating_sub(lifetime_ms);
         if self.core.in_memory && self.now.up >= self.upkeep.expiry.review {
             self.upkeep.expiry.review = self.now.up + REVIEW_EVERY;
@@ -113,9 +116,15 @@ impl Keeper {
         let mut mailbox = account.mailbox.lock();
         let Some(item) = mailbox.items().find(seq).copied() else { return Ok(()) };
         let owed = mailbox.begin_expiry(seq);
+        let had = item.marks().has(Marks::HAD);
+        let owes_for_it = had && mailbox.owes();
         drop(mailbox);
-        if !item.marks().has(Marks::HAD) {
-            self.undo.push(Undo::Expiry(account.clone(), seq));
+        if owes_for_it {
+            // A device took it a moment ago: the receipt is read from the row that goes with this batch.
+            self.stage_save(account)?;
+        }
+        if !had {
+            self.undo.push(Undo::Expiry(account.clone(), seq, owed));
         }
         if let Some(owed) = owed {
             self.stage_owed(account, vec![owed], ReceiptState::Expired)?;

@@ -21,27 +21,30 @@ pub(super) struct Grave {
     left: VecDeque<Left>,
 }
 
-/// A row to drop, and a sender to tell.
+/// A row to drop, and a sender to tell: in one commit, so that a crash between the two does not let it be told again.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     /// [`RowId::NONE`] where there is none.
     row: RowId,
+    /// True where the log still counts the row as awaited.
+    awaited: bool,
     end: Option<(Owed, ReceiptState)>,
 }
 
 impl Grave {
-    /// The grave of an account in whose mailbox this was kept, each with the receipt that its sender is owed.
+    /// The grave of an account in whose mailbox this was kept, each with the receipt that its sender is owed now.
     pub(super) fn new(account: AccountId, name: &str, kept: Vec<(RowId, Option<Owed>)>) -> Grave {
         let left = kept.into_iter().map(|(row, owed)| {
             let end = owed.map(|owed| (owed, ReceiptState::Refused));
-            Left { row, end }
+            Left { row, awaited: row != RowId::NONE, end }
         });
         Grave { account, name: name.into(), left: left.collect() }
     }
 
-    /// Adds a receipt that the account owed already.
-    pub(super) fn owes(&mut self, owed: Owed, state: ReceiptState) {
-        self.left.push_back(Left { row: RowId::NONE, end: Some((owed, state)) });
+    /// Adds a receipt that was owed already: a device has the message.
+    pub(super) fn owes(&mut self, owed: Owed) {
+        let end = Some((owed, ReceiptState::Delivered));
+        self.left.push_back(Left { row: owed.row, awaited: false, end });
     }
 }
 
@@ -76,7 +79,7 @@ impl Keeper {
     /// So much of the first grave is purged; one with nothing left is gone.
     pub(super) fn release_purged(&mut self, count: usize) {
         let Some(grave) = self.upkeep.graves.front_mut() else { return };
-        let rows = grave.left.drain(..count).map(|left| left.row).filter(|row| *row != RowId::NONE);
+        let rows = grave.left.drain(..count).filter(|left| left.awaited).map(|left| left.row);
         self.core.log.lock().free(rows);
         if grave.left.is_empty() {
             self.upkeep.graves.pop_front();

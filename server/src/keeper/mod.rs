@@ -105,7 +105,7 @@ enum Undo {
     Owed(Arc<Account>, Vec<Owed>),
     File(FileJob),
     Devices(Arc<Account>, Vec<DeviceId>),
-    Expiry(Arc<Account>, u64),
+    Expiry(Arc<Account>, u64, Option<Owed>),
     Window(upkeep::UnsavedWindow),
 }
 
@@ -130,7 +130,7 @@ impl Keeper {
     /// A keeper of what `store` holds and `load` has brought into memory.
     pub fn new(core: Arc<Core>, store: Box<dyn Store>, loaded: load::Loaded) -> Keeper {
         let now = core.clock.now();
-        Keeper {
+        let mut keeper = Keeper {
             residents: Residents::new(core.clone(), store, loaded.next_account),
             core,
             next_row: loaded.next_row,
@@ -142,7 +142,9 @@ impl Keeper {
             upkeep: Upkeep::new(loaded.graves, loaded.newest_ms, now),
             now,
             full: false,
-        }
+        };
+        keeper.watch_clock();
+        keeper
     }
 
     /// Runs on the thread that calls it, until the queue is closed and everything is done.
@@ -347,7 +349,10 @@ impl Keeper {
                 drop(mailbox);
                 self.list(&account);
             }
-            Undo::Expiry(account, seq) => account.mailbox.lock().undo_expiry(seq),
+            Undo::Expiry(account, seq, owed) => {
+                account.mailbox.lock().undo_expiry(seq, owed);
+                self.list(&account);
+            }
             Undo::Window(window) => self.upkeep.save_again(window, self.now),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bellhop_protocol::DeviceId;
@@ -111,7 +112,7 @@ impl Upkeep {
         let more =
             !self.graves.is_empty() || log.droppable(1).is_some() || log.sparse(MOVE_ROWS).next().is_some();
         let piece = more.then_some(self.next_piece);
-        let expiry = self.expiry.deadline(log, core, now);
+        let expiry = self.expiry.deadline(log, core, now).map(|at| at.max(self.next_piece));
         [self.due, piece, expiry, Some(self.next_touch)].into_iter().flatten().min()
     }
 }
@@ -144,7 +145,7 @@ pub(super) fn device_rows(
 impl Keeper {
     /// Stages what is due.
     pub(super) fn stage_upkeep(&mut self) -> Result<(), StoreError> {
-        self.upkeep.expiry.watch_clock(self.now);
+        self.watch_clock();
         self.touch();
         let due = self.upkeep.due.is_some_and(|due| due <= self.now.up);
         let run = self.core.log.lock().droppable(DROP_SEGMENTS);
@@ -171,6 +172,12 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Notices when the wall clock jumps, and lets all know whether it is believed.
+    pub(super) fn watch_clock(&mut self) {
+        self.upkeep.expiry.watch_clock(self.now);
+        self.core.clock_in_doubt.store(self.upkeep.expiry.is_held(self.now), Ordering::Relaxed);
     }
 
     /// Once a day, devices that are connected are noted as seen: a restart must not take them for long gone.
@@ -268,7 +275,10 @@ impl Keeper {
 
     /// Appends the awaited rows of a run anew, and drops the run.
     fn stage_moves(&mut self, run: Run) -> Result<(), StoreError> {
-        for (account, row) in self.awaited(run)? {
+        let awaited = self.awaited(run)?;
+        // A row that was taken since is not among them, and its receipt is read from where it still lies.
+        self.stage_saves()?;
+        for (account, row) in awaited {
             let (old, new) = (row.row, self.next_row);
             self.next_row = RowId(new.0 + 1);
             let (name, text) = (self.batch.keep(&row.name), self.batch.keep(&row.text));
@@ -292,9 +302,7 @@ impl Keeper {
         let mut mailbox = account.mailbox.lock();
         // It may have been acknowledged meanwhile, and its old row been freed.
         let awaited = mailbox.items().find(seq).is_some_and(|item| item.row == old);
-        if awaited {
-            mailbox.relocate(seq, new);
-        }
+        mailbox.relocate(seq, old, new);
         let mut log = self.core.log.lock();
         log.append(new, time_ms, awaited);
         if awaited {

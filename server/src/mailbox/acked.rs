@@ -3,7 +3,8 @@
 //! Plain arithmetic over numbers; which numbers hold something for the device is the mailbox's knowledge, and comes as
 //! an argument.
 
-/// How many ranges above the floor are remembered; beyond that the highest count as not acknowledged.
+/// How many ranges above the floor are remembered; beyond that further ones count as not acknowledged. What is in one
+/// stays in: others were told that the device has it.
 pub const RANGES_MAX: usize = 64;
 
 /// A set of seq numbers: all up to `floor`, and disjoint rising ranges above it.
@@ -85,9 +86,11 @@ impl Acked {
             high = self.ranges[end].1;
             end += 1;
         }
+        if start == end && self.ranges.len() == RANGES_MAX && holds(self.floor, low) {
+            return;
+        }
         self.ranges.splice(start..end, [(low, high)]);
         self.settle(holds);
-        self.ranges.truncate(RANGES_MAX);
     }
 
     /// Lets the floor rise over ranges with nothing before them.
@@ -165,12 +168,20 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_highest_are_forgotten() {
+    fn beyond_the_bound_further_ranges_are_left_out() {
         let items: Vec<u64> = (1..400).collect();
         let inserts: Vec<_> = (1..100).map(|i| (i * 3, i * 3)).collect();
-        let acked = acked(&inserts, &items);
-        assert_eq!(acked.ranges().len(), RANGES_MAX);
-        assert!(acked.contains(3) && acked.contains(64 * 3) && !acked.contains(65 * 3));
+        let up = acked(&inserts, &items);
+        assert_eq!(up.ranges().len(), RANGES_MAX);
+        assert!(up.contains(3) && up.contains(64 * 3) && !up.contains(65 * 3));
+        let inserts: Vec<_> = inserts.into_iter().rev().collect();
+        let mut down = acked(&inserts, &items);
+        assert!(down.contains(99 * 3) && down.contains(36 * 3) && !down.contains(35 * 3));
+        // What closes a gap, or meets the floor, is taken all the same.
+        let holds = |a: u64, b: u64| items.iter().any(|seq| a < *seq && *seq < b);
+        down.insert(99 * 3 - 2, 99 * 3 - 1, holds);
+        down.insert(1, 2, holds);
+        assert_eq!((down.floor(), down.ranges().len()), (2, RANGES_MAX - 1));
     }
 
     proptest! {

@@ -117,14 +117,20 @@ impl<O: Outlet> Mailbox<O> {
         (item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD)).then(|| self.owed_for(&item))
     }
 
-    /// Takes that back.
-    pub fn undo_expiry(&mut self, seq: u64) {
-        self.items.unmark(seq, Marks::HAD);
+    /// Takes that back. A device that took the item meanwhile did so without a receipt: now it is owed.
+    pub fn undo_expiry(&mut self, seq: u64, owed: Option<Owed>) {
+        let taken = self.devices.iter().any(|device| device.acked.contains(seq));
+        if taken || self.items.find(seq).is_none() {
+            self.owed.extend(owed);
+        } else {
+            self.items.unmark(seq, Marks::HAD);
+        }
     }
 
-    /// Lets an item lie in another row of the log.
-    pub fn relocate(&mut self, seq: u64, row: RowId) {
-        self.items.relocate(seq, row);
+    /// The item `seq`, and what is owed for it, lie in the row `new` of the log and no longer in `old`.
+    pub fn relocate(&mut self, seq: u64, old: RowId, new: RowId) {
+        self.items.relocate(seq, old, new);
+        self.owed.iter_mut().filter(|owed| owed.row == old).for_each(|owed| owed.row = new);
     }
 
     /// True if and only if receipts have to be filed.

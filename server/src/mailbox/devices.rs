@@ -26,12 +26,12 @@ impl<O: Outlet> Mailbox<O> {
         &mut self.devices[at.expect("the device was found or added")]
     }
 
-    /// Lets the device receive from now on, and stops those that are beyond the bounds.
+    /// Lets the device receive from now on, and stops the longest unseen one where that is one too many.
     pub fn receive(&mut self, slot: Slot, now_ms: u64, effects: &mut Effects) {
         if let Some(device) = self.begin_receiving(slot) {
             device.seen_ms = now_ms;
         }
-        self.review(now_ms, effects);
+        self.stop_receiving(|receiving, _| receiving > RECEIVING_MAX, effects);
     }
 
     /// Lets the nameless device receive.
@@ -60,17 +60,19 @@ impl<O: Outlet> Mailbox<O> {
         }
     }
 
-    /// Stops devices that were not seen for too long, and the longest unseen ones beyond the bound.
-    pub fn review(&mut self, now_ms: u64, effects: &mut Effects) {
+    /// Stops devices that were not seen for too long. The caller believes the clock.
+    pub fn stop_unseen(&mut self, now_ms: u64, effects: &mut Effects) {
         let old = now_ms.saturating_sub(UNSEEN_MS_MAX);
+        self.stop_receiving(|_, device| device.seen_ms < old, effects);
+    }
+
+    /// Stops the longest unseen device while `is_over` says so of the number that receive, and of it.
+    fn stop_receiving(&mut self, is_over: impl Fn(usize, &Device) -> bool, effects: &mut Effects) {
         let mut stopped = false;
         loop {
             let receiving = self.devices.iter().filter(|device| device.receiving).count();
             let unseen = self.longest_unseen(|device| device.receiving);
-            let Some(at) = unseen.filter(|at| receiving > RECEIVING_MAX || self.devices[*at].seen_ms < old)
-            else {
-                break;
-            };
+            let Some(at) = unseen.filter(|at| is_over(receiving, &self.devices[*at])) else { break };
             self.devices[at].receiving = false;
             self.devices[at].unsaved = true;
             stopped = true;

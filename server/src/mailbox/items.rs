@@ -192,11 +192,11 @@ impl Items {
         self.change(seq, |old| old.without(marks));
     }
 
-    /// Lets the item `seq` lie in another row of the log.
-    pub fn relocate(&mut self, seq: u64, row: RowId) {
+    /// Lets the item `seq`, where it lies in the row `old` of the log, lie in the row `new`.
+    pub fn relocate(&mut self, seq: u64, old: RowId, new: RowId) {
         let at = self.position(seq);
-        if let Some(item) = self.queue.get_mut(at).filter(|item| item.seq == seq) {
-            item.row = row;
+        if let Some(item) = self.queue.get_mut(at).filter(|item| item.seq == seq && item.row == old) {
+            item.row = new;
         }
     }
 

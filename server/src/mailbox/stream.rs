@@ -174,7 +174,6 @@ impl<O: Outlet> Mailbox<O> {
             })),
         };
         self.sessions.push(Attached { id, slot, outlet, stream });
-        self.review(now_ms, effects);
         Ok(replaced)
     }
 

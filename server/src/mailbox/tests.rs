@@ -366,9 +366,9 @@ fn a_device_not_seen_for_thirty_days_holds_nothing_back() {
     bench.send("one");
     bench.ack(id, &[(1, 1)]);
     assert_eq!(bench.kept(), [1]);
-    bench.mailbox.review(NOW + UNSEEN_MS_MAX, &mut bench.effects);
+    bench.mailbox.stop_unseen(NOW + UNSEEN_MS_MAX, &mut bench.effects);
     assert_eq!(bench.kept(), [1]);
-    bench.mailbox.review(NOW + UNSEEN_MS_MAX + 1, &mut bench.effects);
+    bench.mailbox.stop_unseen(NOW + UNSEEN_MS_MAX + 1, &mut bench.effects);
     assert!(bench.kept().is_empty());
 }
 

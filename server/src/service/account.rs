@@ -2,6 +2,7 @@
 //! password hashed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
@@ -266,6 +267,9 @@ fn attach(context: &Context, found: Found, answer: impl FnOnce(&mut Vec<u8>, &Ac
             .map_err(Some)?;
         if let Some(id) = device {
             mailbox.device(*id, now_ms, effects).window = cell.clone();
+        }
+        if !core.clock_in_doubt.load(Ordering::Relaxed) {
+            mailbox.stop_unseen(now_ms, effects);
         }
         let slot = mailbox.slot_for(device.unwrap_or(crate::mailbox::device::NAMELESS));
         let waiting = mailbox.waiting_for(slot);

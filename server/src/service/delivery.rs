@@ -145,5 +145,11 @@ pub fn hold_to_bound(core: &Core, login: &Arc<Login>, written: u64, effects: &mu
 /// The session is over: what it was written and has not taken waits again.
 pub fn leave(core: &Core, login: &Arc<Login>, effects: &mut Effects) {
     let now_ms = core.clock.now().wall_ms;
-    core.with_mailbox(&login.account, effects, |mailbox, _| mailbox.detach(login.session, now_ms));
+    core.with_mailbox(&login.account, effects, |mailbox, _| {
+        mailbox.detach(login.session, now_ms);
+        // Also where a newer session replaced it: what it kept in memory may go now.
+        if mailbox.list() {
+            core.queue.unsaved(login.account.clone());
+        }
+    });
 }

@@ -18,10 +18,11 @@ use crate::limits::Limits;
 use crate::mailbox::device::NAMELESS;
 use crate::outbox::Outbox;
 use crate::service::delivery::{self, Fed};
-use crate::store::LogRow;
 use crate::store::faulty::{Fault, FaultyStore, Plan};
+use crate::store::log::SEGMENT;
 use crate::store::memory::MemoryStore;
 use crate::store::readers::Readers;
+use crate::store::{LogRow, RowId};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -67,6 +68,7 @@ impl Bench {
             log: Mutex::default(),
             readers: Readers::start(&*faulty, ids).unwrap().0,
             node: boot.node.clone(),
+            clock_in_doubt: false.into(),
             stopping: false.into(),
             limits,
         });
@@ -86,6 +88,49 @@ impl Bench {
         self.keeper.turn(&mut taken)?;
         self.keeper.next_deadline();
         Ok(())
+    }
+
+    /// A turn in whose middle something happens: after the jobs are staged, and before the commit.
+    pub(super) fn turn_with(
+        &mut self,
+        before_upkeep: impl FnOnce(&mut Bench),
+        before_commit: impl FnOnce(&mut Bench),
+    ) {
+        let mut taken = Taken::default();
+        self.core.queue.take(&mut taken, Some(self.core.clock.instant(Duration::ZERO)));
+        let keeper = &mut self.keeper;
+        keeper.now = self.core.clock.now();
+        keeper.batch.words = taken.words;
+        let jobs = taken.jobs.len() as u64;
+        taken.jobs.into_iter().for_each(|job| keeper.stage(job, jobs).unwrap());
+        taken.unsaved.into_iter().for_each(|account| keeper.upkeep.unsaved(account, keeper.now));
+        before_upkeep(self);
+        self.keeper.stage_upkeep().unwrap();
+        before_commit(self);
+        self.keeper.commit().unwrap();
+        self.keeper.batch.words.clear();
+    }
+
+    /// How often the thread wakes up in the next second, with nothing but itself to wake it.
+    pub(super) fn wake_ups(&mut self) -> usize {
+        let end = self.clock.now().up + SECOND;
+        for count in 0..100_000 {
+            let now = self.clock.now().up;
+            let Some(deadline) = self.keeper.next_deadline().filter(|deadline| *deadline <= end) else {
+                return count;
+            };
+            self.clock.pass(deadline.saturating_sub(now));
+            self.turn().unwrap();
+        }
+        panic!("it spins");
+    }
+
+    /// The log has moved on: what is in it is old, and nothing that came since is awaited.
+    pub(super) fn age_log(&mut self) {
+        let mut log = self.core.log.lock();
+        (2..70 * SEGMENT).for_each(|row| log.append(RowId(row), 0, false));
+        drop(log);
+        self.keeper.next_row = RowId(70 * SEGMENT);
     }
 
     /// The next commit, or the one so many after it, meets this.
@@ -162,6 +207,9 @@ impl Bench {
         let mut effects = Effects::default();
         let cell = self.core.with_mailbox(&found.account, &mut effects, |mailbox, effects| {
             mailbox.attach(session, id, outbox.clone(), 99, now_ms, effects).unwrap();
+            if !self.core.clock_in_doubt.load(std::sync::atomic::Ordering::Relaxed) {
+                mailbox.stop_unseen(now_ms, effects);
+            }
             let device = mailbox.device(id.unwrap_or(NAMELESS), now_ms, effects);
             device.window = device.window.take().or(found.window.map(|(cell, _)| cell));
             device.window.clone()

@@ -106,3 +106,57 @@ fn a_device_is_forgotten_for_good() {
     assert!(!devices.iter().any(|device| device.device == first), "{} devices", devices.len());
     assert!(devices.iter().filter(|device| device.receiving).count() <= RECEIVING_MAX);
 }
+
+/// What a device acknowledged above many gaps was pushed out by what it acknowledged below: it had ended, and ended again
+/// after a restart.
+#[test]
+fn what_was_had_above_many_gaps_ends_once() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    (0..200).for_each(|number| bench.send(&mut alice, "bob", &number.to_string(), true));
+    bench.turn().unwrap();
+    alice.read();
+    let seq = |line: &String| line.split(' ').next().unwrap().parse::<u64>().unwrap();
+    let given: Vec<u64> = bob.read().iter().map(seq).collect();
+    given.iter().rev().step_by(2).for_each(|seq| bench.ack(&bob, *seq));
+    let first = super::upkeep::ends(&mut bench, &alice, 3).len();
+    let mut bench = bench.restart();
+    let (alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.reopen(&bob).unwrap();
+    bob.read().iter().map(seq).for_each(|seq| bench.ack(&bob, seq));
+    assert_eq!(first + super::upkeep::ends(&mut bench, &alice, 3).len(), 200);
+}
+
+/// The account stayed in memory for ever where the older session ended last.
+#[test]
+fn a_session_that_was_replaced_holds_nothing_when_it_ends() {
+    let mut bench = Bench::new();
+    let older = bench.party("bob", Some(2));
+    let newer = bench.party("bob", Some(2));
+    bench.leave(newer);
+    bench.seconds(3);
+    bench.leave(older);
+    bench.seconds(3);
+    assert!(bench.core.hub.by_name("bob").is_none());
+}
+
+/// With a clock 30 days ahead the first device to come back stopped all others.
+#[test]
+fn nobody_is_long_unseen_by_a_clock_that_is_not_believed() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    let other = bench.party("bob", Some(3));
+    bench.leave(other);
+    bench.sent(&mut alice, "bob", "hi", true);
+    bench.ack(&bob, 1);
+    bench.leave(bob);
+    bench.seconds(3);
+    let mut bench = bench.restart();
+    bench.clock.jump(40 * DAY.as_millis() as i64);
+    let bob = bench.party("bob", Some(2));
+    bench.leave(bob);
+    bench.clock.jump(-40 * DAY.as_millis() as i64);
+    let other = bench.party("bob", Some(3));
+    bench.reopen(&other).unwrap();
+    assert_eq!(other.read().len(), 1);
+}

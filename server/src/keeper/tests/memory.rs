@@ -1,6 +1,6 @@
 //! Messages that live in memory (`--durability none`): the same rules, as long as the server runs.
 
-use super::bench::Bench;
+use super::bench::{Bench, DAY, SECOND};
 use crate::clock::Clock;
 use crate::mailbox::SEQ_BLOCK;
 use crate::store::faulty::Fault;
@@ -74,4 +74,17 @@ fn every_receipt_finds_a_number() {
         }
         assert_eq!(told, 300, "{fault:?}");
     }
+}
+
+/// With a wall clock that had jumped the thread spun until it was believed again.
+#[test]
+fn nothing_wakes_up_while_the_clock_is_not_believed() {
+    let mut bench = bench();
+    bench.away("bob");
+    bench.seconds(30);
+    bench.clock.jump(2 * DAY.as_millis() as i64);
+    bench.seconds(1);
+    bench.clock.pass(2 * 3600 * SECOND);
+    bench.turn().unwrap();
+    assert_eq!(bench.wake_ups(), 0);
 }

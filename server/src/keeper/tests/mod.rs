@@ -5,5 +5,6 @@ mod bench;
 mod commits;
 mod devices;
 mod memory;
+mod races;
 mod simulation;
 mod upkeep;

@@ -14,10 +14,10 @@ use crate::service::delivery::{self, Fed};
 
 /// How long input is thrown away before a close, so that the last answer is not reset away.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
-/// When the reading threads had too much to do, they are asked again after this.
-const FETCH_AGAIN: Duration = Duration::from_millis(100);
+/// When the reading threads had too much to do, or did not find a row, they are asked again after this.
+pub(super) const FETCH_AGAIN: Duration = Duration::from_millis(100);
 /// A row that the store does not find so often in a row is lost.
-const FETCHES_EMPTY_MAX: u32 = 5;
+pub(super) const FETCHES_EMPTY_MAX: u32 = 5;
 
 impl<S: Socket> Conn<S> {
     pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
@@ -44,7 +44,12 @@ impl<S: Socket> Conn<S> {
             if self.fetches_empty > FETCHES_EMPTY_MAX {
                 return self.give_up(&"rows of the log are missing", effects);
             }
-        } else if !self.feeding {
+            if fetched.is_empty() {
+                // The row is being moved, and the mailbox knows its new place in a moment.
+                self.feed_again = Some(now + FETCH_AGAIN);
+                return true;
+            }
+        } else if !self.feeding || self.feed_again.is_some() {
             return false;
         }
         self.feeding = false;
