@@ -154,6 +154,20 @@ fn passwords() {
     assert!(peer.ask(Login, "alice").starts_with("ok|"));
 }
 
+/// `4|alice`, typed by somebody who meant alice, deleted the account that typed it.
+#[test]
+fn deleting_an_account_without_a_password_takes_no_data() {
+    let server = Local::start(&[]);
+    server.login("alice");
+    let mut carol = server.login("carol");
+    for data in ["alice", "carol", "|", "open sesame"] {
+        assert_eq!(code(&carol.ask(Delete, data)), "bad-password", "{data}");
+    }
+    assert_eq!(carol.ask(List, ""), "ok|alice|carol", "and carol is logged in yet");
+    assert_eq!(carol.ask(Delete, ""), "ok");
+    assert_eq!(carol.ask(List, ""), "ok|alice");
+}
+
 #[test]
 fn where_passwords_are_needed() {
     let server = Local::start(&["--auth", "password", "--register", "open"]);

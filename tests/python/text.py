@@ -46,6 +46,8 @@ def accounts():
     same(ann.ok(LOGOUT, name), [], "LOGOUT with the name")
     same(Client(name + "|", LOGIN).account, ann.account, "LOGIN with an empty password")
     other, third = Client(name, LOGIN), Client(name, LOGIN, new_device())
+    for data in (name, "open sesame"):
+        other.refused("bad-password", DELETE, data)
     same(other.ok(DELETE), [], "DELETE")
     third.ended("account-deleted")
     other.refused("not-logged-in", LOGOUT)

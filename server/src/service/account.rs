@@ -327,19 +327,7 @@ pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
     let (context, password) = (Context::of(caller), owned(password));
     Flow::Work(Box::pin(async move {
         let deleted = async {
-            let found = context.find(login.account.folded.to_string()).await?;
-            if found.account.id != login.account.id {
-                return Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile"));
-            }
-            match (found.password, password) {
-                (None, _) => {}
-                (Some(_), None) => return Err(password_needed()),
-                (Some(hash), Some(password)) => {
-                    if !context.core.hasher.verify(password, Some(hash)).await? {
-                        return Err(Refusal::new(Code::BAD_PASSWORD, "wrong password"));
-                    }
-                }
-            }
+            confirm(&context, &login, password).await?;
             let (account, session) = (login.account.clone(), login.session);
             context.ask(|reply| AccountJob::Delete { account, session, reply }).await
         };
@@ -356,6 +344,27 @@ pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
             Err(refusal) => refused(&context.outbox, OpCode::Delete, &refusal),
         }
     }))
+}
+
+/// Checks that whoever asks for the deletion means this account and may delete it.
+async fn confirm(context: &Context, login: &Login, password: Option<Password>) -> Result<(), Refusal> {
+    let found = context.find(login.account.folded.to_string()).await?;
+    if found.account.id != login.account.id {
+        return Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile"));
+    }
+    match (found.password, password) {
+        (None, None) => Ok(()),
+        // PROTOCOL.md 4: whoever writes a name here means to delete somebody else.
+        (None, Some(_)) => Err(Refusal::new(
+            Code::BAD_PASSWORD,
+            "DELETE deletes the account that is logged in; this one has no password, so send no data",
+        )),
+        (Some(_), None) => Err(password_needed()),
+        (Some(hash), Some(password)) => match context.core.hasher.verify(password, Some(hash)).await? {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::BAD_PASSWORD, "wrong password")),
+        },
+    }
 }
 
 pub(super) fn token(caller: &Caller) -> Flow {
