@@ -33,7 +33,7 @@ pub enum Auth {
     Auto,
     /// Nowhere.
     Open,
-    /// Everywhere.
+    /// Everywhere; accounts that have none cannot log in.
     Password,
 }
 
@@ -71,6 +71,8 @@ const EXAMPLES: &str = "Examples:
   bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
   bellhop-server 3000 --data /srv/bellhop another port and folder
   bellhop-server --limit sends=off --limit mailbox=50000
+  bellhop-server --auth password --register open
+                                          passwords for all; whoever comes makes an account
 
 When it is ready the server writes a line `listening on ADDRESS` to standard output for each
 address; logs go to standard error. SIGINT or SIGTERM ends it in order.";

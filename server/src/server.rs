@@ -326,6 +326,11 @@ fn open(
     });
     let loaded = keeper::load(&core, &mut *store, &boot)?;
     tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = ?config.durability, "store opened");
+    if !has_entrance(config, &mut *store)? {
+        tracing::warn!(
+            "nobody can log in and nobody can make an account here; start with --register open to let people make accounts"
+        );
+    }
     let keeper = Keeper::new(core.clone(), store, loaded);
     Ok(Opened { core, readers: reader_threads, keeper })
 }
@@ -343,6 +348,30 @@ fn policy(config: &Config, loopback: bool) -> Policy {
         Register::Closed => false,
     };
     Policy { open, password: !open, register }
+}
+
+/// True if and only if somebody can log in, or make an account, on one of the listeners.
+fn has_entrance(config: &Config, store: &mut dyn Store) -> Result<bool, StoreError> {
+    let policies: Vec<Policy> =
+        config.listen.iter().map(|listen| policy(config, listen.addr.ip().is_loopback())).collect();
+    if policies.iter().any(|policy| policy.register) {
+        return Ok(true);
+    }
+    let password = policies.iter().all(|policy| policy.password);
+    let mut reader = store.reader()?;
+    let mut last = String::new();
+    loop {
+        let mut next = None;
+        reader.names(&last, "", &mut |folded, _| {
+            next = Some(folded.to_owned());
+            false
+        })?;
+        let Some(folded) = next else { return Ok(false) };
+        if !password || store.account(&folded)?.is_some_and(|account| account.password.is_some()) {
+            return Ok(true);
+        }
+        last = folded;
+    }
 }
 
 /// How many connections there may be: never so many that the process runs out of descriptors.

@@ -1,8 +1,13 @@
 //! Accounts over real sockets.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
 use bellhop_protocol::{OpCode, Reply, Request};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::server::Local;
+use bellhop_tests::process::binary;
+use bellhop_tests::server::{Home, Local};
 use uuid::Uuid;
 
 use OpCode::{Create, Delete, Deliver, List, Login, Logout, Send};
@@ -189,7 +194,53 @@ fn where_passwords_are_needed() {
 #[test]
 fn registration_may_be_closed() {
     let server = Local::start(&["--auth", "password"]);
-    assert_eq!(code(&server.connect().ask(Create, "alice|open sesame")), "registration-closed");
+    let refused = server.connect().ask(Create, "alice|open sesame");
+    assert_eq!(code(&refused), "registration-closed");
+    assert!(refused.ends_with("its operator can allow it with --register open"), "{refused}");
+}
+
+/// What a server process with these arguments logs until it is ready.
+fn log_of(home: &Home, args: &[&str]) -> String {
+    let mut server = Command::new(binary("bellhop-server"))
+        .args(["0", "--listen", "127.0.0.1", "--data"])
+        .arg(home.data())
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ready = BufReader::new(server.stdout.take().unwrap()).lines().next();
+    assert!(ready.is_some_and(|line| line.unwrap().starts_with("listening on ")), "{args:?}");
+    server.kill().unwrap();
+    String::from_utf8(server.wait_with_output().unwrap().stderr).unwrap()
+}
+
+/// A new server with `--auth password` started without a word, and let nobody in.
+#[test]
+fn a_server_that_nobody_can_enter_says_so() {
+    let home = Arc::new(Home::new());
+    let locked = |args: &[&str]| {
+        let log = log_of(&home, args);
+        let warned = log.lines().filter(|line| line.contains(" WARN ")).collect::<Vec<_>>();
+        assert!(
+            warned.iter().all(|line| line.contains("nobody can log in") && line.contains("--register open"))
+        );
+        warned.len()
+    };
+    let (password, closed) = (["--auth", "password"], ["--register", "closed"]);
+    let opened = ["--auth", "password", "--register", "open"];
+    assert_eq!(
+        [locked(&[]), locked(&password), locked(&closed), locked(&opened)],
+        [0, 1, 1, 0],
+        "no account"
+    );
+    let make = |data: &str| {
+        assert!(Local::start_in(&home, &[]).connect().ask(Create, data).starts_with("ok|"));
+    };
+    make("alice");
+    assert_eq!([locked(&password), locked(&closed), locked(&opened)], [1, 0, 0], "one without a password");
+    make("bob|open sesame");
+    assert_eq!([locked(&password), locked(&closed), locked(&opened)], [0, 0, 0], "one with a password");
 }
 
 #[test]
@@ -293,7 +344,7 @@ fn resume(peer: &mut Peer, token: Token) -> Result<(Token, Uuid), u16> {
 fn what_is_kept_is_the_owners_alone() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    let home = std::sync::Arc::new(bellhop_tests::server::Home::new());
+    let home = Arc::new(Home::new());
     fs::set_permissions(home.data(), Permissions::from_mode(0o755)).unwrap();
     let error = Local::try_start(&home, &[]).err().unwrap().to_string();
     let sentence = format!("close it with chmod 700 {}", home.data().display());

@@ -138,7 +138,7 @@ pub(super) fn create(caller: &Caller, name: Name<'_>, password: Option<Secret<'_
             if !context.policy.register {
                 return Err(Refusal::new(
                     Code::REGISTRATION_CLOSED,
-                    "accounts are not made by whoever comes here (--register)",
+                    "this server lets nobody make an account; its operator can allow it with --register open",
                 ));
             }
             if password.is_none() && context.policy.password {
