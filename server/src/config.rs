@@ -4,6 +4,7 @@
 
 mod file;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -23,6 +24,16 @@ pub enum Durability {
     Crash,
     /// In memory: survives nothing.
     None,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Durability::Power => "power",
+            Durability::Crash => "crash",
+            Durability::None => "none",
+        })
+    }
 }
 
 /// Whether accounts need passwords.

@@ -325,7 +325,7 @@ fn open(
         limits,
     });
     let loaded = keeper::load(&core, &mut *store, &boot)?;
-    tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = ?config.durability, "store opened");
+    tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = %config.durability, "store opened");
     if !has_entrance(config, &mut *store)? {
         tracing::warn!(
             "nobody can log in and nobody can make an account here; start with --register open to let people make accounts"

@@ -243,6 +243,16 @@ fn a_server_that_nobody_can_enter_says_so() {
     assert_eq!([locked(&password), locked(&closed), locked(&opened)], [0, 0, 0], "one with a password");
 }
 
+/// The log said `Power`, which is no value of the option.
+#[test]
+fn the_log_names_the_durability_as_the_option_does() {
+    let home = Home::new();
+    for level in ["power", "crash", "none"] {
+        let log = log_of(&home, &["--durability", level]);
+        assert!(log.contains(&format!(" durability={level}\n")), "{log}");
+    }
+}
+
 #[test]
 fn an_account_without_a_password_cannot_log_in_where_one_is_needed() {
     let server = Local::start(&[]);
