@@ -48,7 +48,7 @@ pub fn connect(config: Config) -> (Client, Receiver<Event>) {
     (Client { orders: orders_tx }, events_rx)
 }
 
-fn run(config: &Config, orders: Receiver<Order>, events: Sender<Event>) {
+fn run(config: &Config, mut orders: Receiver<Order>, events: Sender<Event>) {
     let stop = match seat::take(config) {
         Ok(place) => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => return drive(config, place, orders, events, &runtime),
@@ -56,8 +56,16 @@ fn run(config: &Config, orders: Receiver<Order>, events: Sender<Event>) {
         },
         Err(error) => error.into(),
     };
+    let reason = stop.sentence.clone();
     // Nobody to tell is nothing to do.
     let _ = events.blocking_send(Event::Stopped(stop));
+    // What was sent meanwhile is handed back, and nothing more is taken.
+    orders.close();
+    while let Some(order) = orders.blocking_recv() {
+        if let Order::Link(Command::Send(Draft { tag, to, text, .. })) = order {
+            let _ = events.blocking_send(Event::NotKept { tag, to, reason: reason.clone(), text });
+        }
+    }
 }
 
 fn drive(

@@ -63,6 +63,8 @@ pub(crate) enum Link {
         until: Instant,
     },
     Stopped,
+    /// It has ended with whoever would write messages down.
+    Ended,
 }
 
 /// A conversation in the list.

@@ -23,8 +23,6 @@ use super::model::{Effect, Login, Model, Now, Prefs};
 use super::signals::{Signalled, Signals};
 use super::terminal::{self, Screen};
 use super::update::{Msg, update};
-use super::window::PAGE;
-use crate::client::Client;
 use crate::clock;
 use crate::config::{Config, Receive, Role, Server};
 use crate::event::Event;
@@ -217,9 +215,7 @@ impl App {
             Effect::Connect(login) => self.connect(login),
             Effect::Disconnect => self.backend.disconnect(),
             effect => {
-                if let Backend::Live { client, .. } = &self.backend
-                    && let Some(event) = ask(client, effect)
-                {
+                if let Some(event) = self.backend.take(effect) {
                     self.take(Msg::Event(event));
                 }
             }
@@ -292,25 +288,6 @@ impl App {
 
     #[cfg(not(unix))]
     fn suspend(&mut self) {}
-}
-
-/// Asks the library. Gives back an event where it cannot take more.
-fn ask(client: &Client, effect: Effect) -> Option<Event> {
-    let asked = match effect {
-        Effect::Send { tag, to, text } => {
-            let sent = client.send(tag, to.clone(), text.clone(), true);
-            return sent.err().map(|busy| Event::NotKept { tag, to, reason: busy.to_string(), text });
-        }
-        Effect::Retry(n) => client.retry(n),
-        Effect::Withdraw(n) => client.withdraw(n),
-        Effect::Ask { tag, op, data } => client.ask(tag, op, data),
-        Effect::Page { key, around } => client.page(key, around, PAGE),
-        Effect::MarkRead { key, n } => client.mark_read(key, n),
-        Effect::Draft { peer, text } => client.keep_draft(peer, text),
-        Effect::Reconnect => client.reconnect(),
-        Effect::Connect(_) | Effect::Disconnect | Effect::Redraw | Effect::Suspend => Ok(()),
-    };
-    asked.err().map(|busy| Event::Problem(busy.to_string()))
 }
 
 fn now(backend: &Backend) -> Now {

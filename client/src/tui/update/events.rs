@@ -6,7 +6,7 @@ use bellhop_protocol::text::Outcome;
 use bellhop_protocol::{Code, OpCode};
 
 use crate::delivery::Delivery;
-use crate::event::{Answer, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
+use crate::event::{Answer, Around, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
 use crate::peer::Peer;
 use crate::text::shown;
 use crate::text::wrap::width;
@@ -14,7 +14,7 @@ use crate::tui::composer::Composer;
 use crate::tui::form::Slot;
 use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model, SERVER};
 use crate::tui::typed;
-use crate::tui::window::{Loading, Scroll};
+use crate::tui::window::{Loading, Scroll, Window};
 
 /// Round trips that are shown.
 const ROUND_TRIPS: usize = 6;
@@ -48,13 +48,7 @@ impl Model {
             Event::Answer(answer) => self.answered(answer),
             Event::Notice(text) => self.complain(format!("the server says: {text}")),
             Event::NewDevice => self.say("the id of this device was in use elsewhere; it has a new one"),
-            Event::Chats(chats) => {
-                self.chats = chats.into_iter().map(Entry::from).collect();
-                if self.open.is_none() && self.composer.is_empty() {
-                    let latest = self.chats.first().map(|entry| entry.peer.key.clone());
-                    self.open(latest, effects);
-                }
-            }
+            Event::Chats(chats) => self.listed(chats.into_iter().map(Entry::from).collect(), effects),
             Event::Page(page) => self.page(page, effects),
             Event::Unsettled(unsettled) => self.unsent.extend(unsettled.iter().map(|old| old.n)),
             Event::Problem(text) => self.complain(text),
@@ -128,6 +122,28 @@ impl Model {
             StopKind::Replaced | StopKind::Version | StopKind::Disk | StopKind::RoleTaken => {
                 self.complain(stop.sentence);
             }
+        }
+    }
+
+    /// The conversations, from whoever was just connected. One that was opened before stays open, and begins anew:
+    /// nobody may have been there to ask for its messages.
+    fn listed(&mut self, chats: Vec<Entry>, effects: &mut Vec<Effect>) {
+        let here = self.entry().cloned();
+        self.chats = chats;
+        match here {
+            Some(entry) => {
+                let key = entry.peer.key.clone();
+                if self.entry().is_none() {
+                    self.chats.insert(0, entry);
+                }
+                self.window = Window::opening();
+                effects.push(Effect::Page { key, around: Around::Newest });
+            }
+            None if self.open.is_none() && self.composer.is_empty() => {
+                let latest = self.chats.first().map(|entry| entry.peer.key.clone());
+                self.open(latest, effects);
+            }
+            None => {}
         }
     }
 

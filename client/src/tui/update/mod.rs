@@ -60,11 +60,11 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
         }
         Msg::Input(Input::Focus(focused)) => model.focused = Some(focused),
         Msg::Event(event) => model.event(event, &mut effects),
-        // Whoever stopped has said why.
-        Msg::Ended if model.link == Link::Stopped => {}
         Msg::Ended => {
-            model.link = Link::Stopped;
-            model.complain("the connection has ended");
+            // Whoever stopped has said why.
+            if std::mem::replace(&mut model.link, Link::Ended) != Link::Stopped {
+                model.complain("the connection has ended");
+            }
         }
         Msg::End(code) => {
             model.keep_draft(&mut effects);
@@ -149,7 +149,7 @@ impl Model {
     }
 
     fn can_leave_form(&self) -> bool {
-        let logged_in = !matches!(self.link, Link::Idle | Link::Stopped);
+        let logged_in = !matches!(self.link, Link::Idle | Link::Stopped | Link::Ended);
         logged_in && self.form.as_ref().is_some_and(|form| form.busy.is_none() && !form.creating)
     }
 

@@ -68,6 +68,9 @@ impl Model {
         if let Some(reason) = too_long(text) {
             return Err(reason);
         }
+        if self.link == Link::Ended {
+            return Err("nobody could keep it: /reconnect first".into());
+        }
         let tag = self.tag();
         effects.push(Effect::Send { tag, to: to.clone(), text: text.to_owned() });
         if self.open.as_deref() == Some(to.key.as_str()) {

@@ -107,6 +107,7 @@ fn placeholder(model: &Model) -> &'static str {
     match (&model.open, &model.link) {
         (None, _) => "/command, or op|text",
         (Some(_), Link::Online | Link::Connecting) => "Message, /command, or op|text",
+        (Some(_), Link::Ended) => "Not connected: /reconnect comes before a message",
         (Some(_), _) => "Offline: messages are kept and sent later",
     }
 }

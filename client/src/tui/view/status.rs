@@ -118,7 +118,7 @@ pub(crate) fn security(model: &Model) -> Option<&'static str> {
 fn states(model: &Model) -> Vec<String> {
     let glyphs = model.prefs.glyphs;
     // Whoever is asked to log in has no use for a connection that has ended.
-    let ended = model.link == Link::Stopped && model.form.is_some();
+    let ended = matches!(model.link, Link::Stopped | Link::Ended) && model.form.is_some();
     let link = if ended { &Link::Idle } else { &model.link };
     let words: Vec<String> = match link {
         Link::Idle => vec!["not connected".into()],
@@ -135,13 +135,13 @@ fn states(model: &Model) -> Vec<String> {
             let left = until.saturating_duration_since(model.now.at).as_millis().div_ceil(1_000);
             vec![format!("offline, retry in {left}s"), "offline".into()]
         }
-        Link::Stopped => vec!["offline, /reconnect".into(), "offline".into()],
+        Link::Stopped | Link::Ended => vec!["offline, /reconnect".into(), "offline".into()],
     };
     let sign = match link {
         Link::Idle => glyphs.presence_unknown,
         Link::Online => glyphs.online,
         Link::Connecting => glyphs.ellipsis,
-        Link::Offline { .. } | Link::Stopped => glyphs.cross,
+        Link::Offline { .. } | Link::Stopped | Link::Ended => glyphs.cross,
     };
     let mut states: Vec<String> = words.into_iter().map(|words| format!("{sign} {words}")).collect();
     states.push(sign.to_owned());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellhop_protocol::Code as Refusal;
 
-use super::{change, stopped};
+use super::{change, sent, stopped};
 use crate::delivery::Delivery;
 use crate::event::{Event, Online, StopKind, Trouble, TroubleKind};
 use crate::secret::Secret;
@@ -367,4 +367,31 @@ fn an_end_does_not_move_the_caret_of_a_form_that_is_filled_in() {
     stage.say("ter2");
     stage.hides("ter2");
     stage.shows("•••••••");
+}
+
+/// The box emptied, the prompt promised to send it later, and nobody was there to write it down.
+#[test]
+fn a_message_stays_in_the_box_while_nobody_could_keep_it() {
+    let mut stage = Stage::usual();
+    stage.event(stopped(StopKind::RoleTaken, "another bellhop has it"));
+    stage.message(Msg::Ended);
+    stage.shows("another bellhop has it");
+    stage.hides("kept and sent later");
+    stage.done();
+    for text in ["precious", "5|bob|precious", "/send carol precious"] {
+        stage.enter(text);
+        assert_eq!(sent(&mut stage), [""; 0]);
+        assert_eq!(stage.model.composer.text(), text);
+        stage.shows("/reconnect first");
+        stage.ctrl('c');
+    }
+    stage.enter("/open zoe");
+    stage.done();
+    stage.enter("/reconnect");
+    assert!(stage.done().contains(&Effect::Reconnect));
+    stage.event(Event::Connecting);
+    stage.event(Event::Chats(Vec::new()));
+    assert_eq!(stage.model.entry().map(|entry| entry.peer.key.as_str()), Some("zoe"));
+    stage.enter("precious");
+    assert_eq!(sent(&mut stage), ["zoe: precious"]);
 }
