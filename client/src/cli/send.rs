@@ -184,26 +184,29 @@ impl Sending<'_> {
         Ok(change)
     }
 
-    /// Says what became of the message, and then notes that it was said: whoever is killed in between says it again.
+    /// Says what became of the message, and then notes that it was said: whoever is killed in between says it again,
+    /// and so does the next run where it could not be printed.
     /// The device is ours until then, so that no equal command takes the message for its own.
     async fn report(&mut self, output: &Output, change: StateChange) -> Result<(), End> {
         let n = change.n;
         let done = match judged(change) {
-            Ok(change) => self.print(output, &change).await,
+            Ok(change) => match self.print(output, &change).await {
+                Err(End::Failed(failure)) => return Err(unprinted(&change, failure).into()),
+                Err(End::Signal(exit)) => return Err(End::Signal(exit)),
+                done => done,
+            },
             Err(failure) => Err(failure.into()),
         };
-        if !matches!(done, Err(End::Signal(_))) {
-            self.history.tell(n).map_err(Failure::local)?;
-        }
+        self.history.tell(n).map_err(Failure::local)?;
         done
     }
 
     async fn print(&self, output: &Output, change: &StateChange) -> Result<(), End> {
-        let state = if change.state == Delivery::Queued { "stored" } else { "sent" };
         let known = self.history.untold(change.n).map_err(Failure::local)?;
         let time_ms = known.map_or(change.time_ms, |known| known.time_ms);
         let id = change.id.map(|id| id.to_string());
-        let line = Line::Send { id, to: self.to, state, at: (time_ms > 0).then(|| at(time_ms)) };
+        let line =
+            Line::Send { id, to: self.to, state: state(change), at: (time_ms > 0).then(|| at(time_ms)) };
         interruptible(output.result(&line)).await
     }
 
@@ -233,6 +236,20 @@ impl Sending<'_> {
             end => Err(end),
         }
     }
+}
+
+/// The state of a message that the server has, in the words of SEND.
+fn state(change: &StateChange) -> &'static str {
+    if change.state == Delivery::Queued { "stored" } else { "sent" }
+}
+
+/// The result of a message that arrived, where stdout did not take it.
+fn unprinted(change: &StateChange, failure: Failure) -> Failure {
+    let id = change.id.map(|id| format!(" {id}")).unwrap_or_default();
+    let state = state(change);
+    let sentence =
+        format!("{}; the server has it, {state}{id}: the same command says it again", failure.sentence);
+    Failure { sentence, ..failure }
 }
 
 /// True where the same command will be told how the message ends, or has ended. One that was refused after all is

@@ -206,3 +206,19 @@ fn a_history_that_somebody_holds_is_not_called_a_silent_server() {
     assert_eq!(sent.code, Some(1), "{}", sent.stderr);
     assert_eq!(desk.server.texts("bob"), ["one"]);
 }
+
+/// It was noted as told though nobody had read it, and the same command sent it once more.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_could_not_be_printed_is_told_by_the_same_command() {
+    let desk = desk();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let mut command = desk.command(&["send", "bob", "one"]);
+    let sent = command.env("BELLHOP_USER", "alice").stdout(full).stderr(Stdio::piped());
+    let sent = Ran::new(sent.spawn().and_then(|child| child.wait_with_output()).expect("it ends"));
+    let id = desk.server.world().accounts["bob"].items[0].id.to_string();
+    sent.fails(1, "the same command says it again");
+    assert!(sent.stderr.contains(&format!("the server has it, stored {id}")), "{}", sent.stderr);
+    desk.as_alice(&["send", "bob", "one"]).prints(&format!("stored {id}\n"));
+    assert_eq!(desk.server.texts("bob"), ["one"]);
+}
