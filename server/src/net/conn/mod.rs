@@ -36,7 +36,8 @@ use crate::session::{Session, TakenClock};
 /// After so much quiet the buffers are given back.
 const SHRINK_AFTER: Duration = Duration::from_secs(5);
 
-/// What a connection reads from and writes to.
+/// What a connection reads from and writes to. A read that does not fill its buffer leaves no input behind; a layer
+/// between this and the socket has to keep to that, since what is taken is inferred from it.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin {
     /// True if and only if no input waits, asked of the operating system itself: that a read would wait tells only that
     /// the runtime has not noticed any.
