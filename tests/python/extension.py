@@ -54,11 +54,13 @@ def hello():
         b"1" in one.ask(HELLO, b"\0\2" + new_device() + bytes(5))[2:], True, "the sentence names the version"
     )
     one.refused("hello-first", PING, b"12345678")
+    one.refused("hello-first", HELLO, b"\0\1" + new_device() + bytes(5))
     one.ok(CREATE, fresh("old"))
     for version in (0, 2, 65535):
         Client().refused("version", HELLO, struct.pack(">H", version) + bytes(21)).socket.close()
     for data in (b"", b"\0\1", b"\0\1" + bytes(20), b"\0\1" + bytes(20) + b"\5book"):
-        Client().refused("malformed", HELLO, data).socket.close()
+        one = Client().refused("malformed", HELLO, data)
+        one.refused("hello-first", HELLO, b"\0\1" + new_device() + bytes(5)).socket.close()
     Client().refused("not-utf8", HELLO, b"\0\1" + bytes(20) + b"\1\xff")
     one = Client()
     one.ok(LIST, "nobody")
@@ -102,7 +104,11 @@ def posting():
     pia, qin = Client(names[0], device=device), Client(names[1], device=new_device())
     first = pia.post(5, names[1], "a|b ✓")
     same(first.outcome, STORED, "no stream is open")
-    same(pia.post(5, names[1], "other"), Posted(SEEN_BEFORE, first.id, 0), "again")
+    for to, text in ((names[1], "other"), ("nobody-", ""), ("x@elsewhere", ""), (names[1], "x" * 16385)):
+        same(pia.post(5, to, text), Posted(SEEN_BEFORE, first.id, 0), f"again, to {to}")
+    pia.refused("bad-name", POST, struct.pack(">QB", 5, 0) + str8("a b") + b"secret", 5)
+    pia.refused("bad-text", POST, struct.pack(">QB", 5, 0) + str8(names[1]) + b"secret\0", 5)
+    pia.refused("no-such-user", POST, struct.pack(">QB", 6, 0) + str8("x@elsewhere") + b"secret", 6)
     qin.silent()
     (got,) = qin.stream(1)
     same(got[1:], (first.id, first.time, names[0], "a|b ✓"), "MESSAGE")

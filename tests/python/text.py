@@ -109,7 +109,16 @@ def passwords():
     one.refused("bad-password", LOGIN, f"{name}|open|sesam")
     same(len(one.ok(LOGIN, f"{name}|open|sesame")), 2, "LOGIN")
     one.refused("bad-password", DELETE, "open")
+    one.refused("password-needed", DELETE)
+    one.ok(LOGOUT)
+    one.refused("password-needed", LOGIN, name)
+    one.ok(LOGIN, f"{name}|open|sesame")
     one.ok(DELETE, "open|sesame")
+    one.ok(CREATE, name)
+    one.ok(LOGOUT)
+    one.refused("bad-password", LOGIN, f"{name}|open|sesame")
+    one.ok(LOGIN, name)
+    one.ok(DELETE)
     for length in (8, 256):
         one.ok(CREATE, f"{name}|{'é' * (length // 2)}")
         one.ok(DELETE, "é" * (length // 2))
@@ -130,12 +139,16 @@ def listing():
         (f"{tag}*|{tag}BO", "bO2 cy dée"),
         (f"{tag}*|{tag}b", "Bo bO2 cy dée"),
         (f"{tag}*|{tag}zz", ""),
+        (f"{tag}*|{tag}bo #*", "bO2 cy dée"),
+        (f"{tag}*".ljust(128, "*"), "al Bo bO2 cy dée"),
         (f"*{tag}D?E", "dée"),
         (f"{tag}*D?e*", "dée"),
         (f"{tag}?", ""),
         ("*nobody*", ""),
     ):
         same(one.ok(LIST, pattern), [tag + name for name in wanted.split()], f"LIST {pattern}")
+    one.refused("malformed", LIST, "*" * 129)
+    same(one.ask(LIST, f"|{tag}cy").decode().split("|")[1], f"{tag}dée", "LIST with an empty pattern")
     for pattern in ("", "*"):
         same(set(every(one, pattern)) >= {tag + "al", tag + "dée"}, True, "LIST of all")
 
@@ -172,6 +185,7 @@ def sending():
     same(ada.ok(SEND, f"{names[0]}|note")[0], "delivered", "SEND to itself")
     same(ada.take(1), [Text(names[0], "note")], "message to itself")
     ada.refused("no-such-user", SEND, fresh("nobody") + "|secret")
+    ada.refused("no-such-user", SEND, f"{names[1]}@elsewhere|secret")
     ada.refused("malformed", SEND, names[1])
     ada.refused("too-long", SEND, f"{names[1]}|" + "x" * 16385)
     ada.refused("bad-text", SEND, f"{names[1]}|secret\0")
@@ -197,6 +211,11 @@ def states():
         one, name = Client(device=device), fresh("Sam")
         for op in (LOGOUT, DELETE, SEND, DELIVER):
             one.refused("not-logged-in", op, "x|secret" if op == SEND else b"")
+            one.refused("not-logged-in", op, b"\xff")
+        one.refused("not-allowed", MESSAGE)
+        one.refused("malformed", PING | 0x80, b"1234567")
+        one.send(PING | 0x80, b"12345678")
+        one.silent()
         samples = {
             POST: struct.pack(">QB", 7, 0) + str8("x") + b"secret",
             ACK: bytes(15) + b"\1",
@@ -216,6 +235,7 @@ def states():
         one.ok(CREATE, name)
         for op in (CREATE, LOGIN):
             one.refused("already-logged-in", op, name)
+            one.refused("already-logged-in", op, b"\xff")
         for op in (HELLO, RESUME) if device else samples:
             one.refused("already-logged-in" if device and op == RESUME else "hello-first", op, samples[op], 7)
         one.refused("not-logged-in", LOGOUT, fresh("other"))
