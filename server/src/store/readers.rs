@@ -157,30 +157,53 @@ pub fn author(account: AccountId, origin: Origin) -> Author {
     Author { account, device }
 }
 
+/// How many names are read in one go.
+const NAMES_AT_ONCE: usize = 1024;
+
 fn list_names(reader: &mut dyn Reader, job: &ListJob) -> Result<Page, StoreError> {
     let pattern = job.pattern.as_deref().map(wildmatch::WildMatch::new);
     // Names that begin otherwise than the pattern need not be looked at.
     let least =
         job.pattern.as_deref().map_or("", |pattern| pattern.split(['*', '?']).next().unwrap_or_default());
     let mut page = Page { names: String::new(), more: false };
-    reader.names(&job.after, least, &mut |folded, name| {
-        if !folded.starts_with(least) {
-            return false;
+    let mut after = job.after.clone();
+    loop {
+        // A few at a time: one who reads for long holds up the clearing of the write-ahead log.
+        let (mut seen, mut last) = (0, None);
+        reader.names(&after, least, &mut |folded, name| {
+            if !folded.starts_with(least) {
+                return false;
+            }
+            seen += 1;
+            if pattern.as_ref().is_none_or(|pattern| pattern.matches(folded))
+                && !page.add(name, job.bytes_max)
+            {
+                return false;
+            }
+            if seen == NAMES_AT_ONCE {
+                last = Some(folded.to_owned());
+            }
+            seen < NAMES_AT_ONCE
+        })?;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(page),
         }
-        if pattern.as_ref().is_some_and(|pattern| !pattern.matches(folded)) {
-            return true;
+    }
+}
+
+impl Page {
+    /// Adds a name; false where it does not fit, and there is more than this page.
+    fn add(&mut self, name: &str, bytes_max: usize) -> bool {
+        self.more = self.names.len() + 1 + name.len() > bytes_max;
+        if !self.more {
+            if !self.names.is_empty() {
+                self.names.push('|');
+            }
+            self.names.push_str(name);
         }
-        if page.names.len() + 1 + name.len() > job.bytes_max {
-            page.more = true;
-            return false;
-        }
-        if !page.names.is_empty() {
-            page.names.push('|');
-        }
-        page.names.push_str(name);
-        true
-    })?;
-    Ok(page)
+        !self.more
+    }
 }
 
 #[cfg(test)]
@@ -192,19 +215,7 @@ mod tests {
     #[test]
     fn lists_are_filtered_folded_and_paged() {
         let mut store = MemoryStore::default();
-        let mut batch = Batch::default();
-        for (number, name) in (1..).zip(["Alice", "alan", "bob", "Béa", "carol"]) {
-            batch.writes.push(Write::AddAccount(AccountRow {
-                id: AccountId(number),
-                uuid: uuid::Uuid::nil(),
-                name: name.into(),
-                folded: bellhop_protocol::name::fold(name).into_owned(),
-                password: None,
-                reserved: 0,
-                created_ms: 0,
-            }));
-        }
-        store.commit(&batch).expect("memory");
+        store.commit(&accounts(&["Alice", "alan", "bob", "Béa", "carol"])).expect("memory");
         let check = |pattern: Option<&str>, after: &str, bytes_max: usize, names: &str, more: bool| {
             let job = ListJob { pattern: pattern.map(str::to_owned), after: after.into(), bytes_max };
             let page = list_names(&mut store.clone(), &job).expect("memory");
@@ -217,5 +228,60 @@ mod tests {
         check(None, "alice", 100, "bob|Béa|carol", false);
         check(None, "", 11, "alan|Alice", true);
         check(Some("z*"), "", 100, "", false);
+    }
+
+    /// Counts what it is asked for, and for how many names at the most.
+    struct Counting(MemoryStore, Vec<usize>);
+
+    impl Reader for Counting {
+        fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+            Reader::rows(&mut self.0, rows, visit)
+        }
+
+        fn names(
+            &mut self,
+            after: &str,
+            least: &str,
+            visit: &mut dyn FnMut(&str, &str) -> bool,
+        ) -> Result<(), StoreError> {
+            let mut count = 0;
+            self.0.names(after, least, &mut |folded, name| {
+                count += 1;
+                visit(folded, name)
+            })?;
+            self.1.push(count);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn many_names_are_read_a_few_at_a_time() {
+        let mut store = MemoryStore::default();
+        let names: Vec<String> = (0..2 * NAMES_AT_ONCE + 5).map(|number| format!("u{number:05}")).collect();
+        store.commit(&accounts(&names)).expect("memory");
+        let mut counting = Counting(store, Vec::new());
+        let job = ListJob { pattern: Some("*4".into()), after: String::new(), bytes_max: 1 << 20 };
+        let page = list_names(&mut counting, &job).expect("memory");
+        let expected: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| name.ends_with('4')).collect();
+        assert_eq!(page, Page { names: expected.join("|"), more: false });
+        assert_eq!(counting.1, [NAMES_AT_ONCE, NAMES_AT_ONCE, 5]);
+    }
+
+    fn accounts(names: &[impl AsRef<str>]) -> Batch {
+        let mut batch = Batch::default();
+        for (number, name) in (1..).zip(names) {
+            let name = name.as_ref();
+            batch.writes.push(Write::AddAccount(AccountRow {
+                id: AccountId(number),
+                uuid: uuid::Uuid::nil(),
+                name: name.into(),
+                folded: bellhop_protocol::name::fold(name).into_owned(),
+                password: None,
+                reserved: 0,
+                created_ms: 0,
+            }));
+        }
+        batch
     }
 }
