@@ -100,7 +100,7 @@ impl State {
         if !self.is_online() || self.hold_until.is_some() {
             return;
         }
-        let postings = self.outbox.write(self.is_refused_for_now());
+        let postings = self.outbox.write(self.one_by_one);
         let stale = self.round_trip_at.is_none_or(|at| now - at > ROUND_TRIP_AGE);
         if stale && !postings.is_empty() && self.pings.is_empty() {
             self.ping(now, None);

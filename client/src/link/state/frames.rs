@@ -184,8 +184,10 @@ impl State {
             self.copied = true;
             self.changes.push(Change::Copied);
         }
+        // However it ended, the server had time for it.
+        self.refused_since = None;
         if answer.result.is_ok() && !seen {
-            (self.renewals, self.refused_since) = (0, None);
+            (self.renewals, self.one_by_one) = (0, false);
         }
         self.changes.push(match answer.result {
             _ if first && (seen || stale) => Change::PutBack { n, reason: None },
@@ -222,6 +224,7 @@ impl State {
         let until = now + Duration::from_secs(seconds.clamp(*HOLD_S.start(), *HOLD_S.end()));
         self.hold_until = self.hold_until.max(Some(until));
         self.refused_since.get_or_insert(now);
+        self.one_by_one = true;
         let reason = Some(reason(failure));
         if first {
             self.changes.push(Change::PutBack { n, reason });

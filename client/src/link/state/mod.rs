@@ -150,8 +150,11 @@ pub(crate) struct State {
     renewals: u32,
     /// The server has no time for messages before then.
     hold_until: Option<Instant>,
-    /// Since when on this connection it has had none.
+    /// Since when on this connection it has had none, where no message was settled since.
     refused_since: Option<Instant>,
+    /// From a refusal that passes until a message is taken: of several on the wire the first may be refused once more
+    /// and a later one taken.
+    one_by_one: bool,
     /// An account was made, and its maker was not told yet.
     created: bool,
     /// Why the server is about to close, as it said.
@@ -199,6 +202,7 @@ impl State {
             renewals: 0,
             hold_until: None,
             refused_since: None,
+            one_by_one: false,
             created: false,
             parting: None,
             commands: VecDeque::new(),
@@ -274,7 +278,7 @@ impl State {
         let queues = |change: &Change| matches!(change, Change::Outgoing(_) | Change::Retry(_));
         let waits = self.outbox.waiting() > 0 || self.changes.iter().any(queues);
         let may = self.is_online() && !self.copied && !self.renewing && self.hold_until.is_none();
-        if waits && may { self.outbox.room(self.is_refused_for_now()) } else { None }
+        if waits && may { self.outbox.room(self.one_by_one) } else { None }
     }
 
     /// When to call again with [`Input::Deadline`].
@@ -302,12 +306,6 @@ impl State {
 
     fn is_online(&self) -> bool {
         matches!(self.phase, Phase::Online { .. })
-    }
-
-    /// True from a refusal that passes until a message is taken: of several on the wire the first may be refused once
-    /// more and a later one taken, so they go one by one.
-    fn is_refused_for_now(&self) -> bool {
-        self.refused_since.is_some()
     }
 
     fn is_connected(&self) -> bool {
@@ -410,7 +408,7 @@ impl State {
             }
         }
         self.inbox.lost();
-        (self.hold_until, self.refused_since) = (None, None);
+        (self.hold_until, self.refused_since, self.one_by_one) = (None, None, false);
         self.pings.clear();
         self.inbound = Inbound::default();
         self.data_limit = data_limit(0);

@@ -113,7 +113,11 @@ impl State {
                 self.config.seat.token = Some(token);
                 self.event(Event::TokenKept);
             }
-            (_, Outcome::Waiting(waiting)) => self.outbox.waits(waiting),
+            (_, Outcome::Waiting(waiting)) => {
+                self.outbox.waits(waiting);
+                // What was taken back is refused no more.
+                self.refused_since = self.refused_since.filter(|_| self.outbox.len() > 0);
+            }
             (_, Outcome::States(states)) => self.tell(states),
             _ => {}
         }

@@ -127,3 +127,52 @@ fn a_message_that_waits_can_be_taken_back() {
     pair.pass(1.1);
     assert_eq!(pair.sent(), ["POST 2 bob two"]);
 }
+
+/// One refusal, and ten minutes after the answer that had ended it the next one was final.
+#[test]
+fn ten_minutes_begin_anew_after_any_answer_that_is_final() {
+    let ends: [fn(&mut Pair); 3] = [
+        |pair| pair.refused(2, Code::NO_SUCH_USER),
+        |pair| pair.posted(2, Posted::Stored),
+        |pair| pair.command(Command::Withdraw(1)),
+    ];
+    for (number, end) in ends.into_iter().enumerate() {
+        let mut pair = Pair::online(config());
+        pair.send("one");
+        pair.refused_for(1, Code::BUSY, 1_000);
+        if number < 2 {
+            pair.pass(1.1);
+        }
+        end(&mut pair);
+        for ping in 1..=11 {
+            pair.pass(60.0);
+            (1..=ping).for_each(|ping: u64| pair.say(Reply::Pong(ping.to_be_bytes())));
+        }
+        pair.send("two");
+        pair.states();
+        let counter = if number < 2 { 3 } else { 2 };
+        pair.refused_for(counter, Code::BUSY, 1_000);
+        assert_eq!(pair.states(), ["2:Outbox"], "{number}");
+    }
+}
+
+/// What was repeated and known already ended nothing.
+#[test]
+fn ten_minutes_begin_anew_after_a_message_that_was_seen_before() {
+    let mut pair = Pair::online(config());
+    pair.send("one");
+    pair.close();
+    pair.wait();
+    pair.log_in();
+    pair.refused_for(1, Code::BUSY, 1_000);
+    pair.pass(1.1);
+    pair.posted(1, Posted::SeenBefore);
+    for ping in 1..=11 {
+        pair.pass(60.0);
+        (1..=ping).for_each(|ping: u64| pair.say(Reply::Pong(ping.to_be_bytes())));
+    }
+    pair.send("two");
+    pair.states();
+    pair.refused_for(2, Code::BUSY, 1_000);
+    assert_eq!(pair.states(), ["2:Outbox"]);
+}
