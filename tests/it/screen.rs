@@ -220,6 +220,64 @@ fn a_signal_keeps_what_was_being_written() {
     alice.shows("> half a thought and more of it");
 }
 
+/// The second one ended the process while the loop was on its way out: the screen stayed, the draft did not.
+#[test]
+fn two_signals_at_once_are_a_way_out_as_well() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    opens(&mut alice, "bob");
+    alice.enters("said");
+    for (second, text) in [(Signal::HUP, "half a thought"), (Signal::INT, " and more of it")] {
+        alice.types(text);
+        alice.shows(text);
+        for signal in [Signal::STOP, Signal::TERM, second, Signal::CONT] {
+            alice.signal(signal);
+        }
+        assert!([130, 143].contains(&alice.ends()));
+        alice.is_restored();
+        alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+        alice.shows(text);
+    }
+}
+
+/// The system says HUP and CONT in one go; whoever heard the second first drew on what was gone, and ended with an
+/// error and without the draft.
+#[test]
+fn a_window_that_is_closed_keeps_what_was_being_written() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    opens(&mut alice, "bob");
+    alice.enters("said");
+    for text in ["half", " a", " thought"] {
+        alice.types(text);
+        alice.shows(text);
+        assert_eq!(alice.closes().ends(), 143);
+        alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+        alice.shows(text);
+    }
+}
+
+/// Nobody told the program below, which read the end of its keys for ever, with a core of its own.
+#[test]
+fn a_terminal_that_goes_without_a_signal_ends_the_program() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    opens(&mut alice, "bob");
+    alice.enters("said");
+    alice.types("\x11");
+    assert_eq!(alice.ends(), 0);
+    let mut alice = Terminal::start_below(&[], home.path(), &server.addr().to_string());
+    alice.shows("said");
+    alice.types("half a thought");
+    alice.shows("> half a thought");
+    assert_eq!(alice.closes().ends(), 143);
+    let alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
+    alice.shows("> half a thought");
+}
+
 /// A terminal that takes nothing holds up whoever writes to it, and no signal ended the program.
 #[test]
 fn a_second_signal_ends_what_a_terminal_holds_up() {

@@ -6,21 +6,24 @@ use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 
 use crate::process::binary;
-use crate::wait::{PATIENCE, waited};
+use crate::wait::{PATIENCE, wait_for, waited};
 
 /// A terminal in which `bellhop` runs.
 pub struct Terminal {
-    child: Box<dyn Child + Send + Sync>,
+    child: Program,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
     /// It takes nothing any more of what the program writes.
     full: Arc<AtomicBool>,
+    /// Reads what the program writes.
+    reader: JoinHandle<()>,
     master: Box<dyn MasterPty + Send>,
 }
 
@@ -31,28 +34,36 @@ impl Terminal {
     }
 
     /// The same in a terminal of this many columns and rows.
-    pub fn start_sized(
-        arguments: &[&str],
-        home: &Path,
-        server: &str,
-        (columns, rows): (u16, u16),
-    ) -> Terminal {
-        let pair = native_pty_system().openpty(pty_size(columns, rows)).unwrap();
+    pub fn start_sized(arguments: &[&str], home: &Path, server: &str, size: (u16, u16)) -> Terminal {
         let mut command = CommandBuilder::new(binary("bellhop"));
         command.args(arguments);
+        Terminal::run(command, home, server, size)
+    }
+
+    /// The same below a program that does not end with its terminal, and is the one that the system tells of its end.
+    pub fn start_below(arguments: &[&str], home: &Path, server: &str) -> Terminal {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", "trap '' HUP; \"$0\" \"$@\"; exit $?"]);
+        command.arg(binary("bellhop"));
+        command.args(arguments);
+        Terminal::run(command, home, server, (80, 24))
+    }
+
+    fn run(mut command: CommandBuilder, home: &Path, server: &str, (columns, rows): (u16, u16)) -> Terminal {
+        let pair = native_pty_system().openpty(pty_size(columns, rows)).unwrap();
         command.env_clear();
         for (name, value) in [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("BELLHOP_SERVER", server)] {
             command.env(name, value);
         }
         command.env("BELLHOP_HOME", home);
-        let child = pair.slave.spawn_command(command).unwrap();
+        let child = Program(pair.slave.spawn_command(command).unwrap());
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(count(rows), count(columns), 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
         let full = Arc::new(AtomicBool::new(false));
         let shared = (screen.clone(), full.clone());
         // Ends with the terminal: nothing is left to read when the program and its terminal are gone.
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4_096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 shared.0.lock().unwrap().process(&bytes[..count]);
@@ -62,7 +73,7 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Terminal { child, keys, screen, full, master: pair.master }
+        Terminal { child, keys, screen, full, reader, master: pair.master }
     }
 
     /// The screen of somebody who makes an account at this server or, with a home that knows them, comes back.
@@ -84,7 +95,7 @@ impl Terminal {
 
     /// The id of the process.
     pub fn id(&self) -> u32 {
-        self.child.process_id().unwrap()
+        self.child.0.process_id().unwrap()
     }
 
     /// Waits until `text` is on the screen.
@@ -154,9 +165,20 @@ impl Terminal {
         self.full.store(true, Ordering::SeqCst);
     }
 
+    /// Closes the terminal as a window is closed. Returns the program that ran in it.
+    pub fn closes(mut self) -> Orphan {
+        self.takes_nothing_more();
+        wait_for("the reader", || {
+            // What is drawn again wakes it up.
+            self.types("\x0c");
+            self.reader.is_finished().then_some(())
+        });
+        Orphan(self.child)
+    }
+
     /// True if and only if the program has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.child.0.try_wait().unwrap().is_some()
     }
 
     /// Sends the program a signal.
@@ -167,14 +189,28 @@ impl Terminal {
 
     /// Waits for the end of the program: its exit code.
     pub fn ends(&mut self) -> u32 {
-        self.child.wait().unwrap().exit_code()
+        self.child.0.wait().unwrap().exit_code()
     }
 }
 
-impl Drop for Terminal {
+/// A program that is ended with what it runs in.
+struct Program(Box<dyn Child + Send + Sync>);
+
+impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program whose terminal has gone.
+pub struct Orphan(Program);
+
+impl Orphan {
+    /// Waits for the end of the program: its exit code.
+    #[track_caller]
+    pub fn ends(&mut self) -> u32 {
+        wait_for("the end", || self.0.0.try_wait().unwrap()).exit_code()
     }
 }
 

@@ -3,7 +3,9 @@
 //! There is no tick. The loop wakes for a key, for the library, for a signal, or for a deadline that the screen needs;
 //! without one it waits for ever.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crossterm::event::EventStream;
@@ -131,19 +133,24 @@ impl App {
         let mut signals = Signals::new();
         let mut arrived = Vec::new();
         while self.model.quit.is_none() {
-            self.draw_when_due()?;
+            if self.draw_when_due().is_err() {
+                // What cannot be drawn on has gone, and what was being written is to be kept.
+                self.take(Msg::End(signals::Signals::HUNG_UP));
+                break;
+            }
             let wake = self.wake();
             tokio::select! {
+                // Signals first: one may say that there is nothing left to read keys from.
                 biased;
-                key = keys.next() => match key {
-                    Some(event) => {
-                        let inputs = self.normaliser.feed(clock::now(), event?);
+                signalled = signals.next() => self.signalled(signalled),
+                key = next_key(&mut keys) => match key {
+                    Some(Ok(event)) => {
+                        let inputs = self.normaliser.feed(clock::now(), event);
                         inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
                     }
                     // The terminal has gone.
-                    None => self.take(Msg::End(signals::Signals::HUNG_UP)),
+                    Some(Err(_)) | None => self.take(Msg::End(signals::Signals::HUNG_UP)),
                 },
-                signalled = signals.next() => self.signalled(signalled),
                 count = self.backend.events(&mut arrived) => {
                     if count == 0 && self.backend.ended() {
                         self.take(Msg::Ended);
@@ -250,7 +257,7 @@ impl App {
     }
 
     fn redraw(&mut self) {
-        // A terminal that cannot be cleared fails at the next frame, which ends the program with the reason.
+        // A terminal that cannot be cleared fails at the next frame, which ends the program.
         let _ = self.screen.redraw();
         self.model.changed = true;
     }
@@ -277,7 +284,7 @@ impl App {
 
     #[cfg(unix)]
     fn take_again(&mut self) {
-        // A terminal that cannot be taken fails at the next frame, which ends the program with the reason.
+        // A terminal that cannot be taken fails at the next frame, which ends the program.
         let _ = self.screen.take_again();
         // Nobody tells a program in the background that its window has another size.
         if let Ok((columns, rows)) = crossterm::terminal::size() {
@@ -293,6 +300,15 @@ impl App {
 fn now(backend: &Backend) -> Now {
     let wall_ms = if matches!(backend, Backend::Demo(_)) { demo::NOW_MS } else { clock::wall_ms() };
     Now { at: clock::now(), wall_ms }
+}
+
+/// The next key. Never, where the terminal has gone: whoever reads there does not come back.
+async fn next_key(keys: &mut EventStream) -> Option<io::Result<crossterm::event::Event>> {
+    poll_fn(|context| match terminal::has_gone_by_now() {
+        true => Poll::Pending,
+        false => keys.poll_next_unpin(context),
+    })
+    .await
 }
 
 async fn until(deadline: Option<Instant>) {

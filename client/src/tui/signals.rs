@@ -1,8 +1,20 @@
 //! Signals from outside, as what the loop is to do about them. Keys never arrive as signals: the terminal is raw.
 
 #[cfg(unix)]
+use std::sync::Arc;
+#[cfg(unix)]
+use std::time::Duration;
+
+#[cfg(unix)]
+use tokio::sync::Notify;
+
+#[cfg(unix)]
 use super::terminal;
 use crate::signals;
+
+/// How long a loop that nothing holds up takes to end, with its farewell to the connection.
+#[cfg(unix)]
+const WAY_OUT_MAX: Duration = Duration::from_secs(2);
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +32,9 @@ pub(crate) enum Signalled {
 /// The signals that are caught: those that end a program, and those of job control.
 pub(crate) struct Signals {
     end: signals::Signals,
+    /// Somebody saw the terminal go. The system tells it by a signal only to whom it started there.
+    #[cfg(unix)]
+    gone: Arc<Notify>,
     #[cfg(unix)]
     job: Vec<(tokio::signal::unix::Signal, Signalled)>,
 }
@@ -35,7 +50,10 @@ impl Signals {
         // One that cannot be caught does what it does to every program.
         let job = kinds.into_iter().filter_map(|(kind, what)| Some((caught(kind)?, what))).collect();
         std::thread::spawn(insist);
-        Signals { end: signals::Signals::new(), job }
+        let gone = Arc::new(Notify::new());
+        let tell = gone.clone();
+        std::thread::spawn(move || watch(&tell));
+        Signals { end: signals::Signals::new(), gone, job }
     }
 
     /// From here on signals no longer end the process by themselves.
@@ -48,7 +66,10 @@ impl Signals {
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> Signalled {
         tokio::select! {
+            // The end first: the system says HUP and CONT in one go, and there is nothing left to take again.
+            biased;
             code = self.end.next() => Signalled::End(code),
+            () = self.gone.notified() => Signalled::End(signals::Signals::HUNG_UP),
             what = signals::next(&mut self.job) => what,
         }
     }
@@ -60,8 +81,8 @@ impl Signals {
     }
 }
 
-/// Ends the process at the second signal, whatever the loop does: a terminal that takes nothing holds it up in a write
-/// for ever. Its thread waits as long as the process lives.
+/// Ends the process after the second signal, whatever the loop does: a terminal that takes nothing holds it up in a
+/// write for ever. Its thread waits as long as the process lives.
 #[cfg(unix)]
 fn insist() {
     // Without a second look at the signals the first one still ends a loop that runs.
@@ -71,6 +92,23 @@ fn insist() {
         signals.next().await;
         signals.next().await
     });
+    give_up(code);
+}
+
+/// Tells that the terminal has gone. Its thread waits as long as the process lives.
+#[cfg(unix)]
+fn watch(gone: &Notify) {
+    if terminal::has_gone(None) {
+        gone.notify_one();
+        // Whoever reads the keys of a terminal that has gone may never come back.
+        give_up(signals::Signals::HUNG_UP);
+    }
+}
+
+/// Ends the process, unless the loop does it in time.
+#[cfg(unix)]
+fn give_up(code: u8) -> ! {
+    std::thread::sleep(WAY_OUT_MAX);
     terminal::let_go();
     std::process::exit(i32::from(code));
 }
