@@ -353,6 +353,30 @@ fn a_login_without_a_server_keeps_the_form() {
     assert_eq!(terminal.ends(), 0);
 }
 
+/// A screen that was opened as somebody else changed who the scripts were.
+#[test]
+fn who_a_screen_is_opened_as_is_nobody_elses_business() {
+    let server = Local::start(&[]);
+    let (home, addr) = (Home::new(), server.addr().to_string());
+    let mut bob = server.login("bob");
+    let run = |arguments: &[&str], shown: &str| {
+        let mut terminal = Terminal::start(arguments, home.path(), &addr);
+        if arguments[0] == "create" {
+            terminal.shows("Password for");
+            terminal.types("\r");
+        }
+        terminal.shows(shown);
+        if arguments[0] == "--user" {
+            terminal.types("\x11");
+        }
+        assert_eq!(terminal.ends(), 0);
+    };
+    run(&["create", "carol"], "created carol@");
+    run(&["--user", "bob"], "online");
+    run(&["send", "bob", "hi"], "sent ");
+    assert_eq!(bob.push().text(), "carol|hi");
+}
+
 #[test]
 fn passwords_are_asked_without_echo() {
     let server = Local::start(&[]);

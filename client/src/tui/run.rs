@@ -51,6 +51,8 @@ struct App {
     /// Where the files are; the made-up people have none.
     home: Option<Home>,
     backend: Backend,
+    /// Somebody filled in the form; a screen that was opened as somebody changes nothing for anybody else.
+    chosen: bool,
     screen: Screen,
     normaliser: Normaliser,
     drawn: Option<Instant>,
@@ -98,6 +100,7 @@ impl App {
             model: Model::new(now, zone, size, prefs),
             home,
             backend,
+            chosen: false,
             screen,
             normaliser: Normaliser::new(Habits {
                 hold_escape: cfg!(unix) && !kitty,
@@ -197,7 +200,10 @@ impl App {
         let online = matches!(msg, Msg::Event(Event::Online(_)));
         let now = now(&self.backend);
         let effects = update(&mut self.model, now, msg);
-        if online && let Backend::Live { client, .. } = &self.backend {
+        if online
+            && self.chosen
+            && let Backend::Live { client, .. } = &self.backend
+        {
             // Only so that the next start knows: where it is busy, the one after that will.
             let _ = client.remember();
         }
@@ -231,6 +237,7 @@ impl App {
 
     fn connect(&mut self, login: Login) {
         let Some(home) = self.home.clone() else { return };
+        self.chosen = self.model.form.is_some();
         self.backend.connect(Config {
             home,
             server: login.server,
