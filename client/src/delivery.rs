@@ -72,7 +72,7 @@ impl Delivery {
         match self {
             Delivery::Outbox => "waiting here (offline)",
             Delivery::Sending => "sending",
-            Delivery::Unknown => "unknown, asked again",
+            Delivery::Unknown => "it may have arrived",
             Delivery::Failed => "not sent",
             Delivery::Sent => "server has it",
             Delivery::Queued => "kept for them",

@@ -406,7 +406,7 @@ fn what_ticks_mean_is_told_in_their_own_look() {
     help.press(Code::F(1));
     help.say("tick");
     for (stage, size) in [(&help, (80, 24)), (&Stage::new((140, 40), &UNICODE), (140, 40))] {
-        for text in ["✓○", "kept for them", "unknown, asked again", "not sent (/retry)"] {
+        for text in ["✓○", "kept for them", "it may have arrived", "not sent (/retry)"] {
             stage.shows(text);
         }
         let mut buffer = Buffer::empty(Rect::new(0, 0, size.0, size.1));
