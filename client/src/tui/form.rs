@@ -7,6 +7,7 @@ use super::key::{Code, Key};
 use super::model::Login;
 use crate::config::Server;
 use crate::secret::{IN_THE_CLEAR, Secret};
+use crate::text::without_tabs;
 
 /// Bytes that are pasted into a field of one line: more than any name or password has.
 const FIELD_MAX: usize = 1_024;
@@ -209,8 +210,8 @@ impl Form {
 /// Pastes the first line of `text` into a field of one line. False where it does not fit: cut, it would be a password
 /// that nobody knows.
 pub(crate) fn paste_line(field: &mut Composer, text: &str) -> bool {
-    let line = text.lines().next().unwrap_or_default();
-    field.text().len() + line.len() <= FIELD_MAX && field.paste(line)
+    let line = without_tabs(text.lines().next().unwrap_or_default());
+    field.text().len() + line.len() <= FIELD_MAX && field.paste(&line)
 }
 
 /// Edits a field of one line. False for a key that edits nothing.

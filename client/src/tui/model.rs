@@ -270,7 +270,7 @@ impl Model {
     pub(crate) fn areas(&self) -> Option<Areas> {
         // The box is as wide with one row as with six.
         let columns = Areas::new(self.size, self.prefs.panes, 1)?.box_columns();
-        let rows = self.composer.rows(columns).rows.len();
+        let rows = self.composer.shown().rows(columns).rows.len();
         Areas::new(self.size, self.prefs.panes, rows)
     }
 

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::typed;
+use crate::text::without_tabs;
 
 /// Bytes the box takes; a paste beyond it is refused.
 pub(crate) const BOX_MAX: usize = 64 * 1_024;
@@ -71,6 +73,15 @@ impl Composer {
 
     pub(crate) fn is_pasted(&self) -> bool {
         self.pasted
+    }
+
+    /// The box as a screen shows it: without tabs.
+    pub(crate) fn shown(&self) -> Cow<'_, Composer> {
+        if !self.text.contains('\t') {
+            return Cow::Borrowed(self);
+        }
+        let caret = without_tabs(&self.text[..self.caret]).len();
+        Cow::Owned(Composer { text: without_tabs(&self.text).into_owned(), caret, ..Composer::default() })
     }
 
     /// The same box with every character from `start` on replaced by `mask`.
@@ -183,17 +194,25 @@ impl Composer {
 
     /// A row up in a box of `columns` columns; false on the first row.
     pub(crate) fn up(&mut self, columns: usize) -> bool {
-        let rows = self.rows(columns);
-        rows.caret_row > 0 && self.go_to_row(&rows, rows.caret_row - 1)
+        self.go_to_row(columns, |rows| rows.caret_row.checked_sub(1))
     }
 
     /// A row down; false on the last row.
     pub(crate) fn down(&mut self, columns: usize) -> bool {
-        let rows = self.rows(columns);
-        rows.caret_row + 1 < rows.rows.len() && self.go_to_row(&rows, rows.caret_row + 1)
+        self.go_to_row(columns, |rows| Some(rows.caret_row + 1).filter(|row| *row < rows.rows.len()))
     }
 
-    fn go_to_row(&mut self, rows: &Rows, row: usize) -> bool {
+    fn go_to_row(&mut self, columns: usize, row: impl Fn(&Rows) -> Option<usize>) -> bool {
+        let shown = self.shown();
+        let rows = shown.rows(columns);
+        let Some(row) = row(&rows) else { return false };
+        let target = self.place_of(shown.place_in(&rows, row));
+        self.go(target);
+        true
+    }
+
+    /// The place in a row that is closest to the caret's column.
+    fn place_in(&self, rows: &Rows, row: usize) -> usize {
         let range = rows.rows[row].clone();
         let line = self.text[range.clone()].trim_end_matches('\n');
         let mut column = 0;
@@ -209,8 +228,17 @@ impl Composer {
         if row + 1 < rows.rows.len() && target == range.end {
             target = self.before(target);
         }
-        self.go(target);
-        true
+        target
+    }
+
+    /// The place in the text of a place in what is shown of it.
+    fn place_of(&self, shown: usize) -> usize {
+        if !self.text.contains('\t') {
+            return shown;
+        }
+        let places: Vec<usize> = self.text.grapheme_indices(true).map(|(at, _)| at).collect();
+        let before = places.partition_point(|at| without_tabs(&self.text[..*at]).len() < shown);
+        places.get(before).copied().unwrap_or(self.text.len())
     }
 
     pub(crate) fn undo(&mut self) {

@@ -21,7 +21,7 @@ use super::input::Input;
 use super::key::{Code, Key};
 use super::model::{Effect, Identity, Link, Login, Model, Now};
 use crate::event::Event;
-use crate::text::{Kind, clean, without_tabs};
+use crate::text::{Kind, clean};
 
 /// How long a second Ctrl+C counts as one of a pair.
 const TWICE: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Input(Input::Key(key)) => model.key(key, &mut effects),
-        Msg::Input(Input::Paste(text)) => model.paste(&without_tabs(&clean(&text, Kind::Body))),
+        Msg::Input(Input::Paste(text)) => model.paste(&clean(&text, Kind::Body)),
         Msg::Input(Input::Resize(columns, rows)) => {
             model.size = (columns, rows);
             model.load_more(&mut effects);

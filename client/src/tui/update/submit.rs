@@ -24,7 +24,7 @@ impl Model {
                     return self.hint("nobody reads here: Ctrl+K opens a conversation");
                 };
                 let peer = entry.peer.clone();
-                match self.message(&peer, message, effects) {
+                match self.written(&peer, message, effects) {
                     Ok(_) => self.done(effects),
                     Err(reason) => self.hint(reason),
                 }
@@ -55,15 +55,20 @@ impl Model {
         self.keep_draft(effects);
     }
 
-    /// Sends a message. Gives back its tag, or why it cannot be one.
-    fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<u64, String> {
+    /// Sends what somebody wrote to somebody. Gives back its tag, or why it is no message.
+    fn written(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<u64, String> {
         // Lines that are copied bring the end of the last one. It stays in the box, where more may follow.
         let text = text.trim_end_matches('\n');
-        if to.address.is_none() {
-            return Err(format!("no name that could be written to: {}", to.name));
-        }
         if text.trim().is_empty() {
             return Err("nothing to send".into());
+        }
+        self.message(to, text, effects)
+    }
+
+    /// Sends a message as it stands. Gives back its tag, or why it cannot be one.
+    fn message(&mut self, to: &Peer, text: &str, effects: &mut Vec<Effect>) -> Result<u64, String> {
+        if to.address.is_none() {
+            return Err(format!("no name that could be written to: {}", to.name));
         }
         if let Some(reason) = too_long(text) {
             return Err(reason);
@@ -151,7 +156,7 @@ impl Model {
         let named = arguments.split_once(' ').filter(|(_, message)| !message.trim().is_empty());
         let (name, message) = named.ok_or_else(|| "/send NAME TEXT".to_owned())?;
         let address = Address::parse(name).map_err(|error| format!("{error}: {name}"))?;
-        self.message(&Peer::new(&address.to_string()), message, effects).map(|_| ())
+        self.written(&Peer::new(&address.to_string()), message, effects).map(|_| ())
     }
 
     /// Asks the server; the answer goes to the server's conversation.

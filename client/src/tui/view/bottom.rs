@@ -90,7 +90,7 @@ pub(crate) fn composer(model: &Model, areas: &Areas, painter: &mut Painter<'_>) 
     }
     let masked =
         model.composer.secret_start().map(|start| model.composer.masked(start, model.prefs.glyphs.mask));
-    let composer = masked.as_ref().unwrap_or(&model.composer);
+    let composer = masked.as_ref().unwrap_or(&model.composer).shown();
     let rows = composer.rows(areas.box_columns());
     let height = usize::from(area.height);
     let first = (rows.caret_row + 1).saturating_sub(height);

@@ -5,6 +5,7 @@ use ratatui::style::Style;
 
 use super::messages::tick_style;
 use super::{Caret, Painter, field_view};
+use crate::text::without_tabs;
 use crate::text::wrap::{ellipsis, width, wrap};
 use crate::tui::composer::{BOX_MAX, Composer};
 use crate::tui::help;
@@ -142,7 +143,7 @@ fn paste(model: &Model, text: &str, painter: &mut Painter<'_>) -> Caret {
     } else if model.entry().is_some() && model.composer.is_empty() {
         keys = &["i insert    s send as one    Esc cancel", "i insert  s send  Esc", "i, s, or Esc"];
     }
-    lines.extend(text.lines().take(SAMPLE).map(str::to_owned));
+    lines.extend(text.lines().take(SAMPLE).map(|line| without_tabs(line).into_owned()));
     if count > SAMPLE {
         lines.push(format!("{} {} more", model.prefs.glyphs.ellipsis, count - SAMPLE));
     }

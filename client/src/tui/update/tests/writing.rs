@@ -39,7 +39,7 @@ fn a_paste_never_sends() {
         assert_eq!(stage.model.quit, None);
     }
     stage.paste("x\x1b]52;c;AAAA\x07\ty");
-    assert_eq!(stage.model.composer.text(), "x�]52;c;AAAA�   y");
+    assert_eq!(stage.model.composer.text(), "x�]52;c;AAAA�\ty");
 }
 
 #[test]
@@ -513,9 +513,6 @@ fn a_send_by_hand_is_a_message() {
     stage.key(UP);
     assert_eq!(stage.model.composer.text(), "5|bob|later");
     stage.ctrl('c');
-    stage.enter("5|bob|");
-    stage.shows("nothing to send");
-    stage.ctrl('c');
     // Carol's stands above bob's now.
     stage.ctrl('p');
     stage.ctrl('p');
@@ -584,4 +581,31 @@ fn a_paste_that_looks_like_more_says_that_it_is_a_message() {
         stage.paste(text);
         stage.hides("pasted");
     }
+}
+
+/// A table came out with spaces, and a Makefile did not work any more.
+#[test]
+fn tabs_are_sent_and_shown_as_the_columns_they_reach() {
+    let mut stage = Stage::usual();
+    stage.paste("a\tb\n\tc");
+    stage.shows("> a   b");
+    stage.shows("      c");
+    let end = stage.caret();
+    stage.press(Code::Left);
+    stage.press(Code::Left);
+    assert_eq!(end.x - stage.caret().x, 5, "a letter and a tab");
+    stage.press(Code::Enter);
+    assert_eq!(sent(&mut stage), ["bob: a\tb\n\tc"]);
+}
+
+/// PROTOCOL.md, SEND: a text may be empty. Typed by hand it is what it is.
+#[test]
+fn a_send_by_hand_is_sent_as_it_stands() {
+    let mut stage = Stage::usual();
+    stage.enter("5|carol|");
+    assert_eq!(sent(&mut stage), ["carol: "]);
+    stage.enter("5|carol| ");
+    assert_eq!(sent(&mut stage), ["carol:  "]);
+    stage.enter("/send carol ");
+    assert_eq!(sent(&mut stage), [""; 0]);
 }
