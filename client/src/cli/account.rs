@@ -149,7 +149,7 @@ pub(crate) async fn delete(
     }
     setup.ask_password(&user, false).await?;
     let mut wire = Wire::open(&setup.server, common.timeout).await?;
-    wire.log_in(&user, setup.password.as_ref()).await?.accepted()?;
+    wire.log_in(&user, setup.password.as_ref()).await?;
     let password = setup.password.as_ref().map_or("", Secret::reveal);
     wire.ask(OpCode::Delete.byte(), password.as_bytes(), wire::nothing).await?.accepted()?;
     let mut history = setup.history()?;

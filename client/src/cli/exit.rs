@@ -1,6 +1,6 @@
 //! How a command ends: a number for scripts, a word for programs, a sentence for people.
 
-use bellhop_protocol::Code;
+use bellhop_protocol::{Code, Username};
 
 use crate::event::{Stop, StopKind, Trouble, TroubleKind};
 
@@ -90,6 +90,15 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(exit: Exit, word: &str, sentence: impl Into<String>) -> Failure {
         Failure { exit, word: word.into(), sentence: sentence.into() }
+    }
+
+    /// The same, said of whoever acts: a name in it would be taken for whom the command is for.
+    pub(crate) fn of_login(self, user: &Username) -> Failure {
+        if self.word != Code::NO_SUCH_USER.to_string() {
+            return self;
+        }
+        let sentence = format!("{user} (you): {}; bellhop create {user} makes the account", self.sentence);
+        Failure { exit: Exit::NotLoggedIn, sentence, ..self }
     }
 
     pub(crate) fn usage(sentence: impl Into<String>) -> Failure {

@@ -129,9 +129,10 @@ fn to_json(line: &Line<'_>) -> String {
     text
 }
 
-/// A time of the wire in RFC 3339, UTC.
+/// A time of the wire in RFC 3339, UTC; as long as any other, so that they sort as text.
 pub(crate) fn at(time_ms: i64) -> String {
-    Timestamp::from_millisecond(time_ms).map(|at| at.to_string()).unwrap_or_default()
+    let at = Timestamp::from_millisecond(time_ms);
+    at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()).unwrap_or_default()
 }
 
 /// Why a command stops before its end.
@@ -176,7 +177,8 @@ mod tests {
             at: at(1_795_165_752_000),
         };
         assert_eq!(output.to_text(&line), "2026-11-20 09:09 bob: hi\n    alice: I quit\n");
-        assert_eq!(at(1_795_165_752_000), "2026-11-20T09:09:12Z");
+        assert_eq!(at(1_795_165_752_000), "2026-11-20T09:09:12.000Z");
+        assert_eq!(at(1_795_165_752_060), "2026-11-20T09:09:12.060Z");
         assert_eq!(at(i64::MAX), "");
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(
 async fn speak(speaker: &mut Speaker, common: &Common, output: &Output, mut lines: Lines) -> Result<(), End> {
     let mut first_refusal = None;
     while let Some(line) = lines.next().await? {
-        let op = parse(&line)?;
+        let op = parse(&line).map_err(|failure| lines.blame(failure))?;
         let answer = speaker.ask(common, output, &op).await?;
         output.result(&Line::Raw { op: raw::answered_op(answer.byte), fields: &answer.fields }).await?;
         first_refusal = first_refusal.or_else(|| answer.refusal());
@@ -81,10 +81,12 @@ impl Speaker {
         };
         if !token {
             let mut wire = Wire::open(&setup.server, common.timeout).await?;
-            if let Some(user) = setup.user.as_ref().filter(|_| !by_themselves)
-                && let Some(failure) = wire.log_in(user, setup.password.as_ref()).await?.refusal()
-            {
-                return Err(Failure { exit: Exit::NotLoggedIn, ..failure }.into());
+            if let Some(user) = setup.user.as_ref().filter(|_| !by_themselves) {
+                let refused = |failure: Failure| match failure.exit {
+                    Exit::Unreachable | Exit::Protocol => failure,
+                    _ => Failure { exit: Exit::NotLoggedIn, ..failure }.of_login(user),
+                };
+                wire.log_in(user, setup.password.as_ref()).await.map_err(refused)?;
             }
             return Ok(Speaker::Text(wire));
         }
@@ -129,6 +131,8 @@ enum Lines {
     Stdin {
         /// What was read to see whether it logs in.
         first: Option<String>,
+        /// How many lines were read.
+        count: u64,
     },
 }
 
@@ -141,15 +145,19 @@ impl Lines {
                 "an argument shows its password to everybody: give it on standard input",
             ));
         }
-        Ok(if ops.is_empty() { Lines::Stdin { first: None } } else { Lines::Given(ops.into_iter()) })
+        Ok(if ops.is_empty() {
+            Lines::Stdin { first: None, count: 0 }
+        } else {
+            Lines::Given(ops.into_iter())
+        })
     }
 
     /// Whether the ops log in by themselves: any that was given, or the first line.
     async fn log_in(&mut self) -> Result<bool, Failure> {
         match self {
             Lines::Given(ops) => Ok(ops.as_slice().iter().any(|op| logs_in(op))),
-            Lines::Stdin { first } => {
-                *first = line().await?;
+            Lines::Stdin { first, count } => {
+                *first = line(count).await?;
                 Ok(first.as_deref().is_some_and(logs_in))
             }
         }
@@ -158,19 +166,31 @@ impl Lines {
     async fn next(&mut self) -> Result<Option<String>, Failure> {
         match self {
             Lines::Given(ops) => Ok(ops.find(|op| !op.is_empty())),
-            Lines::Stdin { first } => match first.take() {
+            Lines::Stdin { first, count } => match first.take() {
                 Some(first) => Ok(Some(first)),
-                None => line().await,
+                None => line(count).await,
             },
+        }
+    }
+
+    /// What is wrong with the op that was given last, and where it stands.
+    fn blame(&self, failure: Failure) -> Failure {
+        match self {
+            Lines::Given(_) => failure,
+            Lines::Stdin { count, .. } => in_line(*count, failure),
         }
     }
 }
 
-/// The next line of stdin that is not empty.
-async fn line() -> Result<Option<String>, Failure> {
+fn in_line(number: u64, failure: Failure) -> Failure {
+    Failure { sentence: format!("line {number}: {}", failure.sentence), ..failure }
+}
+
+/// The next line of stdin that is not empty; `count` lines were read before it.
+async fn line(count: &mut u64) -> Result<Option<String>, Failure> {
     let read = tokio::task::spawn_blocking(|| {
         let mut stdin = std::io::stdin().lock();
-        loop {
+        for passed in 1.. {
             let mut line = Vec::new();
             if stdin.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)? == 0 {
                 return Ok(None);
@@ -179,16 +199,17 @@ async fn line() -> Result<Option<String>, Failure> {
             let end = line.iter().rposition(|byte| !b"\n\r".contains(byte));
             line.truncate(end.map_or(0, |end| end + 1));
             if !line.is_empty() {
-                return Ok(Some((line, whole)));
+                return Ok(Some((line, whole, passed)));
             }
         }
+        Ok(None)
     });
-    match read.await.map_err(Failure::local)?.map_err(|error: std::io::Error| Failure::local(error))? {
-        None => Ok(None),
-        Some((_, false)) => Err(too_long()),
-        Some((line, true)) => {
-            let line = String::from_utf8(line);
-            line.map(Some).map_err(|_| Failure::usage("a line on standard input is not UTF-8"))
-        }
+    let read = read.await.map_err(Failure::local)?.map_err(|error: std::io::Error| Failure::local(error))?;
+    let Some((line, whole, passed)) = read else { return Ok(None) };
+    *count += passed;
+    if !whole {
+        return Err(in_line(*count, too_long()));
     }
+    let line = String::from_utf8(line);
+    line.map(Some).map_err(|_| in_line(*count, Failure::usage("it is not UTF-8")))
 }

@@ -105,6 +105,10 @@ async fn from_stdin(output: &Output) -> Result<String, Failure> {
     if text.ends_with('\n') {
         text.pop();
     }
+    if text.is_empty() {
+        // What was to write it has failed, more often than not.
+        return Err(Failure::usage("nothing came on stdin; the text '' sends an empty message"));
+    }
     Ok(text)
 }
 

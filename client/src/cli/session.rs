@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellhop_protocol::Username;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -23,6 +24,7 @@ pub(crate) const BUSY_HISTORY: &str = "the history is busy: another program of t
 pub(crate) struct Session {
     pub(crate) client: Client,
     events: Receiver<Event>,
+    user: Username,
     /// What earlier runs of this device left without an answer.
     pub(crate) unsettled: Vec<Unsettled>,
     /// Why it is not online.
@@ -34,8 +36,17 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn open(config: Config) -> Session {
+        let user = config.user.clone();
         let (client, events) = connect(config);
-        Session { client, events, unsettled: Vec::new(), trouble: None, seated: false, was_online: false }
+        Session {
+            client,
+            events,
+            user,
+            unsettled: Vec::new(),
+            trouble: None,
+            seated: false,
+            was_online: false,
+        }
     }
 
     /// The next event until `deadline`; what ends a command comes as its failure.
@@ -49,7 +60,7 @@ impl Session {
         };
         let event = received.ok_or_else(|| Failure::local("the connection has ended"))?;
         match &event {
-            Event::Stopped(stop) => return Err(stop.clone().into()),
+            Event::Stopped(stop) => return Err(Failure::from(stop.clone()).of_login(&self.user)),
             Event::Offline(trouble, _) => {
                 let hopeless = matches!(
                     trouble.kind,

@@ -72,15 +72,12 @@ impl Wire {
         }
     }
 
-    /// Logs in.
-    pub(crate) async fn log_in(
-        &mut self,
-        user: &Username,
-        password: Option<&Secret>,
-    ) -> Result<Answer, Failure> {
+    /// Logs in, or says why not.
+    pub(crate) async fn log_in(&mut self, user: &Username, password: Option<&Secret>) -> Result<(), Failure> {
         let password = password.map(|secret| bellhop_protocol::text::Secret(secret.reveal()));
         let request = Request::Login { name: user.as_name(), password }.to_bytes();
-        self.ask(OpCode::Login.byte(), &request[frame::HEADER..], nothing).await
+        let answer = self.ask(OpCode::Login.byte(), &request[frame::HEADER..], nothing).await?;
+        answer.accepted().map(|_| ())
     }
 
     async fn next(&mut self, until: Instant) -> Result<Answer, Failure> {

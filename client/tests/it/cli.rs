@@ -17,7 +17,10 @@ fn send_prints_what_became_of_it() {
     let sent = desk.as_alice(&["--json", "send", "bob", "again"]);
     let line = json(&sent.stdout);
     assert_eq!((line["type"].as_str(), line["to"].as_str()), (Some("send"), Some("bob")));
-    assert_eq!((line["state"].as_str(), line["at"].as_str()), (Some("stored"), Some("2026-11-20T09:09:12Z")));
+    assert_eq!(
+        (line["state"].as_str(), line["at"].as_str()),
+        (Some("stored"), Some("2026-11-20T09:09:12.000Z"))
+    );
     assert_eq!(desk.server.texts("bob"), ["hi there", "again"]);
 }
 
@@ -27,13 +30,44 @@ fn send_reads_stdin_to_its_end_without_the_last_line_feed() {
     for (arguments, stdin, text) in [
         (&["send", "bob"][..], "one\ntwo\n", "one\ntwo"),
         (&["send", "bob", "-"], "x\n\n", "x\n"),
-        (&["send", "bob"], "", ""),
+        (&["send", "bob", ""], "", ""),
     ] {
         let sent = desk.piped(arguments, stdin.as_bytes());
         assert_eq!(sent.code, Some(0), "{}", sent.stderr);
         assert_eq!(desk.server.texts("bob").last().map(String::as_str), Some(text));
     }
     desk.piped(&["send", "bob"], b"\xff\xfe").fails(2, "UTF-8");
+}
+
+/// What fails before the pipe left blank messages behind.
+#[test]
+fn nothing_on_stdin_is_no_message() {
+    let desk = desk();
+    desk.piped(&["send", "bob"], b"").fails(2, "''");
+    desk.piped(&["send", "bob", "-"], b"\n").fails(2, "''");
+    assert_eq!(desk.server.texts("bob"), [""; 0]);
+}
+
+/// Whoever wrote to alice read that "nobody here has this name", and alice looked gone.
+#[test]
+fn who_has_no_account_any_more_is_told_who() {
+    let desk = desk();
+    for command in [&["send", "bob", "hi"][..], &["listen"], &["raw", "0|"]] {
+        let ran = Ran::new(desk.command(command).env("BELLHOP_USER", "mallory").output().expect("it runs"));
+        ran.fails(4, "mallory (you): ");
+        assert!(ran.stderr.contains("bellhop create mallory"), "{}", ran.stderr);
+    }
+    assert!(!desk.as_alice(&["send", "nobody", "hi"]).stderr.contains("(you)"));
+}
+
+#[test]
+fn raw_names_the_line_that_is_no_op() {
+    let desk = desk();
+    let ran = desk.piped(&["raw"], b"0|\n\nhello\n");
+    assert!(ran.stderr.contains("line 3: an op is"), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(2));
+    let ran = desk.piped(&["raw"], b"0|\n\xff\n");
+    assert!(ran.stderr.contains("line 2: ") && ran.stderr.contains("UTF-8"), "{}", ran.stderr);
 }
 
 #[test]
