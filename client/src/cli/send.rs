@@ -1,10 +1,11 @@
 //! `bellhop send`: one message, kept by the server exactly once, or an exit code that says what is known.
 
 use std::io::{IsTerminal, Read};
+use std::time::Duration;
 
 use bellhop_protocol::frame::LIMIT_MAX;
 use bellhop_protocol::{Address, Code};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::args::Common;
 use super::exit::{Exit, Failure};
@@ -17,12 +18,16 @@ use crate::delivery::Delivery;
 use crate::event::{Event, StateChange};
 use crate::history::History;
 use crate::history::left::Left;
+use crate::home::Lock;
 use crate::peer::Peer;
 use crate::seat;
 
 /// The longest text that a frame holds beside its recipient and counter.
 const TEXT_MAX: usize = LIMIT_MAX as usize - 1_024;
 const TAG: u64 = 1;
+/// How often it is looked whether an equal command has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const ASKED_ELSEWHERE: &str = "another bellhop holds what is needed to ask about the message";
 
 pub(crate) async fn run(
     setup: &Setup,
@@ -34,21 +39,21 @@ pub(crate) async fn run(
     Address::parse(to).map_err(|error| Failure::usage(format!("{to:?}: {error}")))?;
     let user = setup.user()?;
     let text = interruptible(async { Ok(text(words, output).await?) }).await?;
-    let earlier = earlier(setup, &Peer::new(to), &text)?;
+    let until = deadline(common.timeout);
+    let earlier = interruptible(async { Ok(asking(setup, &Peer::new(to), &text, until).await?) }).await?;
     if earlier.is_some() {
         output.remark("asking about the same message of an earlier run").await;
     }
     // Only the device that posted a message can ask about it.
-    let role = earlier.as_ref().map_or(Role::Send, |left| Role::Named(left.role.clone()));
+    let role = earlier.as_ref().map_or(Role::Send, |(left, _)| Role::Named(left.role.clone()));
     let config = setup.config(&user, role, Receive::Nothing);
     let mut sending = Sending {
         session: Session::open(config.clone()),
         history: setup.history()?,
         to,
         text: Some(text),
-        message: earlier.map(|left| left.n),
+        message: earlier.as_ref().map(|(left, _)| left.n),
     };
-    let until = deadline(common.timeout);
     match interruptible(async { Ok(sending.settle(&config, output, until).await?) }).await {
         Ok(change) => {
             let done = sending.report(output, change).await;
@@ -59,17 +64,40 @@ pub(crate) async fn run(
     }
 }
 
-/// The same message, where an earlier run ended without an answer to it.
+/// The same message, where an earlier run ended without an answer to it, and the right to ask about it and to tell how
+/// it ended: of equal commands side by side one has it, and the others mean messages of their own.
+async fn asking(
+    setup: &Setup,
+    to: &Peer,
+    text: &str,
+    until: Instant,
+) -> Result<Option<(Left, Lock)>, Failure> {
+    while let Some((name, left)) = earlier(setup, to, text)? {
+        let lock = setup.home.lock(&format!("{name}-asks")).map_err(Failure::local)?;
+        // Whoever had it until now may have told the message.
+        let still = earlier(setup, to, text)?.is_some_and(|(_, now)| now == left);
+        match lock {
+            Some(lock) if still => return Ok(Some((left, lock))),
+            None if Instant::now() >= until => {
+                return Err(Failure::timed_out(format!("{ASKED_ELSEWHERE}; nothing was sent")));
+            }
+            _ => sleep(LOOK_EVERY).await,
+        }
+    }
+    Ok(None)
+}
+
+/// The same message, where an earlier run ended without an answer to it, and the lock of its device.
 ///
 /// Where its device is taken, a message written since then is its holder's own: an equal command that runs beside this
 /// one, and a message for itself.
-fn earlier(setup: &Setup, to: &Peer, text: &str) -> Result<Option<Left>, Failure> {
+fn earlier(setup: &Setup, to: &Peer, text: &str) -> Result<Option<(String, Left)>, Failure> {
     let Some(account) = setup.account()? else { return Ok(None) };
     for left in setup.history()?.left(account.id, &to.key, text).map_err(Failure::local)? {
         let lock = seat::lock_name(account.id, &left.role);
         let taken_ms = setup.home.taken_ms(&lock).map_err(Failure::local)?;
         if taken_ms.is_none_or(|since| left.written_ms < since) {
-            return Ok(Some(left));
+            return Ok(Some((lock, left)));
         }
     }
     Ok(None)
@@ -124,7 +152,8 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// As [`Sending::exchange`]; waits for the device of an earlier message as long as another program has it.
+    /// As [`Sending::exchange`]; waits for the device of an earlier message as long as another program has it, and is
+    /// not known here to have arrived.
     async fn settle(
         &mut self,
         config: &Config,
@@ -132,13 +161,26 @@ impl Sending<'_> {
         until: Instant,
     ) -> Result<StateChange, Failure> {
         loop {
+            if let Some(change) = self.has_arrived()? {
+                return Ok(change);
+            }
             match self.exchange(output, until).await {
                 Err(failure) if failure.exit == Exit::RoleTaken && self.message.is_some() => {
                     self.session = Session::open(config.clone());
                 }
+                Err(failure) if self.message.is_some() && failure.sentence == BUSY_HISTORY => {
+                    return Err(Failure { sentence: ASKED_ELSEWHERE.into(), ..failure });
+                }
                 done => return done,
             }
         }
+    }
+
+    /// What is known of an earlier message that the server has: whoever holds its device now changes nothing of that.
+    fn has_arrived(&self) -> Result<Option<StateChange>, Failure> {
+        let Some(n) = self.message else { return Ok(None) };
+        let change = self.history.untold(n).map_err(Failure::local)?;
+        Ok(change.filter(|change| change.state >= Delivery::Sent))
     }
 
     /// Sends, and waits until [`is_over`] holds of the message.
@@ -190,7 +232,7 @@ impl Sending<'_> {
 
     /// Says what became of the message, and then notes that it was said: whoever is killed in between says it again,
     /// and so does the next run where it could not be printed.
-    /// The device is ours until then, so that no equal command takes the message for its own.
+    /// The device, or the right to ask, is ours until then, so that no equal command takes the message for its own.
     async fn report(&mut self, output: &Output, change: StateChange) -> Result<(), End> {
         let n = change.n;
         let done = match judged(change) {

@@ -33,7 +33,9 @@ fn spawned(desk: &Desk, arguments: &[&str]) -> Child {
 #[test]
 fn a_device_that_is_busy_is_waited_for() {
     let (desk, holder) = held();
-    desk.as_alice(&["--timeout", "1s", "send", "bob", "one"]).fails(3, "run the same command again");
+    let late = desk.as_alice(&["--timeout", "1s", "send", "bob", "one"]);
+    late.fails(3, "run the same command again");
+    assert!(late.stderr.contains("another bellhop") && !late.stderr.contains("history"), "{}", late.stderr);
     assert_eq!(desk.server.texts("bob"), ["one"]);
     let again = spawned(&desk, &["--timeout", "30s", "send", "bob", "one"]);
     holder.leave();
@@ -180,6 +182,25 @@ fn a_message_that_may_have_arrived_is_never_called_refused() {
         assert!(desk.as_alice(&["send", "bob", "one"]).stdout.starts_with("sent "));
         assert_eq!(desk.server.texts("bob"), ["one"]);
     }
+}
+
+/// A program that goes on for long, as `raw` may, had the device, and the answer on disk was out of reach.
+#[test]
+fn what_is_known_already_is_told_whoever_has_the_device() {
+    let desk = desk();
+    desk.server.account("carol", None);
+    desk.server.world().silent_posts = 1;
+    desk.as_alice(&["--timeout", "1s", "send", "bob", "one"]).fails(3, "run the same command again");
+    desk.as_alice(&["send", "carol", "hi"]);
+    let (home, role) = (bellhop::Home::at(desk.home.path()), Role::Named("send-0".into()));
+    let mut holder =
+        sit(bellhop::Config { role, receive: Receive::Nothing, ..config(&desk.server, &home, "alice") });
+    holder.online();
+    let again = desk.as_alice(&["--timeout", "1s", "send", "bob", "one"]);
+    assert!(again.stdout.starts_with("sent "), "{}{}", again.stdout, again.stderr);
+    assert!(desk.as_alice(&["send", "bob", "one"]).stdout.starts_with("stored "), "another one");
+    assert_eq!(desk.server.texts("bob"), ["one", "one"]);
+    holder.leave();
 }
 
 /// It was given up as something that nobody can know.
