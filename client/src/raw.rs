@@ -29,7 +29,7 @@ pub enum RawError {
     #[error("unknown op")]
     Unknown,
     /// The op belongs to the session extension.
-    #[error("{} is spoken by the client itself, not typed", .0.name())]
+    #[error("{} is the client's own", .0.name())]
     Binary(OpCode),
 }
 

@@ -19,8 +19,9 @@ Examples:
   bellhop listen --json              a message a line, until interrupted
   printf '0|\\n5|bob|hi\\n' | bellhop raw
 
-Exit: 0 done, 1 other error, 2 usage, 3 no server or no answer, 4 not logged in, 5 no such user,
-      6 already exists, 7 TLS, 8 protocol, 9 refused by the server, 130 SIGINT, 143 SIGTERM."
+Exit: 0 done, 1 other error, 2 usage, 3 no server or no answer,
+      4 not logged in, 5 no such user, 6 already exists, 7 TLS, 8 protocol,
+      9 refused by the server, 130 SIGINT, 143 SIGTERM."
 )]
 pub(crate) struct Arguments {
     /// What goes for every command.
@@ -65,8 +66,12 @@ pub(crate) enum Command {
     },
     /// Send a message
     #[command(after_help = "\
-Exit 0 means that the server has the message. After exit 3, or a signal, nobody knows; run the same command again
-within an hour: it asks about the same message, and the message arrives once. Later the same words are another one.
+Prints `sent` where the recipient's program was there to take it, and `stored`
+where the server keeps it for them; exit 0 means that the server has it.
+
+After exit 3, or a signal, nobody knows. Run the same command again within an
+hour: it asks about the same message, and the message arrives once. Later the
+same words are another one.
 
 Examples:
   bellhop send bob 'lunch?'
@@ -80,7 +85,8 @@ Examples:
     },
     /// Print messages as they come, those that wait first
     #[command(after_help = "\
-A message is acknowledged after its line was written, so none is lost when the reader goes away.
+A message is acknowledged after its line was written, so none is lost when the
+reader goes away.
 
 Example:
   bellhop listen --json | jq -r 'select(.type == \"message\") | \"\\(.from): \\(.text)\"'")]
@@ -114,8 +120,10 @@ Example:
     },
     /// Speak the protocol by hand: OP|TEXT
     #[command(after_help = "\
-Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that comes in between. Logs in first where it is
-known who you are, unless an op that was given, or the first line, does that. Passwords go on stdin, never in an OP.
+Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that
+comes in between. Logs in first where it is known who you are, unless an op
+that was given, or the first line, does that. Passwords go on stdin, never in
+an OP.
 
 Examples:
   bellhop raw '0|' '5|bob|hello'
@@ -149,6 +157,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// Lines that a terminal breaks once more came out ragged.
+    #[test]
+    fn what_stands_behind_the_help_fits_a_terminal() {
+        let command = Arguments::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| !line.starts_with("  ")) {
+                assert!(line.len() < 80, "{line:?}");
+            }
+        }
     }
 
     #[test]

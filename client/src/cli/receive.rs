@@ -6,7 +6,7 @@ use bellhop_protocol::MessageId;
 use tokio::time::timeout;
 
 use super::args::Common;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::interruptible;
 use super::output::{End, Line, Output, Writing, at};
 use super::session::{Session, deadline};
@@ -37,7 +37,12 @@ pub(crate) async fn run(setup: &Setup, common: &Common, output: &Output, follow:
         let _ = timeout(LAST_LINE_MAX, receiving.printed()).await;
     }
     receiving.session.close().await;
-    done
+    done.map_err(|end| match end {
+        End::Failed(failure) if failure.exit == Exit::RoleTaken => {
+            Failure { sentence: format!("another bellhop is already listening for {user}"), ..failure }.into()
+        }
+        end => end,
+    })
 }
 
 struct Receiving {

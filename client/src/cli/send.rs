@@ -21,6 +21,7 @@ use crate::history::left::Left;
 use crate::home::Lock;
 use crate::peer::Peer;
 use crate::seat;
+use crate::tui::MESSAGE_MAX;
 
 /// The longest text that a frame holds beside its recipient and counter.
 const TEXT_MAX: usize = LIMIT_MAX as usize - 1_024;
@@ -78,7 +79,7 @@ async fn asking(
         let still = earlier(setup, to, text)?.is_some_and(|(_, now)| now == left);
         match lock {
             Some(lock) if still => return Ok(Some((left, lock))),
-            None if Instant::now() >= until => {
+            None if deadline(Duration::ZERO) >= until => {
                 return Err(Failure::timed_out(format!("{ASKED_ELSEWHERE}; nothing was sent")));
             }
             _ => sleep(LOOK_EVERY).await,
@@ -113,7 +114,9 @@ async fn text(words: &[String], output: &Output) -> Result<String, Failure> {
 }
 
 fn too_long() -> Failure {
-    Failure::usage(format!("a text has at most {TEXT_MAX} bytes"))
+    Failure::usage(format!(
+        "longer than any server takes; the usual limit of a message is {MESSAGE_MAX} bytes"
+    ))
 }
 
 async fn from_stdin(output: &Output) -> Result<String, Failure> {

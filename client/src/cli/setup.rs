@@ -26,12 +26,12 @@ impl Setup {
         let home = Home::of_user().map_err(Failure::local)?;
         let history = open(&home)?;
         let remembered = |key| history.setting(key).map_err(Failure::local);
-        let server = match common.server.clone().filter(|server| !server.is_empty()) {
+        let server = match given(&common.server, "BELLHOP_SERVER") {
             Some(server) => server,
             None => remembered(LAST_SERVER)?.unwrap_or_else(|| format!("127.0.0.1:{PORT}")),
         };
         let server = Server::parse(&server).map_err(|error| Failure::usage(error.to_string()))?;
-        let user = match common.user.clone().filter(|user| !user.is_empty()) {
+        let user = match given(&common.user, "BELLHOP_USER") {
             Some(user) => Some(name(&user)?),
             None => remembered(LAST_USER)?.and_then(|user| Username::parse(&user).ok()),
         };
@@ -115,6 +115,12 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// What a flag or its variable says. A variable that is empty says nothing; a flag that is empty is wrong.
+fn given(value: &Option<String>, variable: &str) -> Option<String> {
+    let unset = std::env::var_os(variable).is_some_and(|value| value.is_empty());
+    value.clone().filter(|value| !(unset && value.is_empty()))
 }
 
 fn open(home: &Home) -> Result<History, Failure> {

@@ -33,3 +33,4 @@ mod view;
 mod window;
 
 pub(crate) use run::{Start, run, run_demo};
+pub(crate) use update::MESSAGE_MAX;

@@ -95,7 +95,7 @@ pub(crate) fn parse(text: &str, pasted: bool) -> Typed<'_> {
         return Typed::Message(rest);
     }
     if let Some(op) = raw::parse_known(text) {
-        return op.map_or_else(|error| Typed::Wrong(error.to_string()), Typed::Op);
+        return op.map_or_else(|error| Typed::Wrong(format!("{error}; \\{text} sends it")), Typed::Op);
     }
     match text.strip_prefix('/') {
         Some(rest) if rest.starts_with('/') => Typed::Message(rest),
@@ -183,9 +183,9 @@ mod tests {
         for message in [" 5|bob", "5 | bob", "a|b", "|x", " /quit", "5", "-1|x"] {
             check(message, &format!("message {message}"));
         }
-        check("99|x", "wrong unknown op");
-        check("300|x", "wrong op is 0-255");
-        check("9|x", "wrong MESSAGE is spoken by the client itself, not typed");
+        check("99|x", "wrong unknown op; \\99|x sends it");
+        check("300|x", "wrong op is 0-255; \\300|x sends it");
+        check("9|x", "wrong MESSAGE is the client's own; \\9|x sends it");
         check("/nonsense", "wrong no command /nonsense; /help lists them, //nonsense sends it");
         check("/", "wrong no command /; /help lists them, // sends it");
         check("5|bob|one\ntwo", "message 5|bob|one\ntwo");

@@ -60,6 +60,15 @@ fn who_has_no_account_any_more_is_told_who() {
     assert!(!desk.as_alice(&["send", "nobody", "hi"]).stderr.contains("(you)"));
 }
 
+/// It was taken for no server at all, and the command went to the usual one.
+#[test]
+fn a_server_without_a_name_is_none() {
+    let desk = desk();
+    desk.as_alice(&["--server", "", "list"]).fails(2, "HOST:PORT");
+    let list = desk.command(&["list"]).env("BELLHOP_SERVER", "").output().expect("it runs");
+    assert_ne!(Ran::new(list).code, Some(2), "an empty variable is none");
+}
+
 #[test]
 fn raw_names_the_line_that_is_no_op() {
     let desk = desk();
@@ -404,7 +413,7 @@ fn what_no_frame_holds_is_refused() {
     let desk = desk();
     for (command, start) in [(&["raw"][..], "5|bob|"), (&["send", "bob"], "")] {
         let endless = format!("{start}{}\n", "a".repeat(17_000_000));
-        desk.piped(command, endless.as_bytes()).fails(2, "at most");
+        desk.piped(command, endless.as_bytes()).fails(2, "usual limit");
     }
     desk.piped(&["raw"], &[b"5|bob|".as_slice(), &[b'a'; 16_777_212]].concat()).fails(2, "at most");
     assert_eq!(desk.server.texts("bob"), [""; 0]);
@@ -460,7 +469,7 @@ fn listen_follows_and_one_listens_at_a_time() {
     desk.as_alice(&["send", "bob", "live"]);
     assert!(lines.recv_timeout(PATIENCE).expect("a line").ends_with(" alice: live"));
     let second = Ran::new(desk.command(&["listen"]).env("BELLHOP_USER", "bob").output().expect("it runs"));
-    second.fails(1, "another bellhop has the role \"listen\"");
+    second.fails(1, "another bellhop is already listening for ");
     desk.server.cut();
     desk.as_alice(&["send", "bob", "after"]);
     assert!(lines.recv_timeout(PATIENCE).expect("a line").ends_with(" alice: after"));

@@ -87,10 +87,10 @@ fn ops_by_hand_are_asked_and_answered_in_the_servers_conversation() {
 
 #[test]
 fn what_is_no_op_is_refused_in_place() {
-    for (text, reason) in [("99|x", "unknown op"), ("300|x", "op is 0-255"), ("8|x", "spoken by the client")]
-    {
+    for (text, reason) in [("99|x", "unknown op"), ("300|x", "op is 0-255"), ("8|x", "is the client's own")] {
         let mut stage = Stage::usual();
         stage.enter(text);
+        stage.shows(&format!("\\{text} sends it"));
         stage.shows(reason);
         assert_eq!(sent(&mut stage), [""; 0]);
         assert_eq!(stage.model.composer.text(), text, "it stays to be mended");
