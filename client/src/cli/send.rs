@@ -114,9 +114,7 @@ async fn text(words: &[String], output: &Output) -> Result<String, Failure> {
 }
 
 fn too_long() -> Failure {
-    Failure::usage(format!(
-        "longer than any server takes; the usual limit of a message is {MESSAGE_MAX} bytes"
-    ))
+    Failure::usage(format!("longer than any server takes; usually a message has at most {MESSAGE_MAX} bytes"))
 }
 
 async fn from_stdin(output: &Output) -> Result<String, Failure> {

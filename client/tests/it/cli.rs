@@ -413,7 +413,7 @@ fn what_no_frame_holds_is_refused() {
     let desk = desk();
     for (command, start) in [(&["raw"][..], "5|bob|"), (&["send", "bob"], "")] {
         let endless = format!("{start}{}\n", "a".repeat(17_000_000));
-        desk.piped(command, endless.as_bytes()).fails(2, "usual limit");
+        desk.piped(command, endless.as_bytes()).fails(2, "at most");
     }
     desk.piped(&["raw"], &[b"5|bob|".as_slice(), &[b'a'; 16_777_212]].concat()).fails(2, "at most");
     assert_eq!(desk.server.texts("bob"), [""; 0]);
