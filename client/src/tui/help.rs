@@ -5,6 +5,7 @@ use bellhop_protocol::op::{Family, Field, OpCode};
 use super::glyphs::Glyphs;
 use super::key::Key;
 use super::keymap::{self, Action};
+use super::model::Model;
 use super::typed::COMMANDS;
 use crate::delivery::Delivery;
 
@@ -21,6 +22,20 @@ pub(crate) const LEGEND: &[Delivery] = &[
     Delivery::Returned,
 ];
 
+/// The keys of the login, which is no conversation.
+const FORM: &[(&str, &str)] = &[
+    ("Enter", "log in, or create the account"),
+    ("Ctrl+N", "create an account, or log in after all"),
+    ("Tab, Down", "next field"),
+    ("Shift+Tab, Up", "previous field"),
+    ("Ctrl+T", "show or hide the password"),
+    ("Space", "remember the login, on its line"),
+    ("Esc", "give up waiting, or go back"),
+    ("Ctrl+L", "draw the screen again"),
+    ("Ctrl+Z", "stop; fg comes back"),
+    ("Ctrl+Q", "quit"),
+];
+
 /// A line of the help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -32,13 +47,22 @@ pub(crate) struct Row {
     pub(crate) tick: Option<Delivery>,
 }
 
-/// The lines that hold every word of `filter`.
-pub(crate) fn rows(filter: &str, glyphs: &Glyphs) -> Vec<Row> {
-    let filter = filter.to_lowercase();
-    let matches = |row: &Row, name: &str| {
-        let line = format!("{} {} {name}", row.keys, row.text).to_lowercase();
-        filter.split_whitespace().all(|word| line.contains(word))
-    };
+/// The lines about a screen that hold every word of `filter`.
+pub(crate) fn rows_of(model: &Model, filter: &str) -> Vec<Row> {
+    if model.form.is_none() {
+        return rows(filter, model.prefs.glyphs);
+    }
+    let all = FORM.iter().map(|(keys, text)| plain(*keys, *text));
+    all.filter(|row| matches(filter, row, "")).collect()
+}
+
+fn matches(filter: &str, row: &Row, name: &str) -> bool {
+    let line = format!("{} {} {name}", row.keys, row.text).to_lowercase();
+    filter.to_lowercase().split_whitespace().all(|word| line.contains(word))
+}
+
+/// The lines about conversations that hold every word of `filter`.
+fn rows(filter: &str, glyphs: &Glyphs) -> Vec<Row> {
     let keys = keymap::TABLE.iter().map(|row| {
         let keys: Vec<String> = row.keys.iter().map(Key::to_string).collect();
         (Row { action: Some(row.action), ..plain(keys.join(" "), row.help) }, row.name)
@@ -57,7 +81,7 @@ pub(crate) fn rows(filter: &str, glyphs: &Glyphs) -> Vec<Row> {
         (plain(format!("{}|{}", op.byte(), fields.join("|")), format!("{} by hand", op.name())), "op")
     });
     let all = keys.chain(typed).chain(ticks).chain(commands).chain(ops);
-    all.filter(|(row, name)| matches(row, name)).map(|(row, _)| row).collect()
+    all.filter(|(row, name)| matches(filter, row, name)).map(|(row, _)| row).collect()
 }
 
 fn plain(keys: impl Into<String>, text: impl Into<String>) -> Row {

@@ -76,7 +76,7 @@ impl Model {
     }
 
     fn help_key(&mut self, mut filter: Composer, mut chosen: usize, key: Key, effects: &mut Vec<Effect>) {
-        let rows = help::rows(filter.text(), self.prefs.glyphs);
+        let rows = help::rows_of(self, filter.text());
         match key.code {
             Code::F(1) => return,
             Code::Enter => {

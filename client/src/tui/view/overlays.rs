@@ -78,9 +78,8 @@ fn chosen_style(is_chosen: bool, row: Rect, painter: &mut Painter<'_>) -> Style 
 }
 
 fn help(model: &Model, filter: &Composer, chosen: usize, painter: &mut Painter<'_>) -> Caret {
-    let rows = help::rows(filter.text(), model.prefs.glyphs);
-    let wanted =
-        u16::try_from(help::rows("", model.prefs.glyphs).len()).unwrap_or(u16::MAX).saturating_add(3);
+    let rows = help::rows_of(model, filter.text());
+    let wanted = u16::try_from(help::rows_of(model, "").len()).unwrap_or(u16::MAX).saturating_add(3);
     let inner = frame(model, "Keys (type to filter, Esc closes)", 78, wanted, painter);
     let caret = field(Painter::row(inner, 0), ">", filter, painter);
     let space = usize::from(inner.height).saturating_sub(1);

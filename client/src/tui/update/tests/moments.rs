@@ -395,3 +395,17 @@ fn a_message_stays_in_the_box_while_nobody_could_keep_it() {
     stage.enter("precious");
     assert_eq!(sent(&mut stage), ["zoe: precious"]);
 }
+
+/// It listed the keys of conversations, none of which the form knows.
+#[test]
+fn the_help_of_the_form_has_the_keys_of_the_form() {
+    let mut stage = Stage::login((80, 24), &UNICODE);
+    stage.press(Code::F(1));
+    stage.shows("log in, or create the account");
+    stage.hides("next unread conversation");
+    stage.say("quit");
+    stage.shows("Ctrl+Q");
+    stage.hides("log in, or create the account");
+    stage.press(Code::Esc);
+    stage.shows("Welcome");
+}
