@@ -33,6 +33,8 @@ pub struct Due {
 #[derive(Debug, Default)]
 struct Inner {
     bytes: Vec<u8>,
+    /// True where pushes are among them.
+    pushed: bool,
     /// Bytes appended and not written yet, whether or not the task has taken them.
     unwritten: usize,
     /// Bytes ever appended.
@@ -56,7 +58,10 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// There are bytes to write.
-    Some,
+    Some {
+        /// True where pushes are among them.
+        pushed: bool,
+    },
     /// There is nothing to write, and the task is parked.
     Parked,
     /// There is nothing to write, and the connection is to be closed.
@@ -71,7 +76,7 @@ impl Outbox {
 
     /// Appends an answer.
     pub fn answer(&self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
-        self.append(usize::MAX, effects, write);
+        self.append(effects, write);
     }
 
     /// Notes that the writing thread owes an answer.
@@ -101,7 +106,7 @@ impl Outbox {
 
     /// Says why the connection is closed, and has it closed once that is written.
     pub fn close(&self, code: Code, sentence: &str, effects: &mut Effects) {
-        self.append(usize::MAX, effects, |out| text::put_error(out, NOTICE, code, sentence));
+        self.append(effects, |out| text::put_error(out, NOTICE, code, sentence));
         self.finish();
     }
 
@@ -116,13 +121,11 @@ impl Outbox {
         }
     }
 
-    fn append(&self, limit: usize, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
+    fn append(&self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.inner.lock();
-        if inner.state != State::Open || inner.unwritten > limit {
-            return None;
+        if inner.state == State::Open {
+            inner.append(effects, write);
         }
-        inner.append(effects, write);
-        Some(inner.appended)
     }
 
     /// True if and only if so much waits to be written that no further request should be read.
@@ -144,7 +147,7 @@ impl Outbox {
             true => std::mem::swap(&mut inner.bytes, out),
             false => out.append(&mut inner.bytes),
         }
-        Taken::Some
+        Taken::Some { pushed: std::mem::take(&mut inner.pushed) }
     }
 
     /// Notes that the task is awake: whoever appends need not wake it. Returns whether the outbox is open.
@@ -194,8 +197,14 @@ impl Inner {
 
 impl Outlet for Arc<Outbox> {
     fn push(&self, _len: usize, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
+        let mut inner = self.inner.lock();
         // One frame may reach over the limit, so that a frame larger than the limit goes at all.
-        self.append(self.limit - 1, effects, write)
+        if inner.state != State::Open || inner.unwritten >= self.limit {
+            return None;
+        }
+        inner.append(effects, write);
+        inner.pushed = true;
+        Some(inner.appended)
     }
 }
 
@@ -230,7 +239,7 @@ mod tests {
         outbox.answer(&mut effects, |out| out.extend_from_slice(b"three"));
         effects.wake();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
-        assert_eq!(outbox.take(&mut out, &waker), Taken::Some);
+        assert_eq!(outbox.take(&mut out, &waker), Taken::Some { pushed: true });
         assert_eq!(out, b"onetwothree");
     }
 
@@ -254,10 +263,11 @@ mod tests {
         outbox.close(Code::REPLACED, "bye", &mut effects);
         assert_eq!(push(&outbox, b"late", &mut effects), None);
         let mut out = Vec::new();
-        assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Some);
+        assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Some { pushed: false });
         assert_eq!(out, b"\0\0\0\x12\xfferror|replaced|bye");
         assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Close);
     }
+
     #[test]
     fn what_is_owed_to_a_connection_that_is_gone_is_paid() {
         let (outbox, mut effects) = (Outbox::new(10), Effects::default());

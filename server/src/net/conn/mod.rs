@@ -58,8 +58,8 @@ pub struct Conn<S> {
     session: Session,
     permit: Permit,
     inbox: Inbox,
-    /// How many bytes had been written when the socket was last known to hold no input: what is read next came after
-    /// them.
+    /// How many bytes had been written, or were being written, when the socket was last known to hold no input: what is
+    /// read next came after them.
     drained_at: u64,
     held: Option<Hold>,
     work: Option<Work>,
@@ -69,10 +69,10 @@ pub struct Conn<S> {
     feed_again: Option<Duration>,
     /// True while a text session is brought what waits.
     delivering: bool,
-    /// True while the answer to that is written.
-    answering: bool,
     writing: Vec<u8>,
     writing_at: usize,
+    /// True where messages or receipts are among what is written.
+    pushing: bool,
     written: u64,
     taken: TakenClock,
     untaken: bool,
@@ -119,9 +119,9 @@ impl<S: Socket> Conn<S> {
             feeding: false,
             feed_again: None,
             delivering: false,
-            answering: false,
             writing: Vec::new(),
             writing_at: 0,
+            pushing: false,
             written: 0,
             taken: TakenClock::default(),
             untaken: false,

@@ -58,7 +58,6 @@ impl<S: Socket> Conn<S> {
             Fed::Fetching(fetching) => self.fetching = Some(fetching),
             Fed::Delivered => {
                 self.delivering = false;
-                self.answering = true;
                 self.session.done(now);
                 self.feeding = true;
             }
@@ -87,11 +86,8 @@ impl<S: Socket> Conn<S> {
                 self.writing.clear();
                 self.writing_at = 0;
                 match self.caller.outbox.take(&mut self.writing, cx.waker()) {
-                    Taken::Some => {}
-                    Taken::Parked => {
-                        self.answering = false;
-                        break;
-                    }
+                    Taken::Some { pushed } => self.pushing = pushed,
+                    Taken::Parked => break,
                     Taken::Close => {
                         on |= self.close_our_side(cx, now);
                         break;
@@ -118,18 +114,17 @@ impl<S: Socket> Conn<S> {
 
     /// Writes once; returns whether more may be written.
     fn write_once(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
-        // A client may ask on as soon as it has DELIVER's answer: before the last byte of that is written, the socket is
-        // asked whether anything came earlier.
-        let apart = self.answering && self.writing_at + 1 < self.writing.len();
-        let end = self.writing.len() - usize::from(apart);
-        match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..end]) {
+        // Asked before and not after it: whoever reads a message may answer before this task goes on.
+        let is_text = self.caller.login.as_ref().is_some_and(|login| login.device.is_none());
+        let drained = self.pushing && is_text && self.stream.is_drained();
+        match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..]) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.writing_at += count;
                 self.written += count as u64;
                 self.caller.outbox.wrote(count);
                 self.stalled_since = None;
-                if apart && self.writing_at == end {
-                    self.note_drained();
+                if drained {
+                    self.drained_at = self.written;
                 }
                 true
             }
@@ -151,20 +146,10 @@ impl<S: Socket> Conn<S> {
         self.feeding = true;
         if login.device.is_none() {
             self.untaken = delivery::hold_to_bound(&self.caller.core, login, self.written, effects);
-            if self.untaken {
-                self.note_drained();
-            }
             match self.untaken {
                 true => self.taken.wrote(now, self.written),
                 false => self.taken.clear(),
             }
-        }
-    }
-
-    /// Where no input waits, what comes next comes after everything written until now.
-    fn note_drained(&mut self) {
-        if self.stream.is_drained() {
-            self.drained_at = self.written;
         }
     }
 
