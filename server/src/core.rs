@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::auth::Hasher;
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::hub::{Account, Hub};
 use crate::ids::IdKey;
 use crate::keeper::queue::{Job, Queue};
@@ -22,6 +23,8 @@ use crate::store::readers::Readers;
 pub struct Core {
     /// The bounds in force.
     pub limits: Limits,
+    /// What happened since the start.
+    pub counters: Counters,
     /// Those of them that concern a mailbox.
     pub bounds: Bounds,
     /// True where messages live in memory alone (`--durability none`).

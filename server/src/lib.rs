@@ -8,13 +8,14 @@
 //! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets.
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
-//! * [`core`], [`hub`], [`outbox`]: what all share; who is in memory; bytes on their way out.
+//! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod core;
+pub mod counters;
 pub mod folder;
 pub mod hub;
 pub mod ids;

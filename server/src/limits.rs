@@ -16,6 +16,10 @@ pub enum Unit {
     Count,
     /// A number a second.
     PerSecond,
+    /// A number a minute.
+    PerMinute,
+    /// A number an hour.
+    PerHour,
     /// Seconds.
     Seconds,
     /// Days.
@@ -29,6 +33,8 @@ impl Unit {
             Unit::Bytes => "bytes",
             Unit::Count => "",
             Unit::PerSecond => "a second",
+            Unit::PerMinute => "a minute",
+            Unit::PerHour => "an hour",
             Unit::Seconds => "s",
             Unit::Days => "days",
         }
@@ -123,6 +129,10 @@ limits! {
     text = "text", 16_384, 1..=16_000_000, Bytes, fixed;
     /// Bytes that wait for a slow reader; the rest stays in the store.
     outbox = "outbox", 262_144, 65_536..=1_073_741_824, Bytes, fixed;
+    /// Bytes that wait for slow readers, in all.
+    outbox_all = "outbox-all", 67_108_864, 65_536..=1_099_511_627_776, Bytes, fixed;
+    /// Bytes that the system holds for a connection, each way; off leaves them to the system.
+    kernel_buffers = "kernel-buffers", 65_536, 4_096..=67_108_864, Bytes, off;
     /// Jobs that wait for the writing thread; beyond that sockets are read no further.
     pending_writes = "pending-writes", 4_096, 1..=1_048_576, Count, fixed;
     /// Connections: each costs a descriptor and memory. Held below the process's own limit of files.
@@ -135,6 +145,8 @@ limits! {
     unauth = "unauth", 128, 1..=10_000_000, Count, off;
     /// Connections of an address that are not logged in.
     unauth_addr = "unauth-addr", 8, 1..=10_000_000, Count, off;
+    /// From accept to the end of a TLS handshake.
+    tls_time = "tls-time", 5, 1..=3_600, Seconds, off;
     /// From accept to login: a connection must come to its point.
     login_time = "login-time", 10, 1..=3_600, Seconds, off;
     /// From a frame's first byte to its last.
@@ -143,6 +155,14 @@ limits! {
     heartbeat = "heartbeat", 30, 1..=3_600, Seconds, fixed;
     /// Password hashes at a time, 19 MiB each; 0 stands for as many as there are processors.
     hashes = "hashes", 0, 0..=1_024, Count, fixed;
+    /// Failed logins of an address a minute; further tries wait. Accounts are never locked.
+    login_fail = "login-fail", 10, 1..=1_000_000, PerMinute, off;
+    /// Accounts that an address makes an hour, where there is no open listener.
+    register_rate = "register-rate", 3, 1..=1_000_000, PerHour, off;
+    /// Days for which the name of a deleted account is nobody's, where there is no open listener.
+    name_hold = "name-hold", 30, 1..=3_650, Days, off;
+    /// Answers that nobody has a name, for an account a second; further ones wait.
+    unknown_rate = "unknown-rate", 5, 1..=1_000_000, PerSecond, off;
     /// Sessions of an account.
     sessions = "sessions", 8, 1..=1_000_000, Count, off;
     /// Sends of an account a second, with a burst of ten times as many; beyond that its connections are read more
@@ -158,6 +178,10 @@ limits! {
     mailbox_sender = "mailbox-sender", 2_000, 1..=1_000_000_000, Count, off;
     /// Days after which a message that nobody took expires.
     expiry = "expiry", 30, 1..=3_650, Days, off;
+    /// Bytes that stay free on the disk, or a twentieth of it where that is less: below, sends are refused.
+    disk_free = "disk-free", 268_435_456, 1..=1_099_511_627_776, Bytes, off;
+    /// Lines of the log a second for each cause; what is beyond is counted.
+    log_rate = "log-rate", 100, 1..=1_000_000, PerSecond, off;
 }
 
 /// What only waits for further devices is bounded by these even where `mailbox` is off: it refuses nothing.
@@ -281,7 +305,7 @@ mod tests {
         let mut limits = Limits::default();
         limits.apply("all=off").expect("a setting");
         let defaults = Limits::default();
-        let spared = ["frame", "text", "outbox", "pending-writes", "heartbeat", "hashes"];
+        let spared = ["frame", "text", "outbox", "outbox-all", "pending-writes", "heartbeat", "hashes"];
         for ((name, value, _), (_, default, _)) in limits.list().into_iter().zip(defaults.list()) {
             let expected = if spared.contains(&name) { default } else { u64::MAX };
             assert_eq!(value, expected, "{name}");

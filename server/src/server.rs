@@ -22,6 +22,7 @@ use crate::auth::Hasher;
 use crate::clock::{Clock, random};
 use crate::config::{Auth, Config, Durability, Register};
 use crate::core::Core;
+use crate::counters::Counters;
 use crate::folder::{FolderError, FolderLock};
 use crate::hub::Hub;
 use crate::ids::IdKey;
@@ -313,6 +314,7 @@ fn open(
         bounds: limits.bounds(),
         in_memory: config.durability == Durability::None,
         clock: Clock::start(),
+        counters: Counters::default(),
         hub: Hub::default(),
         queue: Queue::new(limits.pending_writes),
         ids,

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
+use super::admission::{Admission, Refused};
 use super::conn::Conn;
 use crate::config::Listen;
 use crate::core::Core;
@@ -197,11 +197,16 @@ impl Acceptor {
         let permit = match self.admission.admit(peer.ip(), core.clock.now().up) {
             Ok(permit) => permit,
             Err(refused) => {
+                match refused {
+                    Refused::Address => core.counters.refused_addr.one(),
+                    Refused::Unauthenticated => core.counters.refused_unauth.one(),
+                }
                 tracing::debug!(%peer, ?refused, "a connection too many");
                 turn_away(&stream);
                 return Ok(());
             }
         };
+        core.counters.accepted.one();
         prepare(&stream);
         let outbox = Arc::new(Outbox::new(core.limits.outbox as usize));
         let id = core.hub.next_session().0;

@@ -60,6 +60,7 @@ impl Bench {
         let core = Arc::new(Core {
             bounds: limits.bounds(),
             in_memory,
+            counters: Default::default(),
             clock: clock.clone(),
             hub: Hub::default(),
             queue: Queue::new(limits.pending_writes),

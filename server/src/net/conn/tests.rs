@@ -154,6 +154,7 @@ impl Bench {
             bounds: limits.bounds(),
             in_memory: false,
             clock: Clock::start(),
+            counters: Default::default(),
             hub: Hub::default(),
             queue: Queue::new(limits.pending_writes),
             ids,

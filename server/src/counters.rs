@@ -1,0 +1,65 @@
+//! What happened since the start, as plain numbers: one row each in one table, shown by `status`.
+//!
+//! Counting is one relaxed addition; nothing is decided by a counter.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that only rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts one more.
+    pub fn one(&self) {
+        self.many(1);
+    }
+
+    /// Counts so many more.
+    pub fn many(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $field:ident = $name:literal;)+) => {
+        /// Everything that is counted.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $field: Counter,)+
+        }
+
+        impl Counters {
+            /// Name and value of every counter, in the order of the table.
+            pub fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($name, self.$field.get())),+]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections that were let in.
+    accepted = "connections-accepted";
+    /// Connections that their address had too many of.
+    refused_addr = "connections-refused-addr";
+    /// Connections that came while too many were not logged in.
+    refused_unauth = "connections-refused-unauth";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_listed() {
+        let counters = Counters::default();
+        counters.accepted.one();
+        counters.accepted.many(2);
+        assert_eq!(counters.list()[0], ("connections-accepted", 3));
+    }
+}
