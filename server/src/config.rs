@@ -2,6 +2,7 @@
 //!
 //! An argument wins over the file, the file over the default. Nothing here touches a socket or a database.
 
+pub mod command;
 mod file;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+use self::command::Command;
 use self::file::File;
 use crate::limits::{LimitError, Limits};
 
@@ -82,6 +84,7 @@ const EXAMPLES: &str = "Examples:
   bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
   bellhop-server 3000 --data /srv/bellhop another port and folder
   bellhop-server --limit sends=off --limit mailbox=50000
+  bellhop-server status                   what the server that runs does, has and allows
   bellhop-server --auth password --register open
                                           passwords for all; whoever comes makes an account
 
@@ -108,6 +111,7 @@ fn limits_help() -> String {
     about = "The Bellhop server: accounts, mailboxes and delivery, with SQLite inside",
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{}", limits_help()),
+    args_conflicts_with_subcommands = true,
 )]
 pub struct Args {
     /// The port to listen on [default: 2050]
@@ -146,6 +150,10 @@ pub struct Args {
     /// How much the log tells [default: info]
     #[arg(long, value_enum)]
     pub log: Option<LogLevel>,
+
+    /// What the operator asks; without it, the server runs
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 /// An address to listen on.

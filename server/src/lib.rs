@@ -9,6 +9,7 @@
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets.
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
+//! * [`ops`]: the operator's commands, and the door they come through.
 //! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
@@ -23,6 +24,7 @@ pub mod keeper;
 pub mod limits;
 pub mod mailbox;
 pub mod net;
+pub mod ops;
 pub mod outbox;
 pub mod rate;
 pub mod server;

@@ -6,12 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bellhop_server::config::{Args, Config, LogLevel};
+use bellhop_server::ops;
 use bellhop_server::server::Server;
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
-    let config = match Config::load(Args::parse()) {
+    let mut args = Args::parse();
+    if let Some(command) = args.command.take() {
+        return ops::command::run(command);
+    }
+    let config = match Config::load(args) {
         Ok(config) => config,
         Err(error) => {
             complain(&error);
