@@ -19,7 +19,6 @@ use super::conn::Conn;
 use crate::config::Listen;
 use crate::core::Core;
 use crate::outbox::Outbox;
-use crate::rate::Bucket;
 use crate::service::{Caller, Policy};
 
 /// Connections that the operating system holds until they are accepted.
@@ -210,14 +209,7 @@ impl Acceptor {
         prepare(&stream);
         let outbox = Arc::new(Outbox::new(core.limits.outbox as usize));
         let id = core.hub.next_session().0;
-        let caller = Caller {
-            core: core.clone(),
-            policy: self.policy,
-            outbox: outbox.clone(),
-            device: None,
-            login: None,
-            lists: Bucket::default(),
-        };
+        let caller = Caller::new(core.clone(), self.policy, outbox.clone());
         let conn = Conn::new(stream, caller, permit);
         self.connections.run(id, outbox, place, conn);
         Ok(())

@@ -62,6 +62,13 @@ pub struct Caller {
     pub lists: Bucket,
 }
 
+impl Caller {
+    /// Whoever is at the other end of a new connection.
+    pub fn new(core: Arc<Core>, policy: Policy, outbox: Arc<Outbox>) -> Caller {
+        Caller { core, policy, outbox, device: None, login: None, lists: Bucket::default() }
+    }
+}
+
 /// A request that takes its time.
 pub type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
 

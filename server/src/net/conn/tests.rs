@@ -28,7 +28,6 @@ use crate::keeper::{self, Keeper};
 use crate::limits::Limits;
 use crate::net::admission::Admission;
 use crate::outbox::Outbox;
-use crate::rate::Bucket;
 use crate::service::Policy;
 use crate::store::memory::MemoryStore;
 use crate::store::readers::Readers;
@@ -177,14 +176,9 @@ impl Bench {
     }
 
     fn connect(&self) -> Side<'_> {
-        let caller = Caller {
-            core: self.core.clone(),
-            policy: Policy { open: true, password: false, register: true },
-            outbox: Arc::new(Outbox::new(self.core.limits.outbox as usize)),
-            device: None,
-            login: None,
-            lists: Bucket::default(),
-        };
+        let policy = Policy { open: true, password: false, register: true };
+        let outbox = Arc::new(Outbox::new(self.core.limits.outbox as usize));
+        let caller = Caller::new(self.core.clone(), policy, outbox);
         let now = self.core.clock.now().up;
         let permit = self.admission.admit([127, 0, 0, 1].into(), now).unwrap();
         let kernel = Script::default();
