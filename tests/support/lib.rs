@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test that uses this")]
 
 pub mod checker;
+pub mod load;
 pub mod mutant;
 pub mod peer;
 pub mod process;

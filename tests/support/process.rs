@@ -51,7 +51,21 @@ impl Process {
         Process::spawn(command, "0", data, args)
     }
 
+    /// The same; how it ended where it ended before it listened.
+    pub fn try_start_as(command: &mut Command, data: &Path, args: &[&str]) -> Result<Process, ExitStatus> {
+        Process::try_spawn(command, "0", data, args)
+    }
+
     fn spawn(command: &mut Command, port: &str, data: &Path, args: &[&str]) -> Process {
+        Process::try_spawn(command, port, data, args).expect("the server says where it listens")
+    }
+
+    fn try_spawn(
+        command: &mut Command,
+        port: &str,
+        data: &Path,
+        args: &[&str],
+    ) -> Result<Process, ExitStatus> {
         let mut child = command
             .args([port, "--listen", "127.0.0.1", "--log", "warn", "--data"])
             .arg(data)
@@ -61,9 +75,10 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.next().expect("the server says where it listens").unwrap();
+        let Some(line) = lines.next() else { return Err(child.wait().unwrap()) };
+        let line = line.unwrap();
         let addr = line.strip_prefix("listening on ").expect("the line of PROTOCOL").parse().unwrap();
-        Process { child, addr }
+        Ok(Process { child, addr })
     }
 
     /// Where it listens.
@@ -80,8 +95,25 @@ impl Process {
 
     /// Kills it without warning.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.end();
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// The same where it is held by others than its owner.
+    pub fn end(&mut self) {
+        // A tracer that is killed lets go of the server and leaves it alone.
+        #[cfg(unix)]
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let id = rustix::process::Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+        }
+        #[cfg(not(unix))]
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Asks it to end, as a service manager would.
@@ -106,8 +138,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 

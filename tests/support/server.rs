@@ -144,7 +144,8 @@ impl Local {
         self.runtime.block_on(task).unwrap()
     }
 
-    fn end(&mut self) -> Ended {
+    /// Stops it in order, where it is held by others than its owner.
+    pub fn end(&mut self) -> Ended {
         drop(self.stop.take());
         match self.task.take() {
             Some(task) => self.runtime.block_on(task).unwrap(),
