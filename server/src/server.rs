@@ -6,42 +6,27 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellhop_protocol::Code;
-use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Hasher;
-use crate::clock::{Clock, random};
-use crate::config::{Auth, Config, Durability, Register};
+use crate::config::{Auth, Config, Register};
 use crate::core::Core;
-use crate::counters::Counters;
-use crate::folder::{FolderError, FolderLock};
-use crate::hub::Hub;
-use crate::ids::IdKey;
-use crate::keeper::queue::Queue;
-use crate::keeper::{self, Keeper};
+use crate::engine::Engine;
 use crate::mailbox::Effects;
 use crate::net::admission::Admission;
 use crate::net::listener::{Acceptor, Connections, listen_all};
 use crate::service::Policy;
-use crate::store::readers::{ReaderThreads, Readers};
-use crate::store::sqlite::{Seed, SqliteStore, Sync};
 use crate::store::{Store, StoreError};
 
-/// How long the writing thread may take to finish.
-const KEEPER_MAX: Duration = Duration::from_secs(3);
-/// How long the connections may take after that to write what is due.
+/// How long the connections may take, when the writing thread is done, to write what is due.
 const CONNECTIONS_MAX: Duration = Duration::from_millis(1_200);
-/// How long the reading threads may take after that.
-const READERS_MAX: Duration = Duration::from_millis(500);
 /// Descriptors that are kept for files, threads and listeners.
 const FILES_SPARED: u64 = 16;
 
@@ -108,20 +93,13 @@ fn hint(cause: &io::Error) -> &'static str {
     }
 }
 
-type KeeperEnd = oneshot::Receiver<Result<(), StoreError>>;
-
 /// A running server.
 pub struct Server {
-    core: Arc<Core>,
+    engine: Engine,
     addrs: Vec<SocketAddr>,
     acceptors: TaskTracker,
     connections: Arc<Connections>,
     stop: CancellationToken,
-    keeper: std::thread::JoinHandle<()>,
-    keeper_end: KeeperEnd,
-    readers: ReaderThreads,
-    /// Held while the server runs, so that no other one uses the folder.
-    _lock: FolderLock,
 }
 
 impl Server {
@@ -143,33 +121,27 @@ impl Server {
         config: &Config,
         around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store> + Send + 'static,
     ) -> Result<Server, ServerError> {
-        let lock = FolderLock::take(&config.data).map_err(|error| folder_failure(error, &config.data))?;
-        let path = config.data.join("bellhop.db");
-        let opened = tokio::task::spawn_blocking({
-            let (config, path) = (config.clone(), path.clone());
-            move || open(&config, &path, around)
-        });
-        let failed = |cause| ServerError::Store { path: path.clone(), cause };
-        let Opened { core, readers, keeper } =
-            opened.await.map_err(|_| ServerError::Panicked)?.map_err(failed)?;
-
-        let listeners =
-            listen_all(&config.listen).map_err(|(addr, cause)| ServerError::Listen { addr, cause })?;
-        let (ended, keeper_end) = oneshot::channel();
-        let keeper = std::thread::Builder::new()
-            .name("bellhop-keeper".to_owned())
-            .spawn(move || drop(ended.send(keeper.run())))
-            .map_err(ServerError::Thread)?;
+        let kept = config.clone();
+        let mut engine = Engine::start(config, move |store| {
+            let mut store = around(store);
+            warn_without_entrance(&kept, &mut *store);
+            store
+        })
+        .await?;
+        let listeners = match listen_all(&config.listen) {
+            Ok(listeners) => listeners,
+            Err((addr, cause)) => {
+                let written = engine.finish_writing().await?;
+                engine.close(written).await?;
+                return Err(ServerError::Listen { addr, cause });
+            }
+        };
         let mut server = Server {
+            engine,
             addrs: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
-            core,
             acceptors: TaskTracker::new(),
             connections: Arc::default(),
             stop: CancellationToken::new(),
-            keeper,
-            keeper_end,
-            readers,
-            _lock: lock,
         };
         server.accept(config, listeners);
         Ok(server)
@@ -181,7 +153,7 @@ impl Server {
         for listener in listeners {
             let loopback = listener.local_addr().is_ok_and(|addr| addr.ip().is_loopback());
             let acceptor = Acceptor {
-                core: self.core.clone(),
+                core: self.engine.core().clone(),
                 policy: policy(config, loopback),
                 places: places.clone(),
                 admission: admission.clone(),
@@ -199,7 +171,7 @@ impl Server {
 
     /// What its parts share.
     pub fn core(&self) -> &Arc<Core> {
-        &self.core
+        self.engine.core()
     }
 
     /// Runs until `shutdown`, or until the store fails.
@@ -210,10 +182,10 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         tokio::select! {
             () = shutdown => self.stop().await,
-            ended = &mut self.keeper_end => {
+            failure = self.engine.failure() => {
                 // Whoever waits for an answer gets none: nobody knows what was kept.
                 self.cut_off();
-                Err(failure(ended))
+                Err(failure)
             }
         }
     }
@@ -227,9 +199,7 @@ impl Server {
         self.stop.cancel();
         self.acceptors.close();
         self.acceptors.wait().await;
-        self.core.stopping.store(true, Ordering::Relaxed);
-        self.core.queue.close();
-        let ended = tokio::time::timeout(KEEPER_MAX, &mut self.keeper_end).await;
+        let written = self.engine.finish_writing().await;
 
         let mut effects = Effects::default();
         for entry in self.connections.live.iter() {
@@ -241,26 +211,7 @@ impl Server {
             tracing::info!("some connections did not take their last bytes");
         }
         self.cut_off();
-        match ended {
-            Ok(Ok(Ok(()))) => {
-                self.core.readers.stop().await;
-                let Server { keeper, readers, .. } = self;
-                let joined = tokio::task::spawn_blocking(move || {
-                    readers.join();
-                    keeper.join().is_ok()
-                });
-                match tokio::time::timeout(READERS_MAX, joined).await {
-                    Ok(Ok(true)) => Ok(()),
-                    Ok(_) => Err(ServerError::Panicked),
-                    Err(_) => {
-                        tracing::warn!("a reading thread did not end in time");
-                        Ok(())
-                    }
-                }
-            }
-            Ok(ended) => Err(failure(ended)),
-            Err(_) => Err(ServerError::Writing(StoreError::Fault("the last writes took too long".into()))),
-        }
+        self.engine.close(written?).await
     }
 
     fn cut_off(&self) {
@@ -268,73 +219,6 @@ impl Server {
             entry.1.abort();
         }
     }
-}
-
-fn failure(ended: Result<Result<(), StoreError>, oneshot::error::RecvError>) -> ServerError {
-    match ended {
-        Ok(Err(cause)) => ServerError::Writing(cause),
-        Ok(Ok(())) | Err(_) => ServerError::Panicked,
-    }
-}
-
-fn folder_failure(error: FolderError, path: &Path) -> ServerError {
-    let path = path.to_owned();
-    match error {
-        FolderError::InUse => ServerError::InUse { path },
-        FolderError::Loose(mode) => ServerError::Loose { path, mode },
-        FolderError::Io(cause) => ServerError::Folder { path, cause },
-    }
-}
-
-struct Opened {
-    core: Arc<Core>,
-    readers: ReaderThreads,
-    keeper: Keeper,
-}
-
-/// Opens the store and brings back what waits.
-fn open(
-    config: &Config,
-    path: &Path,
-    around: impl FnOnce(Box<dyn Store>) -> Box<dyn Store>,
-) -> Result<Opened, StoreError> {
-    let sync = if config.durability == Durability::Power { Sync::Always } else { Sync::WhenDurable };
-    let [a, b, c, d] = random::<4>();
-    let seed = Seed { node: format!("node-{a:02x}{b:02x}{c:02x}{d:02x}"), id_key: random() };
-    let mut store = around(Box::new(SqliteStore::open(path, sync, seed)?));
-    let boot = store.boot()?;
-    let ids = IdKey::new(boot.id_key);
-    let (readers, reader_threads) = Readers::start(&*store, ids)?;
-    let limits = config.limits.clone();
-    let at_once = match limits.hashes {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        hashes => hashes as usize,
-    };
-    let core = Arc::new(Core {
-        bounds: limits.bounds(),
-        in_memory: config.durability == Durability::None,
-        clock: Clock::start(),
-        counters: Counters::default(),
-        hub: Hub::default(),
-        queue: Queue::new(limits.pending_writes),
-        ids,
-        hasher: Hasher::new(at_once),
-        log: Mutex::default(),
-        readers,
-        node: boot.node.clone(),
-        clock_in_doubt: AtomicBool::new(false),
-        stopping: AtomicBool::new(false),
-        limits,
-    });
-    let loaded = keeper::load(&core, &mut *store, &boot)?;
-    tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = %config.durability, "store opened");
-    if !has_entrance(config, &mut *store)? {
-        tracing::warn!(
-            "nobody can log in and nobody can make an account here; start with --register open to let people make accounts"
-        );
-    }
-    let keeper = Keeper::new(core.clone(), store, loaded);
-    Ok(Opened { core, readers: reader_threads, keeper })
 }
 
 /// What a listener allows.
@@ -350,6 +234,15 @@ fn policy(config: &Config, loopback: bool) -> Policy {
         Register::Closed => false,
     };
     Policy { open, password: !open, register }
+}
+
+/// Says so where nobody can get in. Where the store cannot be read, the start is about to fail with the reason.
+fn warn_without_entrance(config: &Config, store: &mut dyn Store) {
+    if let Ok(false) = has_entrance(config, store) {
+        tracing::warn!(
+            "nobody can log in and nobody can make an account here; make accounts with bellhop-server user add, or start with --register open"
+        );
+    }
 }
 
 /// True if and only if somebody can log in, or make an account, on one of the listeners.
