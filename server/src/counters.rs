@@ -43,6 +43,10 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Messages and accounts that were refused because the disk is nearly full.
+    refused_disk = "refused-disk";
+    /// Commits that were rolled back: the disk was full, or another program held the database.
+    rolled_back = "commits-rolled-back";
     /// Connections that were let in.
     accepted = "connections-accepted";
     /// Connections that their address had too many of.

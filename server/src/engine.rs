@@ -16,6 +16,7 @@ use crate::clock::{Clock, random};
 use crate::config::{Config, Durability};
 use crate::core::Core;
 use crate::counters::Counters;
+use crate::disk::{Folder, Reserve};
 use crate::folder::{FolderError, FolderLock};
 use crate::hub::Hub;
 use crate::ids::IdKey;
@@ -185,6 +186,7 @@ fn open(
     });
     let loaded = keeper::load(&core, &mut *store, &boot)?;
     tracing::info!(waiting = loaded.waiting, path = %path.display(), durability = %config.durability, "store opened");
-    let keeper = Keeper::new(core.clone(), store, loaded);
+    let reserve = Reserve::new(Folder(config.data.clone()), config.limits.disk_free);
+    let keeper = Keeper::new(core.clone(), store, loaded).with_reserve(reserve);
     Ok(Opened { core, readers: reader_threads, keeper })
 }

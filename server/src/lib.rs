@@ -3,7 +3,8 @@
 //! In reading order, from the socket inwards and back:
 //!
 //! * [`config`], [`limits`]: what was typed, and every bound with its reason. [`server`]: builds and owns all parts;
-//!   [`engine`]: those of them that are no sockets; [`folder`]: one server a data folder.
+//!   [`engine`]: those of them that are no sockets; [`folder`]: one server a data folder;
+//!   [`disk`]: how much of its disk stays free.
 //! * [`net`]: sockets; carries bytes, decides nothing. [`session`]: what a connection may ask now (pure).
 //! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets.
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod counters;
+pub mod disk;
 pub mod engine;
 pub mod folder;
 pub mod hub;

@@ -199,6 +199,9 @@ impl Keeper {
         if self.residents.by_name(&folded)?.is_some() {
             return Ok(Err(Refusal::new(Code::NAME_TAKEN, "the name belongs to somebody already")));
         }
+        if !self.has_room() {
+            return Ok(Err(super::no_room()));
+        }
         let row = AccountRow {
             id: self.residents.next_account(),
             uuid: uuid::Builder::from_random_bytes(crate::clock::random()).into_uuid(),
@@ -230,13 +233,7 @@ impl Keeper {
         self.batch.durable = false;
         match done {
             Ok(()) => {}
-            Err(StoreError::Full) => {
-                return Ok(Err(Refusal::new(
-                    Code::STORAGE,
-                    "the server has no room to store this; try again later",
-                )));
-            }
-            Err(error) => return Err(error),
+            Err(error) => return super::refusal(&error).map(Err).ok_or(error),
         }
         let ended = account.mailbox.lock().delete(session);
         self.core.hub.remove(account);

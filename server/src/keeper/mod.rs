@@ -2,8 +2,10 @@
 //!
 //! It takes everything that waits on its [`queue`], *stages* it into one batch by the rules of the mailboxes, has the
 //! store commit the batch, and then *releases* it: answers and pushes leave together, one wake-up a connection. A batch
-//! that did not fit on the disk is rolled back and refused; after any other failure nobody is answered and the server
-//! ends, because nobody can know what is true.
+//! that did not fit on the disk, or met somebody else's lock on the file, is rolled back and refused; after any other
+//! failure nobody is answered and the server ends, because nobody can know what is true. While it waits for a lock, for
+//! five seconds at the most, nothing is sent, and its queue holds what it may; what is in memory is delivered and
+//! acknowledged all the same.
 //!
 //! * `stage`: messages and receipts. [`accounts`]: accounts, devices and tokens.
 //! * `upkeep`: what is done on the side: saving devices, dropping and moving rows. `expiry`: what nobody took in time.
@@ -40,6 +42,7 @@ use self::residents::Residents;
 use self::upkeep::Upkeep;
 use crate::clock::Now;
 use crate::core::Core;
+use crate::disk::Reserve;
 use crate::hub::{Account, Login};
 use crate::mailbox::Effects;
 use crate::mailbox::acknowledge::Owed;
@@ -122,8 +125,32 @@ pub struct Keeper {
     effects: Effects,
     upkeep: Upkeep,
     now: Now,
-    /// True while the disk is full, so that it is said once.
-    full: bool,
+    reserve: Reserve,
+    /// What hinders commits, so that it is said once.
+    hindrance: Option<Hindrance>,
+}
+
+/// Why a batch was rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hindrance {
+    Full,
+    Locked,
+}
+
+/// What is said of a batch that was rolled back; `None` where it is not known what became of it.
+fn refusal(error: &StoreError) -> Option<Refusal> {
+    match error {
+        StoreError::Full => Some(no_room()),
+        StoreError::Busy => {
+            Some(Refusal::new(Code::BUSY, "another program keeps the server's database locked; try again"))
+        }
+        StoreError::Fault(_) | StoreError::Corrupt(_) => None,
+    }
+}
+
+/// The refusal of what there is no room for.
+fn no_room() -> Refusal {
+    Refusal::new(Code::STORAGE, "the server has no room to store this; try again later")
 }
 
 impl Keeper {
@@ -141,10 +168,25 @@ impl Keeper {
             effects: Effects::default(),
             upkeep: Upkeep::new(loaded.graves, loaded.newest_ms, now),
             now,
-            full: false,
+            reserve: Reserve::off(),
+            hindrance: None,
         };
         keeper.watch_clock();
         keeper
+    }
+
+    /// The same keeper, which leaves this much of the disk free.
+    pub fn with_reserve(self, reserve: Reserve) -> Keeper {
+        Keeper { reserve, ..self }
+    }
+
+    /// True if and only if the disk has room for something new.
+    fn has_room(&mut self) -> bool {
+        let room = self.reserve.has_room(self.now.up);
+        if !room {
+            self.core.counters.refused_disk.one();
+        }
+        room
     }
 
     /// Runs on the thread that calls it, until the queue is closed and everything is done.
@@ -204,26 +246,41 @@ impl Keeper {
         let done = if self.batch.is_empty() { Ok(()) } else { self.residents.store.commit(&self.batch) };
         match done {
             Ok(()) => {
-                if std::mem::take(&mut self.full) {
-                    tracing::info!("the disk has room again");
+                if !self.batch.is_empty() {
+                    self.hinder(None);
                 }
                 self.undo.clear();
                 self.residents.admit_fresh();
                 self.release();
             }
-            Err(StoreError::Full) => {
-                if !std::mem::replace(&mut self.full, true) {
-                    tracing::error!("the disk is full: nothing new is kept until it has room");
-                }
-                self.roll_back();
+            Err(error) => {
+                let Some(refusal) = refusal(&error) else { return Err(error) };
+                let locked = matches!(error, StoreError::Busy);
+                self.hinder(Some(if locked { Hindrance::Locked } else { Hindrance::Full }));
+                self.core.counters.rolled_back.one();
+                self.roll_back(&refusal);
             }
-            Err(error) => return Err(error),
         }
         self.batch.writes.clear();
         self.batch.durable = false;
         self.reserving.clear();
         self.effects.wake();
         Ok(())
+    }
+
+    /// Says once what hinders commits, and once that it does no longer.
+    fn hinder(&mut self, hindrance: Option<Hindrance>) {
+        match (std::mem::replace(&mut self.hindrance, hindrance), hindrance) {
+            (before, after) if before == after => {}
+            (_, Some(Hindrance::Full)) => {
+                tracing::error!("the disk is full: nothing new is kept until it has room");
+            }
+            (_, Some(Hindrance::Locked)) => tracing::error!(
+                "another program keeps the database locked: nothing new is kept until it lets go"
+            ),
+            (Some(Hindrance::Locked), None) => tracing::info!("the database is no longer locked"),
+            (_, None) => tracing::info!("the disk has room again"),
+        }
     }
 
     /// Notes the new rows, then tells everybody. Rows are noted first: whoever sees a message may acknowledge it. What a
@@ -299,24 +356,24 @@ impl Keeper {
     }
 
     /// Takes everything back that was staged, and refuses it: certainly nothing of it is kept.
-    fn roll_back(&mut self) {
+    fn roll_back(&mut self, refusal: &Refusal) {
         for undo in std::mem::take(&mut self.undo).into_iter().rev() {
             self.undo(undo);
         }
         self.residents.forget_fresh();
-        let full = || Refusal::new(Code::STORAGE, "the server has no room to store this; try again later");
         for outcome in std::mem::take(&mut self.outcomes) {
             match outcome {
                 Outcome::Kept { login, sending, .. } | Outcome::InMemory(MailJob { login, sending, .. }) => {
-                    mail::answer(&login.outbox, sending, Err(&full()), true, &mut self.effects);
+                    mail::answer(&login.outbox, sending, Err(refusal), true, &mut self.effects);
                 }
                 Outcome::Answer { login, sending, result } => {
                     // The repeat of a message that this batch was to keep: it was not seen before after all.
                     let known = || matches!(mail::check_counter(&self.core, &login, sending), Ok(Some(_)));
-                    let result = result.and_then(|kept| if known() { Ok(kept) } else { Err(full()) });
+                    let result =
+                        result.and_then(|kept| if known() { Ok(kept) } else { Err(refusal.clone()) });
                     mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
                 }
-                Outcome::Reply(reply) => reply(Err(full())),
+                Outcome::Reply(reply) => reply(Err(refusal.clone())),
                 Outcome::Filed { .. }
                 | Outcome::FileInMemory(_)
                 | Outcome::Reserved(..)

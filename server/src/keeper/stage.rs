@@ -42,6 +42,9 @@ impl Keeper {
             return Ok(Outcome::Answer { login, sending, result: Ok(kept) });
         }
         let to = to.ok_or_else(mail::nobody)?;
+        if !self.has_room() {
+            return Err(super::no_room());
+        }
         let (id, author) = mail::identify(&self.core, &login, sending);
         let wanted = matches!(sending, Sending::Post { wanted: true, .. });
         if wanted && !self.core.hub.reserve_receipt(author.account) {

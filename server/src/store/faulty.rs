@@ -16,6 +16,8 @@ use crate::window::CounterWindow;
 pub(crate) enum Fault {
     /// The disk is full; nothing is kept.
     Full,
+    /// Another program holds the lock; nothing is kept.
+    Busy,
     /// It fails, and nothing is kept.
     Lost,
     /// It fails, and everything is kept.
@@ -44,6 +46,7 @@ impl<S: Store> Store for FaultyStore<S> {
         match plan.fail.filter(|(number, _)| *number == plan.commits) {
             None => self.store.commit(batch),
             Some((_, Fault::Full)) => Err(StoreError::Full),
+            Some((_, Fault::Busy)) => Err(StoreError::Busy),
             Some((_, Fault::Lost)) => Err(StoreError::Fault("injected".into())),
             Some((_, Fault::Kept)) => {
                 self.store.commit(batch)?;

@@ -289,6 +289,9 @@ pub enum StoreError {
     /// The disk is full. Nothing of the batch is true, and a later one may go through.
     #[error("the disk is full")]
     Full,
+    /// Another program holds the file's lock. Nothing of the batch is true, and a later one may go through.
+    #[error("another program keeps the database locked")]
+    Busy,
     /// Reading or writing failed. Whether a batch became true is not known.
     #[error("{0}")]
     Fault(String),
@@ -309,7 +312,8 @@ pub trait Store: Send {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Full`] where certainly nothing became true. After any other error the store is not used again.
+    /// [`StoreError::Full`] and [`StoreError::Busy`] where certainly nothing became true. After any other error the
+    /// store is not used again.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
 
     /// The account with this folded name.

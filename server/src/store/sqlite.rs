@@ -98,6 +98,12 @@ impl SqliteStore {
         (level, self.db.query_row("PRAGMA fullfsync", [], |row| row.get(0)).expect("a pragma"))
     }
 
+    /// How long a commit waits for somebody else's lock, where a test has no five seconds.
+    #[cfg(test)]
+    pub(super) fn wait_for_locks(&self, time: std::time::Duration) {
+        self.db.busy_timeout(time).expect("a time-out");
+    }
+
     fn meta(&self, name: &str) -> Result<Vec<u8>, StoreError> {
         let mut query = self.db.prepare_cached("SELECT value FROM meta WHERE name = ?1").map_err(fault)?;
         let value = query.query_row([name], |row| row.get(0)).optional().map_err(fault)?;
@@ -118,6 +124,30 @@ impl SqliteStore {
             writes = rest;
         }
         Ok(())
+    }
+
+    /// Commits the batch in a transaction of its own.
+    fn transact(&self, batch: &Batch) -> Result<(), StoreError> {
+        // The lock of the one writer is had here, or nothing has begun. What follows needs no further lock: in WAL mode
+        // readers do not stand in the way of a COMMIT, and a checkpoint that finds some leaves its work for later.
+        if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
+            return Err(match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy) if self.db.is_autocommit() => StoreError::Busy,
+                _ => self.failed(error),
+            });
+        }
+        let done = self.apply(batch).and_then(|()| self.db.execute_batch("COMMIT"));
+        done.map_err(|error| self.failed(error))
+    }
+
+    /// What a transaction that failed means, which is rolled back.
+    fn failed(&self, error: rusqlite::Error) -> StoreError {
+        // SQLite may have rolled back by itself; without a transaction this does nothing worse than fail.
+        let rolled_back = self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) if rolled_back => StoreError::Full,
+            _ => fault(error),
+        }
     }
 
     fn append(&self, batch: &Batch, appends: &[Write]) -> rusqlite::Result<()> {
@@ -280,20 +310,11 @@ impl Store for SqliteStore {
         if raised {
             self.set_synchronous(true)?;
         }
-        let begun = self.db.execute_batch("BEGIN IMMEDIATE");
-        let done = begun.and_then(|()| self.apply(batch)).and_then(|()| self.db.execute_batch("COMMIT"));
-        if let Err(error) = done {
-            // SQLite may have rolled back by itself; without a transaction this does nothing worse than fail.
-            let rolled_back = self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok();
-            return Err(match error.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) if rolled_back => StoreError::Full,
-                _ => fault(error),
-            });
-        }
-        if raised {
+        let done = self.transact(batch);
+        if raised && matches!(done, Ok(()) | Err(StoreError::Full | StoreError::Busy)) {
             self.set_synchronous(false)?;
         }
-        Ok(())
+        done
     }
 
     fn account(&mut self, folded: &str) -> Result<Option<AccountRow>, StoreError> {

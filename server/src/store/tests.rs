@@ -321,6 +321,32 @@ fn a_batch_is_true_as_a_whole_or_not_at_all() {
     assert_eq!(store.account("bob").unwrap(), None);
 }
 
+/// The server ended where another program had the file locked.
+#[test]
+fn somebody_elses_lock_is_waited_for_and_then_told_from_a_failure() {
+    for sync in [Sync::Always, Sync::WhenDurable] {
+        let disk = OnDisk::new(sync);
+        let mut store = disk.sqlite();
+        store.wait_for_locks(std::time::Duration::from_millis(50));
+        commit(&mut store, [Write::AddAccount(account(1, "alice"))]);
+        let before = store.synchronous();
+        let other = rusqlite::Connection::open(disk.folder.path().join("bellhop.db")).unwrap();
+        for kind in ["IMMEDIATE", "EXCLUSIVE"] {
+            other.execute_batch(&["BEGIN ", kind].concat()).unwrap();
+            let mut batch = Batch::default();
+            batch.push(Write::AddAccount(account(2, "bob")));
+            let refused = store.commit(&batch);
+            assert!(matches!(refused, Err(StoreError::Busy)), "{kind}: {refused:?}");
+            assert_eq!(store.account("bob").unwrap(), None, "{kind}: and what was committed can be read");
+            assert!(store.account("alice").unwrap().is_some());
+            assert_eq!(store.synchronous(), before, "{kind}");
+            other.execute_batch("ROLLBACK").unwrap();
+        }
+        commit(&mut store, [Write::AddAccount(account(2, "bob"))]);
+        assert!(store.account("bob").unwrap().is_some());
+    }
+}
+
 #[test]
 fn a_newer_or_a_foreign_file_is_refused() {
     let disk = OnDisk::new(Sync::Always);

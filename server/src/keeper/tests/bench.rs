@@ -1,5 +1,6 @@
 //! A server without sockets, for tests of the writing thread: a store that can fail, and a clock that stands still.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellhop_protocol::op::ANSWER;
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::Hasher;
 use crate::clock::Clock;
+use crate::disk::{Disk, Room};
 use crate::hub::Hub;
 use crate::ids::IdKey;
 use crate::keeper::accounts::{AccountJob, Found};
@@ -138,6 +140,19 @@ impl Bench {
     pub(super) fn fail(&mut self, after: u64, fault: Fault) {
         let mut plan = self.plan.lock();
         plan.fail = Some((plan.commits + 1 + after, fault));
+    }
+
+    /// So many bytes of a huge disk stay free from now on; returns how many there are.
+    pub(super) fn reserve(&mut self, bytes: u64) -> Arc<AtomicU64> {
+        struct Told(Arc<AtomicU64>);
+        impl Disk for Told {
+            fn room(&self) -> std::io::Result<Room> {
+                Ok(Room { free: self.0.load(Ordering::Relaxed), total: u64::MAX })
+            }
+        }
+        let free = Arc::new(AtomicU64::new(0));
+        self.keeper.reserve = Reserve::new(Told(free.clone()), bytes);
+        free
     }
 
     /// Lets so many seconds pass, with a turn in each.

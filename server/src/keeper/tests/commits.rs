@@ -1,6 +1,8 @@
 //! Batches that are committed, rolled back or lost: nobody is told what is not true.
 
-use bellhop_protocol::Username;
+use std::sync::atomic::Ordering::Relaxed;
+
+use bellhop_protocol::{Code, Username};
 use tokio::sync::oneshot;
 
 use super::bench::{Bench, Party, SECOND};
@@ -52,6 +54,63 @@ fn a_full_disk_refuses_and_loses_nothing() {
 }
 
 #[test]
+fn a_locked_database_refuses_and_loses_nothing() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.fail(0, Fault::Busy);
+    assert_eq!(bench.sent(&mut alice, "bob", "one", true), "busy");
+    assert!(bob.read().is_empty() && bench.log().is_empty());
+    assert_eq!(bench.core.counters.rolled_back.get(), 1);
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "one", true), "ok handedover");
+    assert_eq!(bob.read(), ["2 alice: one"]);
+    let (reply, mut replied) = oneshot::channel();
+    let name = Username::parse("carol").unwrap();
+    let job = AccountJob::Create { name, password: None, device: None, reply };
+    bench.core.queue.control(Job::Account(Box::new(job)));
+    bench.fail(0, Fault::Busy);
+    bench.turn().unwrap();
+    assert_eq!(replied.try_recv().unwrap().unwrap_err().code, Code::BUSY);
+    let (account, session) = (bob.login.account.clone(), bob.login.session);
+    bench.fail(0, Fault::Busy);
+    let refused = bench.ask(|reply| AccountJob::Delete { account, session, reply }).unwrap_err();
+    assert_eq!(refused.code, Code::BUSY);
+    bench.delete(&bob);
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_takes_nothing_new_and_serves_the_rest() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    let free = bench.reserve(1_000);
+    free.store(1_000, Relaxed);
+    assert_eq!(bench.sent(&mut alice, "bob", "one", true), "ok handedover");
+    let seq = bob.seq();
+    free.store(999, Relaxed);
+    bench.clock.pass(SECOND);
+    assert_eq!(bench.sent(&mut alice, "bob", "two", true), "storage");
+    assert_eq!(bench.sent(&mut alice, "nobody", "two", true), "no-such-user");
+    let name = Username::parse("carol").unwrap();
+    let made = bench.ask(|reply| AccountJob::Create { name, password: None, device: None, reply });
+    assert_eq!(made.unwrap_err().code, Code::STORAGE);
+    assert_eq!(bench.core.counters.refused_disk.get(), 2);
+    // What was kept before is said so, taken, told of and deleted.
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "one", true), "ok seenbefore");
+    bench.ack(&bob, seq);
+    bench.seconds(1);
+    assert!(alice.read()[0].contains("bob delivered"));
+    let again = bench.party("bob", Some(3));
+    bench.delete(&again);
+    free.store(1_000, Relaxed);
+    bench.clock.pass(SECOND);
+    assert!(bench.find("carol", None).unwrap().is_err());
+    bench.party("bob", Some(2));
+    alice.counter = 9;
+    assert_eq!(bench.sent(&mut alice, "bob", "three", true), "ok handedover");
+}
+
+#[test]
 fn a_receipt_that_found_no_room_is_filed_later() {
     let mut bench = Bench::new();
     let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
@@ -68,7 +127,7 @@ fn a_receipt_that_found_no_room_is_filed_later() {
 #[test]
 fn whichever_commit_fails_every_message_has_one_place_and_one_end() {
     // Sweeps a script with a failure at commit 1, 2, 3, … until it runs clean.
-    for fault in [Fault::Full, Fault::Lost, Fault::Kept] {
+    for fault in [Fault::Full, Fault::Busy, Fault::Lost, Fault::Kept] {
         let mut number = 0;
         loop {
             number += 1;
