@@ -8,6 +8,7 @@
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `screen`: the terminal client on pseudo terminals.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
+//! * `faults`: system calls that fail or take long, under load.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -19,6 +20,8 @@ mod clients;
 #[cfg(target_os = "linux")]
 mod cost;
 mod extension;
+#[cfg(target_os = "linux")]
+mod faults;
 mod mail;
 mod restart;
 #[cfg(unix)]

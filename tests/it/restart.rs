@@ -7,7 +7,7 @@ use bellhop_protocol::{OpCode, Reply};
 use bellhop_server::server::ServerError;
 use bellhop_tests::checker::Verdict;
 use bellhop_tests::kills;
-use bellhop_tests::load::{FREE, Load, Recipient};
+use bellhop_tests::load::{FREE, Load, Recipient, Work};
 use bellhop_tests::mutant::{Breach, Mutant};
 use bellhop_tests::peer::Peer;
 use bellhop_tests::process::Process;
@@ -153,7 +153,7 @@ fn signals_end_the_process_in_order() {
 fn killed_at_random_moments_nothing_kept_is_lost_doubled_or_reordered() {
     let home = Home::new();
     let mut server = Process::start(&home.data(), &FREE);
-    let mut load = Load::start(server.addr(), Recipient::Early);
+    let mut load = Load::start(server.addr(), Work::of(Recipient::Early));
     let kills = kills();
     let mut restart = |load: &Load| {
         server.end();
@@ -184,7 +184,7 @@ fn on_a_store_that(breach: Option<Breach>, recipient: Recipient) -> Verdict {
         Local::start_with(home, &FREE, around).unwrap_or_else(|error| panic!("{error}"))
     };
     let mut server = start(&home);
-    let mut load = Load::start(server.addr(), recipient);
+    let mut load = Load::start(server.addr(), Work::of(recipient));
     let mut restart = |load: &Load| {
         server.end().unwrap();
         server = start(&home);

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test that uses this")]
 
 pub mod checker;
+#[cfg(target_os = "linux")]
+pub mod faults;
 pub mod load;
 pub mod mutant;
 pub mod peer;

@@ -24,13 +24,29 @@ pub const SENDERS: [&str; 2] = ["alice", "carol"];
 pub const RECIPIENT: &str = "bob";
 /// Within this time after the last fault, everything that was kept has arrived.
 pub const LIVENESS: Duration = Duration::from_secs(30);
-/// How many POSTs a sender has unanswered at most.
-const UNANSWERED: usize = 32;
 /// The text of the last message.
 const LAST: &str = "the end";
 /// Arguments with which one address may work as many people do.
 pub const FREE: [&str; 6] =
     ["--limit", "sends=off", "--limit", "mailbox-sender=off", "--limit", "accept-rate=off"];
+
+/// How the parties work.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// When the recipient is there.
+    pub recipient: Recipient,
+    /// How many POSTs a sender has unanswered at most.
+    pub unanswered: usize,
+    /// Bytes by which every text is longer than it has to be.
+    pub padding: usize,
+}
+
+impl Work {
+    /// Short texts, many under way.
+    pub fn of(recipient: Recipient) -> Work {
+        Work { recipient, unanswered: 32, padding: 0 }
+    }
+}
 
 /// What the parties share.
 struct Shared {
@@ -41,8 +57,7 @@ struct Shared {
     give_up: AtomicBool,
     kept: AtomicU64,
     shown: AtomicU64,
-    /// Appended to every number, so that messages have the size that a test wants.
-    padding: String,
+    work: Work,
 }
 
 /// When the recipient is there.
@@ -63,12 +78,7 @@ pub struct Load {
 
 impl Load {
     /// Lets the senders begin, and the recipient where they are early.
-    pub fn start(addr: SocketAddr, recipient: Recipient) -> Load {
-        Load::start_with(addr, recipient, 0)
-    }
-
-    /// The same with texts that are longer by `padding` bytes.
-    pub fn start_with(addr: SocketAddr, recipient: Recipient, padding: usize) -> Load {
+    pub fn start(addr: SocketAddr, work: Work) -> Load {
         hush_parties();
         let shared = Arc::new(Shared {
             addr: Mutex::new(addr),
@@ -77,14 +87,14 @@ impl Load {
             give_up: AtomicBool::new(false),
             kept: AtomicU64::new(0),
             shown: AtomicU64::new(0),
-            padding: if padding == 0 { String::new() } else { format!(" {}", ".".repeat(padding)) },
+            work,
         });
         drop(Peer::hello(addr, RECIPIENT, 9));
         let mut load = Load { shared, senders: Vec::new(), receiver: None };
         for (name, device) in SENDERS.into_iter().zip(1..) {
             load.senders.push(load.party(name, move |shared| send(shared, name, device)));
         }
-        if recipient == Recipient::Early {
+        if work.recipient == Recipient::Early {
             load.receive();
         }
         load
@@ -186,14 +196,14 @@ fn persevere(shared: &Shared, mut party: impl FnMut(SocketAddr) -> bool) {
 fn send(shared: &Shared, name: &'static str, device: u8) {
     let mut unanswered: BTreeSet<u64> = BTreeSet::new();
     let mut next = 1;
-    let text = |number: u64| format!("{name} {number}{}", shared.padding);
+    let text = |number: u64| format!("{name} {number} {}", ".".repeat(shared.work.padding));
     persevere(shared, |addr| {
         let mut peer = Peer::hello(addr, name, device);
         for counter in &unanswered {
             peer.post(*counter, RECIPIENT, &text(*counter), false);
         }
         loop {
-            while unanswered.len() < UNANSWERED && !shared.stop.load(Ordering::Relaxed) {
+            while unanswered.len() < shared.work.unanswered && !shared.stop.load(Ordering::Relaxed) {
                 shared.history.lock().unwrap().sends(name, next);
                 unanswered.insert(next);
                 peer.post(next, RECIPIENT, &text(next), false);
