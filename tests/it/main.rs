@@ -9,6 +9,7 @@
 //! * `screen`: the terminal client on pseudo terminals.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `faults`: system calls that fail or take long, under load.
+//! * `powerloss`: folders as a power loss leaves them.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -23,6 +24,8 @@ mod extension;
 #[cfg(target_os = "linux")]
 mod faults;
 mod mail;
+#[cfg(target_os = "linux")]
+mod powerloss;
 mod restart;
 #[cfg(unix)]
 mod screen;

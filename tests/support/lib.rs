@@ -9,7 +9,10 @@ pub mod faults;
 pub mod load;
 pub mod mutant;
 pub mod peer;
+#[cfg(target_os = "linux")]
+pub mod powerloss;
 pub mod process;
+pub mod random;
 pub mod server;
 #[cfg(unix)]
 pub mod terminal;
