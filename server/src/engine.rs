@@ -159,7 +159,15 @@ fn open(
     let sync = if config.durability == Durability::Power { Sync::Always } else { Sync::WhenDurable };
     let [a, b, c, d] = random::<4>();
     let seed = Seed { node: format!("node-{a:02x}{b:02x}{c:02x}{d:02x}"), id_key: random() };
-    let mut store = around(Box::new(SqliteStore::open(path, sync, seed)?));
+    let clock = Clock::start();
+    let mut store = SqliteStore::open(path, sync, seed)?;
+    if let Some(made_ms) = store.leave_backup(clock.now().wall_ms)? {
+        tracing::warn!(
+            made_ms,
+            "starting from a backup: what was kept, acknowledged or changed since is as it was then"
+        );
+    }
+    let mut store = around(Box::new(store));
     let boot = store.boot()?;
     let ids = IdKey::new(boot.id_key);
     let (readers, reader_threads) = Readers::start(&*store, ids)?;
@@ -171,7 +179,7 @@ fn open(
     let core = Arc::new(Core {
         bounds: limits.bounds(),
         in_memory: config.durability == Durability::None,
-        clock: Clock::start(),
+        clock,
         counters: Counters::default(),
         hub: Hub::default(),
         queue: Queue::new(limits.pending_writes),

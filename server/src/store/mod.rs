@@ -7,8 +7,11 @@
 //! Messages lie in a *log*, in the order in which they were committed. A mailbox finds its rows through the row numbers
 //! that it keeps in memory, so that a message costs one append and no index.
 
+pub mod backup;
+pub mod check;
 #[cfg(test)]
 pub(crate) mod faulty;
+pub mod inspect;
 pub mod log;
 pub mod memory;
 pub mod readers;

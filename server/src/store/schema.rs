@@ -101,3 +101,18 @@ pub(super) fn migrate(
     transaction.pragma_update(None, "user_version", STEPS.len() as i64).map_err(fault)?;
     transaction.commit().map_err(fault)
 }
+
+/// Checks that the file is Bellhop's and of this version, for whoever only reads it.
+pub(super) fn recognise(db: &Connection) -> Result<(), StoreError> {
+    let read = |pragma| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(super::sqlite::fault);
+    if read("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
+        return Err(StoreError::Corrupt("the file is no database of this program".into()));
+    }
+    let (version, known) = (read("PRAGMA user_version")?, STEPS.len() as i64);
+    if version != known {
+        return Err(StoreError::Corrupt(format!(
+            "the database is of version {version}, and this program reads version {known}: start the server of this version once, or use the newer program"
+        )));
+    }
+    Ok(())
+}

@@ -82,6 +82,19 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Where the file is a backup that was put back: sees to it that no number is given again that was given since it
+    /// was made, at `now_ms` by the wall clock. Returns when it was made.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn leave_backup(&mut self, now_ms: u64) -> Result<Option<u64>, StoreError> {
+        self.set_synchronous(true)?;
+        let made_ms = super::backup::leave(&mut self.db, now_ms)?;
+        self.set_synchronous(self.sync == Sync::Always)?;
+        Ok(made_ms)
+    }
+
     fn set_synchronous(&self, full: bool) -> Result<(), StoreError> {
         // On Apple's systems an fsync leaves the drive's cache alone, unless it is asked to be a full one.
         let pragma = match full {
@@ -289,20 +302,7 @@ impl Store for SqliteStore {
     }
 
     fn scan(&mut self, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError> {
-        let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number,
-                          CASE kind WHEN 2 THEN body END, length(body)
-                   FROM log WHERE id > ?1 ORDER BY id LIMIT ?2";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let mut rows = query.query(params![number(after.0), most as i64]).map_err(fault)?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(fault)? {
-            let body = row.get_ref(8).map_err(fault)?.as_blob_or_null().map_err(corrupt)?.unwrap_or_default();
-            let row_without_words = log_row(row, body, (), ())?;
-            let receipt = matches!(row_without_words.kind, Kind::Receipt { .. });
-            let size = if receipt { 0 } else { row.get::<_, i64>(9).map_err(fault)? as usize };
-            found.push(Waiting { row: row_without_words, size });
-        }
-        Ok(found)
+        scan(&self.db, after, most)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -447,7 +447,29 @@ impl Reader for SqliteReader {
     }
 }
 
-fn read_rows(db: &Connection, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
+/// The rows of the log above `after`, in order, without their words.
+pub(super) fn scan(db: &Connection, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number,
+                      CASE kind WHEN 2 THEN body END, length(body)
+               FROM log WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut query = db.prepare_cached(sql).map_err(fault)?;
+    let mut rows = query.query(params![number(after.0), most as i64]).map_err(fault)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        let body = row.get_ref(8).map_err(fault)?.as_blob_or_null().map_err(corrupt)?.unwrap_or_default();
+        let row_without_words = log_row(row, body, (), ())?;
+        let receipt = matches!(row_without_words.kind, Kind::Receipt { .. });
+        let size = if receipt { 0 } else { row.get::<_, i64>(9).map_err(fault)? as usize };
+        found.push(Waiting { row: row_without_words, size });
+    }
+    Ok(found)
+}
+
+pub(super) fn read_rows(
+    db: &Connection,
+    rows: &[RowId],
+    visit: &mut dyn FnMut(LogRow<&str>),
+) -> Result<(), StoreError> {
     let sql =
         "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name FROM log WHERE id = ?1";
     let mut query = db.prepare_cached(sql).map_err(fault)?;
