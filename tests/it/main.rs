@@ -10,6 +10,7 @@
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `faults`: system calls that fail or take long, under load.
 //! * `powerloss`: folders as a power loss leaves them.
+//! * `links`: networks that cut, slice, reset and swallow.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -23,6 +24,8 @@ mod cost;
 mod extension;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
+mod links;
 mod mail;
 #[cfg(target_os = "linux")]
 mod powerloss;

@@ -11,7 +11,10 @@ pub mod mutant;
 pub mod peer;
 #[cfg(target_os = "linux")]
 pub mod powerloss;
+#[cfg(target_os = "linux")]
+pub mod proc;
 pub mod process;
+pub mod proxy;
 pub mod random;
 pub mod server;
 #[cfg(unix)]

@@ -75,7 +75,8 @@ impl Peer {
         peer
     }
 
-    fn enter(&mut self, name: &str) {
+    /// Logs in, or creates the account.
+    pub fn enter(&mut self, name: &str) {
         let answer = self.ask(OpCode::Login, name);
         if answer.starts_with("error|no-such-user|") {
             let created = self.ask(OpCode::Create, name);

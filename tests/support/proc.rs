@@ -1,0 +1,45 @@
+//! What Linux tells of a process: its memory, its processor time, its sockets.
+
+use std::fs;
+
+use crate::wait::wait_for;
+
+/// The promise for the whole process, under every test.
+pub const RSS_MAX: u64 = 350 * 1024 * 1024;
+
+fn status(id: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of /proc/ID/status");
+    let kib: u64 = line.trim_start_matches(':').split_whitespace().next().unwrap().parse().unwrap();
+    kib * 1024
+}
+
+/// The most memory that it ever had, in bytes.
+pub fn rss_peak(id: u32) -> u64 {
+    status(id, "VmHWM")
+}
+
+/// The memory that it has, in bytes.
+pub fn rss(id: u32) -> u64 {
+    status(id, "VmRSS")
+}
+
+/// The processor time that it has used, in hundredths of a second.
+pub fn processor_time(id: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // The name, which may hold anything, stands in brackets; user and system time are the 12th and 13th after it.
+    let rest = stat.rsplit_once(") ").unwrap().1;
+    rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// How many sockets it holds.
+pub fn sockets(id: u32) -> usize {
+    let Ok(files) = fs::read_dir(format!("/proc/{id}/fd")) else { return 0 };
+    let is_socket = |path: std::path::PathBuf| path.to_str().is_some_and(|path| path.starts_with("socket:"));
+    files.flatten().filter(|file| fs::read_link(file.path()).is_ok_and(is_socket)).count()
+}
+
+/// Waits until it holds no more than so many sockets.
+pub fn comes_down_to(id: u32, most: usize) {
+    wait_for("connections to be given up", || (sockets(id) <= most).then_some(()));
+}
