@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::Mutex;
 
 use crate::auth::Hasher;
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::hub::{Account, Hub};
@@ -17,6 +18,20 @@ use crate::outbox::Outbox;
 use crate::service::mail;
 use crate::store::log::LogMap;
 use crate::store::readers::Readers;
+
+/// The memory that connections share.
+#[derive(Debug)]
+pub struct Memory {
+    /// For what is on its way to them.
+    pub outboxes: Arc<Budget>,
+}
+
+impl Memory {
+    /// What the limits allow.
+    pub fn new(limits: &Limits) -> Memory {
+        Memory { outboxes: Arc::new(Budget::new(limits.outbox_all)) }
+    }
+}
 
 /// What is shared.
 #[derive(Debug)]
@@ -33,6 +48,8 @@ pub struct Core {
     pub clock: Clock,
     /// Who is here.
     pub hub: Hub,
+    /// What connections hold.
+    pub memory: Memory,
     /// What waits for the writing thread.
     pub queue: Queue,
     /// What the ids of POSTs are made with.

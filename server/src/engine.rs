@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::auth::Hasher;
 use crate::clock::{Clock, random};
 use crate::config::{Config, Durability};
-use crate::core::Core;
+use crate::core::{Core, Memory};
 use crate::counters::Counters;
 use crate::disk::{Folder, Reserve};
 use crate::folder::{FolderError, FolderLock};
@@ -182,6 +182,7 @@ fn open(
         clock,
         counters: Counters::default(),
         hub: Hub::default(),
+        memory: Memory::new(&limits),
         queue: Queue::new(limits.pending_writes),
         ids,
         hasher: Hasher::new(at_once),

@@ -7,13 +7,15 @@
 //!   [`disk`]: how much of its disk stays free.
 //! * [`net`]: sockets; carries bytes, decides nothing. [`session`]: what a connection may ask now (pure).
 //! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
-//! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets.
+//! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets;
+//!   [`budget`]: memory that many share.
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`ops`]: the operator's commands, and the door they come through.
 //! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod core;

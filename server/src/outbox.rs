@@ -1,24 +1,40 @@
 //! What is on its way to one connection: bytes under a short lock, and the task that writes them.
 //!
 //! Anybody may append; the connection's own task takes the bytes and writes them in bulk. It parks with a waker when
-//! there is nothing, so that however much is appended meanwhile wakes it once. Pushes have a bound: what finds no room
-//! stays in the mailbox. Answers have none here, since the connection reads no requests while too many are due.
+//! there is nothing, so that however much is appended meanwhile wakes it once. Pushes have a bound, and a share of a
+//! budget of all outboxes: what finds no room stays in the mailbox. Answers have none here, since the connection reads
+//! no requests while too many are due.
+//!
+//! What counts for the budget is the memory that is held, also by the task that writes. A session that found no room
+//! for want of budget is not woken by its own writing, since there is none: its task is told when it parks, and tries
+//! again later.
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use bellhop_protocol::op::NOTICE;
 use bellhop_protocol::{Code, text};
 use parking_lot::Mutex;
 
+use crate::budget::Budget;
 use crate::mailbox::Effects;
 use crate::mailbox::stream::Outlet;
+
+/// When there was no room for want of budget, it is tried again after this.
+pub const ROOM_AGAIN: Duration = Duration::from_millis(500);
+/// This much each connection has for itself where the budget is used up: little things are pushed and requests read on
+/// while no more than this waits, however much others have not taken.
+pub const OWN: usize = 4 * 1024;
+/// The answer to a message takes no more, whatever its refusal says.
+const ANSWER_MAX: usize = 192;
 
 /// The outbox of one connection.
 #[derive(Debug)]
 pub struct Outbox {
     inner: Mutex<Inner>,
     limit: usize,
+    all: Arc<Budget>,
 }
 
 /// Answers that the writing thread owes.
@@ -39,6 +55,12 @@ struct Inner {
     unwritten: usize,
     /// Bytes ever appended.
     appended: u64,
+    /// The memory that the task's own buffer has.
+    lent: usize,
+    /// The memory that the budget knows of.
+    held: usize,
+    /// True where a push found no room that writing would make.
+    starved: bool,
     due: Due,
     waker: Option<Waker>,
     state: State,
@@ -63,15 +85,24 @@ pub enum Taken {
         pushed: bool,
     },
     /// There is nothing to write, and the task is parked.
-    Parked,
+    Parked {
+        /// True where a push found no room for want of budget: it is to be tried again later.
+        starved: bool,
+    },
     /// There is nothing to write, and the connection is to be closed.
     Close,
 }
 
 impl Outbox {
-    /// An outbox that takes pushes while fewer than `limit` bytes wait in it.
-    pub fn new(limit: usize) -> Outbox {
-        Outbox { inner: Mutex::default(), limit }
+    /// An outbox that takes pushes while fewer than `limit` bytes wait in it, and no more than its share of `all`.
+    pub fn new(limit: u64, all: Arc<Budget>) -> Outbox {
+        Outbox { inner: Mutex::default(), limit: usize::try_from(limit).unwrap_or(usize::MAX), all }
+    }
+
+    /// An outbox that shares nothing.
+    #[cfg(test)]
+    pub(crate) fn alone(limit: u64) -> Outbox {
+        Outbox::new(limit, Arc::new(Budget::new(u64::MAX)))
     }
 
     /// Appends an answer.
@@ -95,7 +126,7 @@ impl Outbox {
         let mut inner = self.inner.lock();
         pay(&mut inner.due);
         if inner.state == State::Open {
-            inner.append(effects, write);
+            inner.append(&self.all, effects, write);
         }
     }
 
@@ -124,13 +155,30 @@ impl Outbox {
     fn append(&self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.inner.lock();
         if inner.state == State::Open {
-            inner.append(effects, write);
+            inner.append(&self.all, effects, write);
         }
     }
 
-    /// True if and only if so much waits to be written that no further request should be read.
+    /// True if and only if so much waits to be written that no further request should be read. Where the budget is
+    /// short, what is owed counts as written: it will be.
     pub fn is_full(&self) -> bool {
-        self.inner.lock().unwritten >= self.limit
+        let inner = self.inner.lock();
+        let share = self.all.share();
+        if share >= self.limit {
+            return inner.unwritten >= self.limit;
+        }
+        let due = inner.due.sends as usize + inner.due.posts as usize;
+        inner.unwritten + due * ANSWER_MAX >= share.max(OWN)
+    }
+
+    /// True if and only if the budget has room for `len` more bytes of one connection.
+    pub fn has_share(&self, len: usize) -> bool {
+        self.all.has_share(len)
+    }
+
+    /// Bytes ever appended.
+    pub fn appended(&self) -> u64 {
+        self.inner.lock().appended
     }
 
     /// Moves what waits to the end of `out`; where nothing does, parks the task.
@@ -141,12 +189,17 @@ impl Outbox {
                 return Taken::Close;
             }
             inner.waker = Some(waker.clone());
-            return Taken::Parked;
+            if self.all.is_pressed() {
+                inner.shrink(out);
+                inner.settle(&self.all, out.capacity());
+            }
+            return Taken::Parked { starved: std::mem::take(&mut inner.starved) };
         }
         match out.is_empty() {
             true => std::mem::swap(&mut inner.bytes, out),
             false => out.append(&mut inner.bytes),
         }
+        inner.settle(&self.all, out.capacity());
         Taken::Some { pushed: std::mem::take(&mut inner.pushed) }
     }
 
@@ -164,18 +217,18 @@ impl Outbox {
         inner.unwritten
     }
 
-    /// Gives back the memory of an empty outbox.
-    pub fn shrink(&self) {
+    /// Gives back the memory of an empty outbox, and of the task's own buffer where that is empty.
+    pub fn shrink(&self, out: &mut Vec<u8>) {
         let mut inner = self.inner.lock();
-        if inner.bytes.is_empty() {
-            inner.bytes = Vec::new();
-        }
+        inner.shrink(out);
+        inner.settle(&self.all, out.capacity());
     }
 
     /// The connection is gone: whatever is appended from now on is forgotten.
     pub fn end(&self) {
         let mut inner = self.inner.lock();
         let waker = inner.waker.take();
+        self.all.settle(inner.held, 0);
         // What is owed is still going to be paid.
         let Inner { appended, due, .. } = *inner;
         *inner = Inner { state: State::Closed, appended, due, ..Inner::default() };
@@ -184,25 +237,56 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.all.settle(self.inner.get_mut().held, 0);
+    }
+}
+
 impl Inner {
-    fn append(&mut self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.bytes.len();
+    fn append(&mut self, all: &Budget, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
+        let (before, room) = (self.bytes.len(), self.bytes.capacity());
         write(&mut self.bytes);
         let len = self.bytes.len() - before;
         self.unwritten += len;
         self.appended += len as u64;
+        // Most of the time there was room, and the budget, which all touch, is left alone.
+        if self.bytes.capacity() != room {
+            self.settle(all, self.lent);
+        }
         effects.wakes.extend(self.waker.take());
+    }
+
+    /// Tells the budget what is held, where the task's buffer has `lent` bytes.
+    fn settle(&mut self, all: &Budget, lent: usize) {
+        let held = self.bytes.capacity() + lent;
+        all.settle(self.held, held);
+        (self.lent, self.held) = (lent, held);
+    }
+
+    fn shrink(&mut self, out: &mut Vec<u8>) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+        if out.is_empty() {
+            *out = Vec::new();
+        }
     }
 }
 
 impl Outlet for Arc<Outbox> {
-    fn push(&self, _len: usize, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
+    fn push(&self, len: usize, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
         let mut inner = self.inner.lock();
         // One frame may reach over the limit, so that a frame larger than the limit goes at all.
         if inner.state != State::Open || inner.unwritten >= self.limit {
             return None;
         }
-        inner.append(effects, write);
+        if inner.unwritten >= self.all.share() && inner.unwritten + len > OWN {
+            inner.starved = true;
+            effects.wakes.extend(inner.waker.take());
+            return None;
+        }
+        inner.append(&self.all, effects, write);
         inner.pushed = true;
         Some(inner.appended)
     }
@@ -231,9 +315,9 @@ mod tests {
     #[test]
     fn a_parked_task_is_woken_once() {
         let (outbox, count, mut effects) =
-            (Arc::new(Outbox::new(100)), Arc::new(Count::default()), Effects::default());
+            (Arc::new(Outbox::alone(100)), Arc::new(Count::default()), Effects::default());
         let (waker, mut out) = (Waker::from(count.clone()), Vec::new());
-        assert_eq!(outbox.take(&mut out, &waker), Taken::Parked);
+        assert_eq!(outbox.take(&mut out, &waker), Taken::Parked { starved: false });
         push(&outbox, b"one", &mut effects);
         push(&outbox, b"two", &mut effects);
         outbox.answer(&mut effects, |out| out.extend_from_slice(b"three"));
@@ -245,7 +329,7 @@ mod tests {
 
     #[test]
     fn pushes_have_a_bound_and_answers_have_none() {
-        let (outbox, mut effects) = (Arc::new(Outbox::new(10)), Effects::default());
+        let (outbox, mut effects) = (Arc::new(Outbox::alone(10)), Effects::default());
         assert_eq!(push(&outbox, &[0; 25], &mut effects), Some(25));
         assert_eq!(push(&outbox, &[0; 1], &mut effects), None);
         outbox.answer(&mut effects, |out| out.push(1));
@@ -257,9 +341,103 @@ mod tests {
         assert_eq!(push(&outbox, &[0; 1], &mut effects), Some(27));
     }
 
+    /// An outbox whose pushes are of 100 bytes, with a budget in which 1,600 bytes are a share of 100.
+    fn sharing(budget: u64) -> (Arc<Outbox>, Arc<Budget>, Effects) {
+        let all = Arc::new(Budget::new(budget));
+        (Arc::new(Outbox::new(1_000, all.clone())), all, Effects::default())
+    }
+
+    #[test]
+    fn the_budget_knows_all_memory_that_is_held() {
+        let (outbox, all, mut effects) = sharing(1_000_000);
+        let mut out = Vec::new();
+        push(&outbox, &[1; 100], &mut effects).unwrap();
+        assert_eq!(all.held(), outbox.inner.lock().bytes.capacity());
+        outbox.take(&mut out, Waker::noop());
+        push(&outbox, &[1; 300], &mut effects).unwrap();
+        let held = outbox.inner.lock().bytes.capacity() + out.capacity();
+        assert!(held >= 400 && all.held() == held, "{held}");
+        outbox.wrote(100);
+        out.clear();
+        assert_eq!(outbox.take(&mut out, Waker::noop()), Taken::Some { pushed: true });
+        assert_eq!(all.held(), held, "what the task wrote from is held on");
+        outbox.wrote(300);
+        out.clear();
+        outbox.shrink(&mut out);
+        assert_eq!((all.held(), out.capacity()), (0, 0));
+        push(&outbox, &[1; 100], &mut effects).unwrap();
+        outbox.end();
+        assert_eq!(all.held(), 0);
+        let (other, ..) = (Arc::new(Outbox::new(1_000, all.clone())), ());
+        push(&other, &[1; 100], &mut effects).unwrap();
+        assert!(all.held() >= 100);
+        drop(other);
+        assert_eq!(all.held(), 0);
+    }
+
+    #[test]
+    fn where_the_budget_is_used_up_the_task_is_told_and_tries_again() {
+        let all = Arc::new(Budget::new(160_000));
+        let outbox = Arc::new(Outbox::new(10_000, all.clone()));
+        let mut effects = Effects::default();
+        let large = [1; OWN + 1];
+        let (count, mut out) = (Arc::new(Count::default()), Vec::new());
+        let waker = Waker::from(count.clone());
+        all.settle(0, 160_000 - 16);
+        assert!(push(&outbox, &large, &mut effects).is_some(), "the last share of one byte");
+        outbox.take(&mut out, &waker);
+        outbox.wrote(out.len());
+        out.clear();
+        all.settle(0, 16);
+        assert_eq!(outbox.take(&mut out, &waker), Taken::Parked { starved: false });
+        assert_eq!(push(&outbox, &large, &mut effects), None);
+        effects.wake();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1, "there is nothing that writing could wake it for");
+        assert_eq!(outbox.take(&mut out, &waker), Taken::Parked { starved: true });
+        assert_eq!(outbox.take(&mut out, &waker), Taken::Parked { starved: false });
+        let waiting = push(&outbox, &large[..OWN - 1], &mut effects);
+        assert!(waiting.is_some(), "a little each has for itself");
+        assert!(push(&outbox, &[1; 1], &mut effects).is_some());
+        assert_eq!(push(&outbox, &[1; 1], &mut effects), None);
+        all.settle(160_000, 0);
+        assert!(push(&outbox, &[1; 1], &mut effects).is_some());
+    }
+
+    #[test]
+    fn where_the_budget_is_short_nothing_is_held_without_need() {
+        let (outbox, all, mut effects) = sharing(10_000);
+        let mut out = Vec::new();
+        let mut held_when = |others: usize| {
+            push(&outbox, &[1; 100], &mut effects).unwrap();
+            outbox.take(&mut out, Waker::noop());
+            outbox.wrote(out.len());
+            out.clear();
+            all.settle(0, others);
+            outbox.take(&mut out, Waker::noop());
+            all.settle(others, 0);
+            all.held()
+        };
+        assert!(held_when(4_000) >= 100);
+        assert_eq!(held_when(5_000), 0);
+    }
+
+    #[test]
+    fn where_the_budget_is_short_answers_that_are_owed_count() {
+        let (outbox, all, mut effects) = sharing(16 * 1024 * 1024);
+        outbox.owe(|due| due.posts = 1_024);
+        assert!(!outbox.is_full(), "there is enough for everybody");
+        all.settle(0, 16 * 1024 * 1024);
+        assert!(outbox.is_full());
+        let few = (OWN / ANSWER_MAX) as u32;
+        outbox.owe(|due| due.posts = few);
+        assert!(!outbox.is_full(), "each connection has a little for itself");
+        outbox.answer(&mut effects, |out| out.extend_from_slice(&[0; ANSWER_MAX]));
+        assert!(outbox.is_full());
+    }
+
     #[test]
     fn closing_writes_what_is_there_and_takes_no_more() {
-        let (outbox, mut effects) = (Arc::new(Outbox::new(10)), Effects::default());
+        let (outbox, mut effects) = (Arc::new(Outbox::alone(10)), Effects::default());
         outbox.close(Code::REPLACED, "bye", &mut effects);
         assert_eq!(push(&outbox, b"late", &mut effects), None);
         let mut out = Vec::new();
@@ -270,7 +448,7 @@ mod tests {
 
     #[test]
     fn what_is_owed_to_a_connection_that_is_gone_is_paid() {
-        let (outbox, mut effects) = (Outbox::new(10), Effects::default());
+        let (outbox, mut effects) = (Outbox::alone(10), Effects::default());
         outbox.owe(|due| due.posts += 1);
         outbox.end();
         outbox.answer_due(|due| due.posts -= 1, &mut effects, |out| out.push(1));

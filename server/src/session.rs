@@ -25,6 +25,10 @@ use crate::limits::Limits;
 const FRAMES_BEFORE_LOGIN: u32 = 8;
 /// The same on an open listener, where LIST is answered before login.
 const FRAMES_BEFORE_LOGIN_OPEN: u32 = 64;
+/// How many bytes of answers a connection gets before it is logged in; one answer may reach over it.
+const OUT_BEFORE_LOGIN: u64 = 4 * 1024;
+/// The same on an open listener.
+const OUT_BEFORE_LOGIN_OPEN: u64 = 256 * 1024;
 /// A message written to a text session is taken when the connection lives so much longer.
 const TAKEN_AFTER: Duration = Duration::from_secs(60);
 
@@ -56,6 +60,8 @@ pub struct Session {
     frame_time: Duration,
     heartbeat: Duration,
     frames: u32,
+    /// How many bytes it had been given when it was last logged in.
+    out_from: u64,
     /// Since when it is not logged in.
     out_since: Duration,
     /// Since when the server works on its login.
@@ -85,6 +91,7 @@ impl Session {
             frame_time: seconds(limits.frame_time),
             heartbeat: seconds(limits.heartbeat),
             frames: 0,
+            out_from: 0,
             out_since: now,
             busy_since: None,
             heard: now,
@@ -141,15 +148,19 @@ impl Session {
         }
     }
 
-    /// Tells whether one more frame may be handled.
+    /// Tells whether one more frame may be handled, where `given` bytes were ever written to the connection or wait.
     ///
     /// # Errors
     ///
     /// The reason to close, where it is one too many before login.
-    pub fn has_frame_left(&self) -> Result<(), Refusal> {
+    pub fn has_frame_left(&self, given: u64) -> Result<(), Refusal> {
         let most = if self.open { FRAMES_BEFORE_LOGIN_OPEN } else { FRAMES_BEFORE_LOGIN };
         if !self.is_in() && self.frames >= most {
             return Err(Refusal::new(Code::NOT_LOGGED_IN, "too many frames before a login"));
+        }
+        let most = if self.open { OUT_BEFORE_LOGIN_OPEN } else { OUT_BEFORE_LOGIN };
+        if !self.is_in() && given.saturating_sub(self.out_from) >= most {
+            return Err(Refusal::new(Code::NOT_LOGGED_IN, "too much was asked before a login"));
         }
         Ok(())
     }
@@ -189,10 +200,11 @@ impl Session {
         self.state = State::In { hello: self.has_hello() };
     }
 
-    /// Nobody is logged in any more: the limits and clocks of before a login run again.
-    pub fn logged_out(&mut self, now: Duration) {
+    /// Nobody is logged in any more: the limits and clocks of before a login run again, from the `given` bytes on.
+    pub fn logged_out(&mut self, now: Duration, given: u64) {
         self.state = State::Out { hello: self.has_hello() };
         self.frames = 0;
+        self.out_from = given;
         self.out_since = now;
     }
 
@@ -385,7 +397,7 @@ mod tests {
         fn handled(session: &mut Session) -> usize {
             (0..100)
                 .take_while(|_| {
-                    let may = session.has_frame_left().is_ok();
+                    let may = session.has_frame_left(0).is_ok();
                     session.count_frame();
                     may
                 })
@@ -396,8 +408,21 @@ mod tests {
             assert_eq!(handled(&mut session), most);
             session.logged_in();
             assert_eq!(handled(&mut session), 100);
-            session.logged_out(Duration::ZERO);
+            session.logged_out(Duration::ZERO, 0);
             assert_eq!(handled(&mut session), most);
+        }
+    }
+
+    #[test]
+    fn answers_before_login_are_few() {
+        let is_left = |session: &Session, given| session.has_frame_left(given).is_ok();
+        for (open, most) in [(false, 4_096), (true, 262_144)] {
+            let mut session = session(open);
+            assert_eq!((is_left(&session, most - 1), is_left(&session, most)), (true, false));
+            session.logged_in();
+            assert!(is_left(&session, 10 * most));
+            session.logged_out(Duration::ZERO, 10 * most);
+            assert_eq!((is_left(&session, 11 * most - 1), is_left(&session, 11 * most)), (true, false));
         }
     }
 
@@ -407,7 +432,7 @@ mod tests {
         assert_eq!(session.frame_limit(), 1_024);
         session.logged_in();
         assert_eq!(session.frame_limit(), 65_536);
-        session.logged_out(Duration::ZERO);
+        session.logged_out(Duration::ZERO, 0);
         assert_eq!(session.frame_limit(), 1_024);
     }
 
@@ -425,7 +450,7 @@ mod tests {
         assert_eq!(session.deadline(), Some(31 * S));
         session.logged_in();
         assert_eq!((session.deadline(), session.alarm(1_000 * S)), (None, None));
-        session.logged_out(40 * S);
+        session.logged_out(40 * S, 0);
         assert_eq!(session.alarm(50 * S), Some(timed_out("no login came in time")));
     }
 

@@ -207,7 +207,7 @@ impl Acceptor {
         };
         core.counters.accepted.one();
         prepare(&stream);
-        let outbox = Arc::new(Outbox::new(core.limits.outbox as usize));
+        let outbox = Arc::new(Outbox::new(core.limits.outbox, core.memory.outboxes.clone()));
         let id = core.hub.next_session().0;
         let caller = Caller::new(core.clone(), self.policy, outbox.clone());
         let conn = Conn::new(stream, caller, permit);
@@ -246,7 +246,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_left_of_a_connection_however_it_ends() {
         let (connections, places) = (Arc::new(Connections::default()), Arc::new(Semaphore::new(3)));
-        let outbox = || Arc::new(Outbox::new(1));
+        let outbox = || Arc::new(Outbox::alone(1));
         let place = || places.clone().try_acquire_owned().unwrap();
         connections.run(1, outbox(), place(), async {});
         connections.run(2, outbox(), place(), async { panic!("on purpose") });

@@ -21,7 +21,7 @@ use crate::hub::{Account, Login};
 use crate::keeper::accounts::{AccountJob, Found};
 use crate::keeper::queue::Job;
 use crate::mailbox::{Effects, Life};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, ROOM_AGAIN};
 use crate::store::TokenRow;
 use crate::store::readers::ListJob;
 
@@ -98,6 +98,9 @@ pub(super) fn list(
     if glob.is_some_and(|glob| glob.len() > PATTERN_MAX) {
         let refusal = Refusal::new(Code::MALFORMED, "a pattern has at most 128 bytes");
         return super::refuse(caller, OpCode::List.byte(), &[], &refusal, effects);
+    }
+    if !caller.outbox.has_share(LIMIT_AFTER_LOGIN as usize) {
+        return Flow::Hold(Hold::Rate(now + ROOM_AGAIN));
     }
     if let Err(until) = caller.lists.take(1, now, caller.core.limits.list_rate) {
         return Flow::Hold(Hold::Rate(until));

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::Hasher;
 use crate::clock::Clock;
+use crate::core::Memory;
 use crate::disk::{Disk, Room};
 use crate::hub::Hub;
 use crate::ids::IdKey;
@@ -65,6 +66,7 @@ impl Bench {
             counters: Default::default(),
             clock: clock.clone(),
             hub: Hub::default(),
+            memory: Memory::new(&limits),
             queue: Queue::new(limits.pending_writes),
             ids,
             hasher: Hasher::new(1),
@@ -217,7 +219,7 @@ impl Bench {
                 }
             }
         };
-        let (session, outbox) = (self.core.hub.next_session(), Arc::new(Outbox::new(1 << 20)));
+        let (session, outbox) = (self.core.hub.next_session(), Arc::new(Outbox::alone(1 << 20)));
         let id = device.map(|device| DeviceId([device; 16]));
         let now_ms = self.clock.now().wall_ms;
         let mut effects = Effects::default();

@@ -67,6 +67,8 @@ pub struct Conn<S> {
     fetches_empty: u32,
     feeding: bool,
     feed_again: Option<Duration>,
+    /// True where what comes next found no room among all outboxes.
+    starved: bool,
     /// True while a text session is brought what waits.
     delivering: bool,
     writing: Vec<u8>,
@@ -118,6 +120,7 @@ impl<S: Socket> Conn<S> {
             fetches_empty: 0,
             feeding: false,
             feed_again: None,
+            starved: false,
             delivering: false,
             writing: Vec::new(),
             writing_at: 0,
@@ -173,7 +176,7 @@ impl<S: Socket> Conn<S> {
                 self.caller.login = Some(login);
             }
             Done::LoggedOut => {
-                self.session.logged_out(now);
+                self.session.logged_out(now, self.caller.outbox.appended());
                 self.caller.login = None;
                 self.fetching = None;
                 self.feeding = false;

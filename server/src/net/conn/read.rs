@@ -164,7 +164,7 @@ impl<S: Socket> Conn<S> {
         now: Now,
         effects: &mut Effects,
     ) -> bool {
-        if let Err(refusal) = self.session.has_frame_left() {
+        if let Err(refusal) = self.session.has_frame_left(self.caller.outbox.appended()) {
             self.close(&refusal, effects);
             return true;
         }

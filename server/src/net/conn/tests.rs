@@ -1,6 +1,8 @@
 //! Connections over scripted streams, a turn at a time: what the operating system holds and what the runtime has
 //! noticed of it are apart, as they are on a machine. Time is moved; only the writing thread is waited for.
 
+mod limits;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use super::write::{FETCH_AGAIN, FETCHES_EMPTY_MAX, LINGER};
 use super::*;
 use crate::auth::Hasher;
 use crate::clock::Clock;
-use crate::core::Core;
+use crate::core::{Core, Memory};
 use crate::hub::Hub;
 use crate::ids::IdKey;
 use crate::keeper::queue::Queue;
@@ -49,6 +51,8 @@ struct Kernel {
     /// The most that a read gives, where there is such a bound.
     piece: Option<usize>,
     output: Vec<u8>,
+    /// How many bytes it takes, where there is such a bound.
+    room: Option<usize>,
     /// What the other side says as soon as a frame with this op-code is written, before the write returns.
     reaction: Option<(u8, Vec<u8>)>,
     /// Time that passes while the next read is tried.
@@ -101,9 +105,14 @@ impl AsyncRead for Script {
 impl AsyncWrite for Script {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut kernel = self.0.lock();
-        kernel.output.extend_from_slice(bytes);
+        let count = bytes.len().min(kernel.room.unwrap_or(usize::MAX));
+        if count == 0 {
+            return Poll::Pending;
+        }
+        kernel.room = kernel.room.map(|room| room - count);
+        kernel.output.extend_from_slice(&bytes[..count]);
         kernel.react();
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(Ok(count))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -155,6 +164,7 @@ impl Bench {
             clock: Clock::start(),
             counters: Default::default(),
             hub: Hub::default(),
+            memory: Memory::new(&limits),
             queue: Queue::new(limits.pending_writes),
             ids,
             hasher: Hasher::new(1),
@@ -177,7 +187,7 @@ impl Bench {
 
     fn connect(&self) -> Side<'_> {
         let policy = Policy { open: true, password: false, register: true };
-        let outbox = Arc::new(Outbox::new(self.core.limits.outbox as usize));
+        let outbox = Arc::new(Outbox::new(self.core.limits.outbox, self.core.memory.outboxes.clone()));
         let caller = Caller::new(self.core.clone(), policy, outbox);
         let now = self.core.clock.now().up;
         let permit = self.admission.admit([127, 0, 0, 1].into(), now).unwrap();

@@ -9,7 +9,7 @@ use bellhop_protocol::code::Refusal;
 
 use super::{Conn, End, SHRINK_AFTER, Socket};
 use crate::mailbox::Effects;
-use crate::outbox::Taken;
+use crate::outbox::{ROOM_AGAIN, Taken};
 use crate::service::delivery::{self, Fed};
 
 /// How long input is thrown away before a close, so that the last answer is not reset away.
@@ -53,6 +53,12 @@ impl<S: Socket> Conn<S> {
             return false;
         }
         self.feeding = false;
+        if self.starved && !self.caller.outbox.has_share(1) {
+            // What would be read from the store now would find no room once more.
+            self.feed_again = Some(now + ROOM_AGAIN);
+            return true;
+        }
+        self.starved = false;
         match delivery::feed(&self.caller.core, &login, &fetched, effects) {
             Fed::Enough => {}
             Fed::Fetching(fetching) => self.fetching = Some(fetching),
@@ -87,7 +93,13 @@ impl<S: Socket> Conn<S> {
                 self.writing_at = 0;
                 match self.caller.outbox.take(&mut self.writing, cx.waker()) {
                     Taken::Some { pushed } => self.pushing = pushed,
-                    Taken::Parked => break,
+                    Taken::Parked { starved } => {
+                        if starved {
+                            self.starved = true;
+                            self.feed_again.get_or_insert(now + ROOM_AGAIN);
+                        }
+                        break;
+                    }
                     Taken::Close => {
                         on |= self.close_our_side(cx, now);
                         break;

@@ -1,0 +1,150 @@
+//! The bounds of one connection, in virtual time: at each limit, and one below it.
+
+use super::super::write::LINGER;
+use super::*;
+
+/// So much that no outbox has any room beside it.
+fn everything(bench: &Bench) -> usize {
+    bench.core.limits.outbox_all as usize
+}
+
+fn pass(bench: &Bench, side: &mut Side<'_>, ms: u64) {
+    bench.core.clock.pass(Duration::from_millis(ms));
+    side.turn();
+}
+
+/// A session for which all outboxes together had no room was woken by nobody.
+#[test]
+fn what_found_no_room_among_all_outboxes_comes_when_there_is_some() {
+    let bench = Bench::new(&[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    let (outboxes, all) = (bench.core.memory.outboxes.clone(), everything(&bench));
+    outboxes.settle(0, all);
+    assert!(alice.ask(Send, "bob|little").starts_with("ok|delivered|"), "each has a little for itself");
+    assert_eq!(bob.next(), (Deliver.byte(), "alice|little".into()));
+    let much = "x".repeat(5_000);
+    assert!(alice.ask(Send, &format!("bob|{much}")).starts_with("ok|queued|"), "kept, and not handed over");
+    assert!(alice.ask(Send, "bob|last").starts_with("ok|queued|"), "nothing overtakes it");
+    bob.rest();
+    assert_eq!(bob.read(), None);
+    for _ in 0..3 {
+        assert!(bob.conn.feed_again.is_some(), "it looks again, although nothing wakes it");
+        pass(&bench, &mut bob, 500);
+        assert_eq!(bob.read(), None);
+    }
+    outboxes.settle(all, 0);
+    pass(&bench, &mut bob, 499);
+    assert_eq!(bob.read(), None);
+    pass(&bench, &mut bob, 1);
+    assert_eq!(bob.next(), (Deliver.byte(), format!("alice|{much}")));
+    assert_eq!(bob.next(), (Deliver.byte(), "alice|last".into()));
+    assert!(bob.conn.feed_again.is_none(), "and no further time");
+}
+
+#[test]
+fn a_list_waits_for_room_among_all_outboxes() {
+    let bench = Bench::new(&[]);
+    let mut bob = bench.enter("bob");
+    let (outboxes, all) = (bench.core.memory.outboxes.clone(), everything(&bench));
+    outboxes.settle(0, all - 512 * 1024);
+    bob.says(List, "bob");
+    assert_eq!(bob.read(), None);
+    outboxes.settle(512 * 1024, 0);
+    pass(&bench, &mut bob, 500);
+    assert_eq!(bob.next(), (List.answer(), "ok|bob".into()));
+}
+
+#[test]
+fn who_takes_nothing_for_twenty_seconds_is_closed_and_loses_nothing() {
+    let bench = Bench::new(&[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    bob.kernel.lock().room = Some(0);
+    assert!(alice.ask(Send, "bob|hello").starts_with("ok|delivered|"));
+    bob.turn();
+    // One byte is progress.
+    pass(&bench, &mut bob, 19_000);
+    bob.kernel.lock().room = Some(1);
+    bob.turn();
+    pass(&bench, &mut bob, 19_900);
+    assert!(!bob.over);
+    pass(&bench, &mut bob, 2_000);
+    assert!(bob.over);
+    drop(bob);
+    assert_eq!(waiting(&bench, "bob"), "1");
+}
+
+#[test]
+fn a_login_and_a_frame_have_ten_seconds_each() {
+    let bench = Bench::new(&["login-time=10", "frame-time=10"]);
+    let closed = |side: &mut Side<'_>, first: u64| {
+        pass(&bench, side, first);
+        let early = side.read().is_some() || side.over;
+        pass(&bench, side, 2_000);
+        (early, side.read().map(|(op, text)| (op, text.starts_with("error|timed-out|"))))
+    };
+    let mut silent = bench.connect();
+    assert_eq!(closed(&mut silent, 9_999), (false, Some((NOTICE, true))));
+    let mut slow = bench.enter("alice");
+    slow.arrives(&bytes(Send, "bob|hello")[..7]);
+    slow.notices();
+    slow.turn();
+    assert_eq!(closed(&mut slow, 9_999), (false, Some((NOTICE, true))));
+    pass(&bench, &mut slow, LINGER.as_millis() as u64);
+    assert!(slow.over, "and it is gone, whatever the other side does");
+}
+
+#[test]
+fn sends_beyond_the_rate_are_taken_later_and_all_of_them() {
+    let bench = Bench::new(&["sends=2"]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    (0..23).for_each(|number| alice.arrives(&bytes(Send, &format!("bob|{number}"))));
+    alice.notices();
+    let mut got = Vec::new();
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        alice.rest();
+        bob.rest();
+        while let Some((_, text)) = bob.read() {
+            got.push(text);
+        }
+        counts.push(got.len());
+        bench.core.clock.pass(SECOND / 2);
+    }
+    assert_eq!(counts, [20, 21, 22, 23], "a burst of ten seconds' worth, and then one each half second");
+    assert_eq!(got, (0..23).map(|number| format!("alice|{number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn lists_beyond_the_rate_are_answered_later() {
+    let bench = Bench::new(&["list-rate=2"]);
+    let mut bob = bench.enter("bob");
+    (0..23).for_each(|_| bob.arrives(&bytes(List, "bob")));
+    bob.notices();
+    let (mut counts, mut answered) = (Vec::new(), 0);
+    for _ in 0..4 {
+        bob.rest();
+        while bob.read().is_some() {
+            answered += 1;
+        }
+        counts.push(answered);
+        bench.core.clock.pass(SECOND / 2);
+    }
+    assert_eq!(counts, [20, 21, 22, 23]);
+}
+
+#[test]
+fn where_too_much_waits_for_the_writing_thread_nothing_further_is_read() {
+    let bench = Bench::new(&["pending-writes=1"]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    (0..500).for_each(|number| alice.arrives(&bytes(Send, &format!("bob|{number}"))));
+    alice.notices();
+    let mut got = Vec::new();
+    while got.len() < 500 {
+        alice.rest();
+        bob.rest();
+        while let Some((_, text)) = bob.read() {
+            got.push(text);
+        }
+    }
+    assert_eq!(got, (0..500).map(|number| format!("alice|{number}")).collect::<Vec<_>>());
+}
