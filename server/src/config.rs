@@ -147,6 +147,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
+    /// Start although acknowledged messages are missing, when a start has said so: go on with what is there
+    #[arg(long)]
+    pub accept_loss: bool,
+
     /// How much the log tells [default: info]
     #[arg(long, value_enum)]
     pub log: Option<LogLevel>,
@@ -178,6 +182,8 @@ pub struct Config {
     pub auth: Auth,
     /// Whether whoever comes may make an account.
     pub register: Register,
+    /// True where the server is to start although acknowledged messages are missing.
+    pub accept_loss: bool,
     /// The bounds.
     pub limits: Limits,
     /// How much the log tells.
@@ -285,6 +291,7 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
         durability: args.durability.or(file.durability).unwrap_or(Durability::Power),
         auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),
         register: args.register.or(file.register).unwrap_or(Register::Auto),
+        accept_loss: args.accept_loss,
         limits,
         log: args.log.or(file.log).unwrap_or(LogLevel::Info),
     })

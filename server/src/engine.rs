@@ -24,7 +24,7 @@ use crate::keeper::queue::Queue;
 use crate::keeper::{self, Keeper};
 use crate::server::ServerError;
 use crate::store::readers::{ReaderThreads, Readers};
-use crate::store::sqlite::{Seed, SqliteStore, Sync};
+use crate::store::sqlite::{Loss, Seed, SqliteStore, Sync};
 use crate::store::{Store, StoreError};
 
 /// The database, in the data folder.
@@ -160,7 +160,8 @@ fn open(
     let [a, b, c, d] = random::<4>();
     let seed = Seed { node: format!("node-{a:02x}{b:02x}{c:02x}{d:02x}"), id_key: random() };
     let clock = Clock::start();
-    let mut store = SqliteStore::open(path, sync, seed)?;
+    let loss = if config.accept_loss { Loss::Accept } else { Loss::Refuse };
+    let mut store = SqliteStore::open(path, sync, seed, loss)?;
     if let Some(made_ms) = store.leave_backup(clock.now().wall_ms)? {
         tracing::warn!(
             made_ms,

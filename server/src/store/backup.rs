@@ -23,6 +23,7 @@ use super::check::{Counts, check};
 use super::inspect::Inspector;
 use super::rows::{number, unsigned};
 use super::sqlite::fault;
+use super::sum;
 
 /// The mark in `meta`: when the copy was made, in ms since 1970.
 const MARK: &str = "backup";
@@ -119,8 +120,9 @@ fn mark(path: &Path, now_ms: u64) -> Result<(), StoreError> {
     let db = Connection::open(path).map_err(fault)?;
     db.execute_batch("PRAGMA journal_mode = DELETE").map_err(fault)?;
     let made = number(now_ms).to_be_bytes();
-    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![MARK, made.as_slice()])
-        .map_err(fault)?;
+    sum::register(&db)?;
+    let sql = "INSERT OR REPLACE INTO meta (name, value, sum) VALUES (?1, ?2, row_sum(?1, ?2))";
+    db.execute(sql, params![MARK, made.as_slice()]).map_err(fault)?;
     db.close().map_err(|(_, error)| fault(error))
 }
 
@@ -169,17 +171,28 @@ impl Drop for Part {
     }
 }
 
+/// True if and only if the file is a copy that was put back, and not left yet.
+pub(super) fn is_one(db: &Connection) -> Result<bool, StoreError> {
+    db.query_row("SELECT count(*) FROM meta WHERE name = ?1", [MARK], |row| row.get::<_, i64>(0))
+        .map(|count| count > 0)
+        .map_err(fault)
+}
+
 /// Where the file is a copy that was put back: raises all numbers, takes the mark away, and tells when it was made.
-pub(super) fn leave(db: &mut Connection, now_ms: u64) -> Result<Option<u64>, StoreError> {
+/// Where it may be `older` for another reason, numbers are raised as well.
+pub(super) fn leave(db: &mut Connection, now_ms: u64, older: bool) -> Result<Option<u64>, StoreError> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
     let query = "SELECT value FROM meta WHERE name = ?1";
     let mark: Option<Vec<u8>> =
         transaction.query_row(query, [MARK], |row| row.get(0)).optional().map_err(fault)?;
-    let Some(mark) = mark else { return Ok(None) };
-    let made_ms = mark.try_into().map_or(0, |bytes| unsigned(i64::from_be_bytes(bytes)));
+    if mark.is_none() && !older {
+        return Ok(None);
+    }
+    let made_ms = mark.map(|mark| mark.try_into().map_or(0, |bytes| unsigned(i64::from_be_bytes(bytes))));
     transaction
         .execute(
-            "UPDATE account SET reserved = max(reserved + ?1, ?2)",
+            "UPDATE account SET reserved = max(reserved + ?1, ?2), sum = row_sum(
+                 id, uuid, name, folded, password, max(reserved + ?1, ?2), created_ms)",
             params![number(RISE), number(now_ms << SEQS_A_MS)],
         )
         .map_err(fault)?;
@@ -188,7 +201,7 @@ pub(super) fn leave(db: &mut Connection, now_ms: u64) -> Result<Option<u64>, Sto
         .map_err(fault)?;
     transaction.execute("DELETE FROM meta WHERE name = ?1", [MARK]).map_err(fault)?;
     transaction.commit().map_err(fault)?;
-    Ok(Some(made_ms))
+    Ok(made_ms)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::inspect::Inspector;
 use super::rows::{ranges_from_bytes, unsigned, whole_row};
 use super::sqlite::{corrupt, fault};
-use super::{StoreError, schema};
+use super::{StoreError, integrity, schema};
 use crate::window::CounterWindow;
 
 /// After so many findings of one kind the rest is counted.
@@ -100,6 +100,7 @@ pub fn check(
     for rule in RULES {
         few(found, |found| sentences(db, rule, found))?;
     }
+    few(found, |found| integrity::damaged(db, found))?;
     few(found, |found| accounts(db, found))?;
     few(found, |found| devices(db, found))?;
     few(found, |found| log(db, found))?;
@@ -185,7 +186,7 @@ fn are_ranges(bytes: &[u8], floor: u64, reserved: u64) -> bool {
 
 /// Rows of the log that cannot be brought to anybody: every one is read as it would be for that.
 fn log(db: &Connection, found: &mut dyn FnMut(String)) -> Result<(), StoreError> {
-    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name
+    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, name, body, sum
                FROM log WHERE kind IN (0, 1, 2) AND length(origin) = 16";
     let mut query = db.prepare(sql).map_err(fault)?;
     let mut rows = query.query([]).map_err(fault)?;

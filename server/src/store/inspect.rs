@@ -67,19 +67,21 @@ impl Inspector {
     ///
     /// Where the file cannot be read.
     pub fn accounts(&self, after: &str, most: usize) -> Result<Vec<AccountLine>, StoreError> {
-        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms,
+        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms, sum,
                           (SELECT count(*) FROM device WHERE account = account.id),
                           (SELECT max(seen_ms) FROM device WHERE account = account.id)
                    FROM account WHERE folded > ?1 ORDER BY folded LIMIT ?2";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let rows = query.query_map(params![after, most as i64], |row| {
-            Ok(AccountLine {
+        let mut rows = query.query(params![after, most as i64]).map_err(fault)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(fault)? {
+            found.push(AccountLine {
                 row: account_row(row)?,
-                devices: unsigned(row.get(7)?),
-                seen_ms: row.get::<_, Option<i64>>(8)?.map(unsigned),
-            })
-        });
-        rows.and_then(Iterator::collect).map_err(fault)
+                devices: unsigned(row.get(8).map_err(fault)?),
+                seen_ms: row.get::<_, Option<i64>>(9).map_err(fault)?.map(unsigned),
+            });
+        }
+        Ok(found)
     }
 
     /// The name of an account, or of a deleted one that is not purged yet.

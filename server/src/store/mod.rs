@@ -12,13 +12,19 @@ pub mod check;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod inspect;
+mod integrity;
 pub mod log;
+mod mark;
 pub mod memory;
+mod opening;
 pub mod readers;
 mod rows;
 mod schema;
 pub mod sqlite;
+mod sum;
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;
 

@@ -2,11 +2,18 @@
 
 use bellhop_protocol::item::ReceiptState;
 use bellhop_protocol::{DeviceId, MessageId};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Row};
 use uuid::Uuid;
 
 use super::sqlite::{corrupt, fault};
-use super::{AccountId, AccountRow, Batch, Kind, LogRow, Origin, RowId, Span, StoreError};
+use super::{
+    AccountId, AccountRow, Batch, DeviceRow, Kind, LogRow, Origin, RowId, Span, StoreError, TokenRow,
+    Waiting, sum,
+};
+
+/// Columns of the log before its sum.
+const LOG_COLUMNS: usize = 10;
 
 pub(super) fn append_row(
     insert: &mut CachedStatement<'_>,
@@ -27,33 +34,72 @@ pub(super) fn append_row(
             (2, 0, device, i64::from(state.byte()), id.0.as_bytes().as_slice())
         }
     };
-    insert.raw_bind_parameter(1, number(row.row.0))?;
-    insert.raw_bind_parameter(2, row.account.0)?;
-    insert.raw_bind_parameter(3, number(row.seq))?;
-    insert.raw_bind_parameter(4, number(row.time_ms))?;
-    insert.raw_bind_parameter(5, kind)?;
-    insert.raw_bind_parameter(6, sender)?;
-    insert.raw_bind_parameter(7, origin.as_slice())?;
-    insert.raw_bind_parameter(8, count)?;
-    insert.raw_bind_parameter(9, row.name.of(&batch.words))?;
-    insert.raw_bind_parameter(10, body)?;
+    let values: [ValueRef<'_>; LOG_COLUMNS] = [
+        ValueRef::Integer(number(row.row.0)),
+        ValueRef::Integer(row.account.0),
+        ValueRef::Integer(number(row.seq)),
+        ValueRef::Integer(number(row.time_ms)),
+        ValueRef::Integer(kind),
+        ValueRef::Integer(sender),
+        ValueRef::Blob(origin),
+        ValueRef::Integer(count),
+        ValueRef::Text(row.name.of(&batch.words).as_bytes()),
+        ValueRef::Blob(body),
+    ];
+    for (place, value) in (1..).zip(values) {
+        insert.raw_bind_parameter(place, ToSqlOutput::Borrowed(value))?;
+    }
+    insert.raw_bind_parameter(LOG_COLUMNS + 1, sum::of(values.into_iter()))?;
     insert.raw_execute().map(|_| ())
 }
 
-pub(super) fn account_row(row: &Row<'_>) -> rusqlite::Result<AccountRow> {
-    Ok(AccountRow {
-        id: AccountId(row.get(0)?),
-        uuid: Uuid::from_bytes(row.get(1)?),
-        name: row.get(2)?,
-        folded: row.get(3)?,
-        password: row.get(4)?,
-        reserved: unsigned(row.get(5)?),
-        created_ms: unsigned(row.get(6)?),
-    })
+pub(super) fn account_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
+    sum::check(row, 7, "account")?;
+    let read = || -> rusqlite::Result<AccountRow> {
+        Ok(AccountRow {
+            id: AccountId(row.get(0)?),
+            uuid: Uuid::from_bytes(row.get(1)?),
+            name: row.get(2)?,
+            folded: row.get(3)?,
+            password: row.get(4)?,
+            reserved: unsigned(row.get(5)?),
+            created_ms: unsigned(row.get(6)?),
+        })
+    };
+    read().map_err(fault)
 }
 
-/// The first nine columns, with the words given.
-pub(super) fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result<LogRow<T>, StoreError> {
+pub(super) fn device_row(row: &Row<'_>) -> Result<DeviceRow, StoreError> {
+    sum::check(row, 7, "device")?;
+    let read = || -> rusqlite::Result<DeviceRow> {
+        Ok(DeviceRow {
+            account: AccountId(row.get(0)?),
+            device: DeviceId(row.get(1)?),
+            floor: unsigned(row.get(2)?),
+            ranges: ranges_from_bytes(row.get_ref(3)?.as_blob()?),
+            receiving: row.get(4)?,
+            seen_ms: unsigned(row.get(5)?),
+        })
+    };
+    read().map_err(fault)
+}
+
+pub(super) fn token_row(row: &Row<'_>) -> Result<TokenRow, StoreError> {
+    sum::check(row, 4, "token")?;
+    let read = || -> rusqlite::Result<TokenRow> {
+        Ok(TokenRow {
+            hash: row.get(0)?,
+            account: AccountId(row.get(1)?),
+            device: DeviceId(row.get(2)?),
+            expires_ms: row.get::<_, Option<i64>>(3)?.map(unsigned),
+        })
+    };
+    read().map_err(fault)
+}
+
+/// All columns of the log, which match their sum; with the words given.
+fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result<LogRow<T>, StoreError> {
+    sum::check(row, LOG_COLUMNS, "log")?;
     let origin: [u8; 16] = row.get(6).map_err(fault)?;
     let count: i64 = row.get(7).map_err(fault)?;
     let kind: i64 = row.get(4).map_err(fault)?;
@@ -85,13 +131,25 @@ pub(super) fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result
 }
 
 pub(super) fn whole_row<'a>(row: &'a Row<'_>) -> Result<LogRow<&'a str>, StoreError> {
-    let body = row.get_ref(8).map_err(fault)?.as_blob().map_err(corrupt)?;
-    let name = text(row, 9)?;
+    let body = body(row)?;
+    let name = text(row, 8)?;
     let found = log_row(row, body, name, "")?;
     match found.kind {
         Kind::Message { .. } => Ok(LogRow { text: std::str::from_utf8(body).map_err(corrupt)?, ..found }),
         Kind::Receipt { .. } => Ok(found),
     }
+}
+
+/// A row without its words.
+pub(super) fn waiting(row: &Row<'_>) -> Result<Waiting, StoreError> {
+    let body = body(row)?;
+    let row = log_row(row, body, (), ())?;
+    let receipt = matches!(row.kind, Kind::Receipt { .. });
+    Ok(Waiting { row, size: if receipt { 0 } else { body.len() } })
+}
+
+fn body<'a>(row: &'a Row<'_>) -> Result<&'a [u8], StoreError> {
+    row.get_ref(9).map_err(fault)?.as_blob().map_err(corrupt)
 }
 
 pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {

@@ -2,7 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::StoreError;
+use super::sqlite::fault;
+use super::{StoreError, sum};
 
 /// Marks the file as Bellhop's ("BELL"), so that another program's database is not taken for one.
 const APPLICATION_ID: i32 = 0x4245_4C4C;
@@ -62,9 +63,28 @@ const STEPS: &[&str] = &["
         expires_ms INTEGER
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_of ON token (account, device);
+",
+"
+    -- Each row ends with a checksum of the columns before it.
+    ALTER TABLE meta ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE account ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE device ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE grave ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE token ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+    UPDATE meta SET sum = row_sum(name, value);
+    UPDATE account SET sum = row_sum(id, uuid, name, folded, password, reserved, created_ms);
+    UPDATE device SET sum = row_sum(account, id, floor, ranges, receiving, seen_ms, counters);
+    UPDATE log SET sum = row_sum(id, account, seq, time_ms, kind, sender, origin, number, name, body);
+    UPDATE grave SET sum = row_sum(account, name);
+    UPDATE token SET sum = row_sum(hash, account, device, expires_ms);
 "];
 
-/// Brings the file to the current version; `fill` puts the first rows into a new one.
+/// The version from which on each row has a sum.
+pub(super) const SUMMED: usize = 2;
+
+/// Brings the file to the current version; `fill` puts the first rows into a new one. All or nothing: the steps are one
+/// transaction, so that a start which is cut off leaves the old version.
 pub(super) fn migrate(
     db: &mut Connection,
     fill: impl FnOnce(&Connection) -> rusqlite::Result<()>,
@@ -73,21 +93,8 @@ pub(super) fn migrate(
         |error: rusqlite::Error| StoreError::Fault(format!("cannot bring the database up to date: {error}"));
     let transaction =
         db.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(fault)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
-    let application: i32 =
-        transaction.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(fault)?;
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
-    if application != APPLICATION_ID && (version != 0 || tables != 0) {
-        return Err(StoreError::Corrupt("the file is another program's database".into()));
-    }
-    let done = usize::try_from(version).unwrap_or(usize::MAX);
-    let Some(steps) = STEPS.get(done..) else {
-        return Err(StoreError::Corrupt(format!(
-            "the database is of version {version}, this server knows versions up to {}: use the newer server",
-            STEPS.len()
-        )));
-    };
+    let done = version(&transaction)?;
+    let steps = STEPS.get(done..).unwrap_or_default();
     if steps.is_empty() {
         return Ok(());
     }
@@ -115,4 +122,40 @@ pub(super) fn recognise(db: &Connection) -> Result<(), StoreError> {
         )));
     }
     Ok(())
+}
+
+/// The version of a database of this program; 0 for an empty file.
+pub(super) fn version(db: &Connection) -> Result<usize, StoreError> {
+    let read = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
+    let version = read("PRAGMA user_version")?;
+    let empty = version == 0 && read("SELECT count(*) FROM sqlite_schema")? == 0;
+    if read("PRAGMA application_id")? != i64::from(APPLICATION_ID) && !empty {
+        return Err(StoreError::Corrupt("the file is another program's database".into()));
+    }
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() && (version > 0 || empty) => Ok(version),
+        _ => Err(StoreError::Corrupt(format!(
+            "the database is of version {version}, this server knows versions up to {}: use the newer server",
+            STEPS.len()
+        ))),
+    }
+}
+
+/// The definitions of all tables and indexes.
+pub(super) fn tables(db: &Connection) -> Result<Vec<[String; 4]>, StoreError> {
+    let sql = "SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_schema ORDER BY type, name";
+    let mut query = db.prepare(sql).map_err(fault)?;
+    let rows =
+        query.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])).map_err(fault)?;
+    rows.collect::<Result<_, _>>().map_err(fault)
+}
+
+/// The definitions that a database of this version has.
+pub(super) fn expected(version: usize) -> Result<Vec<[String; 4]>, StoreError> {
+    let db = Connection::open_in_memory().map_err(fault)?;
+    sum::register(&db)?;
+    for step in STEPS.get(..version).unwrap_or_default() {
+        db.execute_batch(step).map_err(fault)?;
+    }
+    tables(&db)
 }

@@ -3,25 +3,24 @@
 //! At `power` a commit is fsynced before it returns. At the other levels it is handed to the operating system, but for
 //! batches that must outlive a power loss at any level.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bellhop_protocol::DeviceId;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, named_params, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, named_params, params};
 
+use super::mark::{MarkFile, Reached};
+use super::opening::connect;
+pub use super::opening::{Loss, Seed};
 use super::rows::{
-    account_row, append_row, log_row, number, ranges_from_bytes, ranges_to_bytes, text, unsigned, whole_row,
+    account_row, append_row, device_row, number, ranges_to_bytes, text, token_row, unsigned, waiting,
+    whole_row,
 };
 use super::{
-    AccountId, AccountRow, Batch, Boot, DeviceRow, Kind, LogRow, Reader, RowId, Store, StoreError, TokenRow,
-    Waiting, Write, schema,
+    AccountId, AccountRow, Batch, Boot, DeviceRow, LogRow, Reader, RowId, Store, StoreError, TokenRow,
+    Waiting, Write, integrity, sum,
 };
-use crate::folder::private_file;
 use crate::window::CounterWindow;
-
-/// Before this version SQLite could corrupt a database when the WAL was reset (fixed in 3.51.3).
-const SQLITE_VERSION_MIN: i32 = 3_051_003;
-/// How long a writer waits for somebody else's lock on the file.
-const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// When a commit returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,67 +34,29 @@ pub enum Sync {
 /// The store.
 #[derive(Debug)]
 pub struct SqliteStore {
-    db: Connection,
-    path: PathBuf,
-    sync: Sync,
-}
-
-/// The secrets and the name that a new file gets.
-#[derive(Clone, Debug)]
-pub struct Seed {
-    /// The server's name for itself.
-    pub node: String,
-    /// The secret behind the ids of POSTs.
-    pub id_key: [u8; 16],
+    pub(super) db: Connection,
+    pub(super) path: PathBuf,
+    pub(super) sync: Sync,
+    pub(super) mark: MarkFile,
+    /// True where the file may be older than what clients have seen.
+    pub(super) older: bool,
 }
 
 impl SqliteStore {
-    /// Opens the file, making or upgrading it as needed.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] for a file that is not a sound database of this program.
-    pub fn open(path: &Path, sync: Sync, seed: Seed) -> Result<SqliteStore, StoreError> {
-        if rusqlite::version_number() < SQLITE_VERSION_MIN {
-            return Err(StoreError::Fault(format!("SQLite {} is too old", rusqlite::version())));
-        }
-        // SQLite gives the files that it puts beside this one the same permissions.
-        private_file(path).map_err(|error| StoreError::Fault(format!("cannot open: {error}")))?;
-        let mut db = Connection::open(path).map_err(fault)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
-        db.set_prepared_statement_cache_capacity(32);
-        db.execute_batch("PRAGMA synchronous = FULL").map_err(fault)?;
-        schema::migrate(&mut db, |db| {
-            let mut insert = db.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
-            insert.execute(params!["node", seed.node.as_bytes()])?;
-            insert.execute(params!["id-key", seed.id_key.as_slice()])?;
-            Ok(())
-        })?;
-        // 16 MiB of WAL before a checkpoint, and a WAL that grew beyond that is cut again.
-        db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4096;
-             PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16384;",
-        )
-        .map_err(fault)?;
-        let store = SqliteStore { db, path: path.to_owned(), sync };
-        store.set_synchronous(sync == Sync::Always)?;
-        Ok(store)
-    }
-
-    /// Where the file is a backup that was put back: sees to it that no number is given again that was given since it
-    /// was made, at `now_ms` by the wall clock. Returns when it was made.
+    /// Where the file is a backup that was put back, or another one that may be older than what clients have seen: sees
+    /// to it that no number is given again, at `now_ms` by the wall clock. Returns when the backup was made.
     ///
     /// # Errors
     ///
     /// Where the file cannot be written.
     pub fn leave_backup(&mut self, now_ms: u64) -> Result<Option<u64>, StoreError> {
         self.set_synchronous(true)?;
-        let made_ms = super::backup::leave(&mut self.db, now_ms)?;
+        let made_ms = super::backup::leave(&mut self.db, now_ms, std::mem::take(&mut self.older))?;
         self.set_synchronous(self.sync == Sync::Always)?;
         Ok(made_ms)
     }
 
-    fn set_synchronous(&self, full: bool) -> Result<(), StoreError> {
+    pub(super) fn set_synchronous(&self, full: bool) -> Result<(), StoreError> {
         // On Apple's systems an fsync leaves the drive's cache alone, unless it is asked to be a full one.
         let pragma = match full {
             true => "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON",
@@ -118,9 +79,49 @@ impl SqliteStore {
     }
 
     fn meta(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let mut query = self.db.prepare_cached("SELECT value FROM meta WHERE name = ?1").map_err(fault)?;
-        let value = query.query_row([name], |row| row.get(0)).optional().map_err(fault)?;
-        value.ok_or_else(|| StoreError::Corrupt(format!("the database does not tell its {name}")))
+        let value = self.one("SELECT name, value, sum FROM meta WHERE name = ?1", &[&name], |row| {
+            sum::check(row, 2, "meta")?;
+            row.get(1).map_err(fault)
+        });
+        value?.ok_or_else(|| StoreError::Corrupt(format!("the database does not tell its {name}")))
+    }
+
+    /// The row that a statement finds, where there is one.
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn rusqlite::ToSql],
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut rows = query.query(params).map_err(fault)?;
+        rows.next().map_err(fault)?.map(read).transpose()
+    }
+
+    /// How far the database will have come with a batch. Commits that append nothing, or that have to last, are counted
+    /// in it, so that every commit raises something.
+    fn reach(&self, batch: &Batch) -> Result<Reached, rusqlite::Error> {
+        let mut reached = self.mark.reached();
+        let mut appends = false;
+        for write in &batch.writes {
+            match write {
+                Write::Append(row) => {
+                    (reached.row, appends) = (reached.row.max(row.row.0), true);
+                }
+                Write::AddAccount(account) => reached.account = reached.account.max(unsigned(account.id.0)),
+                _ => {}
+            }
+        }
+        if batch.durable || !appends {
+            reached.changes += 1;
+            let changes = reached.changes.to_be_bytes();
+            self.execute(
+                "INSERT INTO meta (name, value, sum) VALUES ('changes', ?1, row_sum('changes', ?1))
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum",
+                params![changes.as_slice()],
+            )?;
+        }
+        Ok(reached)
     }
 
     fn apply(&self, batch: &Batch) -> rusqlite::Result<()> {
@@ -140,7 +141,7 @@ impl SqliteStore {
     }
 
     /// Commits the batch in a transaction of its own.
-    fn transact(&self, batch: &Batch) -> Result<(), StoreError> {
+    fn transact(&mut self, batch: &Batch) -> Result<(), StoreError> {
         // The lock of the one writer is had here, or nothing has begun. What follows needs no further lock: in WAL mode
         // readers do not stand in the way of a COMMIT, and a checkpoint that finds some leaves its work for later.
         if let Err(error) = self.db.execute_batch("BEGIN IMMEDIATE") {
@@ -149,8 +150,11 @@ impl SqliteStore {
                 _ => self.failed(error),
             });
         }
-        let done = self.apply(batch).and_then(|()| self.db.execute_batch("COMMIT"));
-        done.map_err(|error| self.failed(error))
+        let done = self.apply(batch).and_then(|()| self.reach(batch));
+        let done = done.and_then(|reached| self.db.execute_batch("COMMIT").map(|()| reached));
+        let reached = done.map_err(|error| self.failed(error))?;
+        self.mark.reach(reached);
+        Ok(())
     }
 
     /// What a transaction that failed means, which is rolled back.
@@ -165,8 +169,8 @@ impl SqliteStore {
 
     fn append(&self, batch: &Batch, appends: &[Write]) -> rusqlite::Result<()> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO log (id, account, seq, time_ms, kind, sender, origin, number, name, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO log (id, account, seq, time_ms, kind, sender, origin, number, name, body, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
         for write in appends {
             if let Write::Append(row) = write {
@@ -186,20 +190,27 @@ impl SqliteStore {
             Write::AddAccount(account) => self.add_account(account),
             Write::DeleteAccount(id) => {
                 self.execute("DELETE FROM token WHERE account = ?1", params![id.0])?;
-                self.execute("INSERT INTO grave SELECT id, name FROM account WHERE id = ?1", params![id.0])?;
+                self.execute(
+                    "INSERT INTO grave SELECT id, name, row_sum(id, name) FROM account WHERE id = ?1",
+                    params![id.0],
+                )?;
                 self.execute("DELETE FROM account WHERE id = ?1", params![id.0])
             }
             Write::ForgetGrave(account) => {
                 self.execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
                 self.execute("DELETE FROM grave WHERE account = ?1", params![account.0])
             }
-            Write::Reserve(id, reserved) => self
-                .execute("UPDATE account SET reserved = ?2 WHERE id = ?1", params![id.0, number(*reserved)]),
+            Write::Reserve(id, reserved) => self.execute(
+                "UPDATE account SET reserved = ?2, sum = row_sum(id, uuid, name, folded, password, ?2, created_ms)
+                 WHERE id = ?1",
+                params![id.0, number(*reserved)],
+            ),
             Write::SaveDevice(device) => self.save_device(device),
             Write::SaveWindow(account, device, window, seen_ms) => self.execute(
-                "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms, counters)
-                 VALUES (?1, ?2, 0, x'', 0, ?4, ?3)
-                 ON CONFLICT (account, id) DO UPDATE SET counters = ?3",
+                "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms, counters, sum)
+                 VALUES (?1, ?2, 0, x'', 0, ?4, ?3, row_sum(?1, ?2, 0, x'', 0, ?4, ?3))
+                 ON CONFLICT (account, id) DO UPDATE
+                 SET counters = ?3, sum = row_sum(?1, ?2, floor, ranges, receiving, seen_ms, ?3)",
                 params![account.0, device.0.as_slice(), window.to_bytes().as_slice(), number(*seen_ms)],
             ),
             Write::ForgetDevice(account, device) => {
@@ -220,8 +231,8 @@ impl SqliteStore {
 
     fn add_account(&self, account: &AccountRow) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
             params![
                 account.id.0,
                 account.uuid.as_bytes().as_slice(),
@@ -236,10 +247,11 @@ impl SqliteStore {
 
     fn save_device(&self, device: &DeviceRow) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO device (account, id, floor, ranges, receiving, seen_ms, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6, NULL))
              ON CONFLICT (account, id) DO UPDATE
-             SET floor = ?3, ranges = ?4, receiving = ?5, seen_ms = ?6",
+             SET floor = ?3, ranges = ?4, receiving = ?5, seen_ms = ?6,
+                 sum = row_sum(?1, ?2, ?3, ?4, ?5, ?6, counters)",
             params![
                 device.account.0,
                 device.device.0.as_slice(),
@@ -253,8 +265,9 @@ impl SqliteStore {
 
     fn save_token(&self, token: &TokenRow) -> rusqlite::Result<()> {
         self.execute(
-            "INSERT INTO token (hash, account, device, expires_ms) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4",
+            "INSERT INTO token (hash, account, device, expires_ms, sum)
+             VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))
+             ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4, sum = row_sum(hash, account, device, ?4)",
             params![
                 token.hash.as_slice(),
                 token.account.0,
@@ -286,18 +299,14 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn boot(&mut self) -> Result<Boot, StoreError> {
         let id_key = self.meta("id-key")?;
-        let sequence = "SELECT seq FROM sqlite_sequence WHERE name = 'account'";
-        let account: Option<i64> =
-            self.db.query_row(sequence, [], |row| row.get(0)).optional().map_err(fault)?;
-        let row: Option<i64> =
-            self.db.query_row("SELECT max(id) FROM log", [], |row| row.get(0)).map_err(fault)?;
+        let reached = integrity::reached(&self.db)?;
         Ok(Boot {
             node: String::from_utf8_lossy(&self.meta("node")?).into_owned(),
             id_key: id_key
                 .try_into()
                 .map_err(|_| StoreError::Corrupt("the id key has another length".into()))?,
-            next_account: AccountId(account.unwrap_or(0) + 1),
-            next_row: RowId(unsigned(row.unwrap_or(0)) + 1),
+            next_account: AccountId(number(reached.account) + 1),
+            next_row: RowId(reached.row + 1),
         })
     }
 
@@ -318,16 +327,14 @@ impl Store for SqliteStore {
     }
 
     fn account(&mut self, folded: &str) -> Result<Option<AccountRow>, StoreError> {
-        let sql =
-            "SELECT id, uuid, name, folded, password, reserved, created_ms FROM account WHERE folded = ?1";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        query.query_row([folded], account_row).optional().map_err(fault)
+        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms, sum FROM account WHERE folded = ?1";
+        self.one(sql, &[&folded], account_row)
     }
 
     fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
-        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms FROM account WHERE id = ?1";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        query.query_row([id.0], account_row).optional().map_err(fault)
+        let sql =
+            "SELECT id, uuid, name, folded, password, reserved, created_ms, sum FROM account WHERE id = ?1";
+        self.one(sql, &[&id.0], account_row)
     }
 
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {
@@ -337,28 +344,24 @@ impl Store for SqliteStore {
     }
 
     fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
-        let sql = "SELECT id, floor, ranges, receiving, seen_ms FROM device WHERE account = ?1";
+        let sql = "SELECT account, id, floor, ranges, receiving, seen_ms, counters, sum
+                   FROM device WHERE account = ?1";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let rows = query.query_map([account.0], |row| {
-            Ok(DeviceRow {
-                account,
-                device: DeviceId(row.get(0)?),
-                floor: unsigned(row.get(1)?),
-                ranges: ranges_from_bytes(row.get_ref(2)?.as_blob()?),
-                receiving: row.get(3)?,
-                seen_ms: unsigned(row.get(4)?),
-            })
-        });
-        rows.and_then(Iterator::collect).map_err(fault)
+        let mut rows = query.query([account.0]).map_err(fault)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(fault)? {
+            found.push(device_row(row)?);
+        }
+        Ok(found)
     }
 
     fn window(&mut self, account: AccountId, device: DeviceId) -> Result<Option<CounterWindow>, StoreError> {
-        let sql = "SELECT counters FROM device WHERE account = ?1 AND id = ?2";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let found: Option<Option<Vec<u8>>> = query
-            .query_row(params![account.0, device.0.as_slice()], |row| row.get(0))
-            .optional()
-            .map_err(fault)?;
+        let sql = "SELECT account, id, floor, ranges, receiving, seen_ms, counters, sum
+                   FROM device WHERE account = ?1 AND id = ?2";
+        let found = self.one(sql, &[&account.0, &device.0.as_slice()], |row| {
+            sum::check(row, 7, "device")?;
+            row.get::<_, Option<Vec<u8>>>(6).map_err(fault)
+        })?;
         match found.flatten() {
             None => Ok(None),
             Some(bytes) => CounterWindow::from_bytes(&bytes)
@@ -368,17 +371,8 @@ impl Store for SqliteStore {
     }
 
     fn token(&mut self, hash: &[u8; 32]) -> Result<Option<TokenRow>, StoreError> {
-        let sql = "SELECT account, device, expires_ms FROM token WHERE hash = ?1";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let row = query.query_row([hash.as_slice()], |row| {
-            Ok(TokenRow {
-                hash: *hash,
-                account: AccountId(row.get(0)?),
-                device: DeviceId(row.get(1)?),
-                expires_ms: row.get::<_, Option<i64>>(2)?.map(unsigned),
-            })
-        });
-        row.optional().map_err(fault)
+        let sql = "SELECT hash, account, device, expires_ms, sum FROM token WHERE hash = ?1";
+        self.one(sql, &[&hash.as_slice()], token_row)
     }
 
     fn rows(&mut self, rows: &[RowId], visit: &mut dyn FnMut(LogRow<&str>)) -> Result<(), StoreError> {
@@ -391,7 +385,7 @@ impl Store for SqliteStore {
         last: RowId,
         visit: &mut dyn FnMut(LogRow<&str>),
     ) -> Result<(), StoreError> {
-        let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name
+        let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, name, body, sum
                    FROM log WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
         let mut found = query.query(params![number(first.0), number(last.0)]).map_err(fault)?;
@@ -402,13 +396,19 @@ impl Store for SqliteStore {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").map_err(fault)
+        let busy: i64 =
+            self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(fault)?;
+        if busy == 0 {
+            // Everything is in its place: the empty log may go with the connection.
+            self.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(fault)?;
+        }
+        self.mark.sync();
+        Ok(())
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(&self.path, flags).map_err(fault)?;
-        db.busy_timeout(BUSY_TIMEOUT).map_err(fault)?;
+        let db = connect(&self.path, flags)?;
         db.execute_batch("PRAGMA cache_size = -4096").map_err(fault)?;
         Ok(Box::new(SqliteReader { db }))
     }
@@ -449,18 +449,13 @@ impl Reader for SqliteReader {
 
 /// The rows of the log above `after`, in order, without their words.
 pub(super) fn scan(db: &Connection, after: RowId, most: usize) -> Result<Vec<Waiting>, StoreError> {
-    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number,
-                      CASE kind WHEN 2 THEN body END, length(body)
+    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, name, body, sum
                FROM log WHERE id > ?1 ORDER BY id LIMIT ?2";
     let mut query = db.prepare_cached(sql).map_err(fault)?;
     let mut rows = query.query(params![number(after.0), most as i64]).map_err(fault)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(fault)? {
-        let body = row.get_ref(8).map_err(fault)?.as_blob_or_null().map_err(corrupt)?.unwrap_or_default();
-        let row_without_words = log_row(row, body, (), ())?;
-        let receipt = matches!(row_without_words.kind, Kind::Receipt { .. });
-        let size = if receipt { 0 } else { row.get::<_, i64>(9).map_err(fault)? as usize };
-        found.push(Waiting { row: row_without_words, size });
+        found.push(waiting(row)?);
     }
     Ok(found)
 }
@@ -470,8 +465,8 @@ pub(super) fn read_rows(
     rows: &[RowId],
     visit: &mut dyn FnMut(LogRow<&str>),
 ) -> Result<(), StoreError> {
-    let sql =
-        "SELECT id, account, seq, time_ms, kind, sender, origin, number, body, name FROM log WHERE id = ?1";
+    let sql = "SELECT id, account, seq, time_ms, kind, sender, origin, number, name, body, sum
+               FROM log WHERE id = ?1";
     let mut query = db.prepare_cached(sql).map_err(fault)?;
     for row in rows {
         let mut found = query.query([number(row.0)]).map_err(fault)?;
@@ -483,9 +478,12 @@ pub(super) fn read_rows(
 }
 
 pub(super) fn fault(error: rusqlite::Error) -> StoreError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
-        _ => StoreError::Fault(error.to_string()),
+    let code = error.sqlite_error_code();
+    // SQLite's words may hold a definition of many lines.
+    let words: String = integrity::one_line(&error.to_string()).chars().take(200).collect();
+    match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(words),
+        _ => StoreError::Fault(words),
     }
 }
 

@@ -3,7 +3,7 @@
 use bellhop_protocol::item::ReceiptState;
 
 use super::memory::MemoryStore;
-use super::sqlite::{Seed, SqliteStore, Sync};
+use super::sqlite::{Loss, Seed, SqliteStore, Sync};
 use super::*;
 
 /// A store to test, and a way to open it again as after a restart.
@@ -29,7 +29,7 @@ impl OnDisk {
 
     fn sqlite(&self) -> SqliteStore {
         let seed = Seed { node: "n-1".into(), id_key: [7; 16] };
-        SqliteStore::open(&self.folder.path().join("bellhop.db"), self.sync, seed).unwrap()
+        SqliteStore::open(&self.folder.path().join("bellhop.db"), self.sync, seed, Loss::Refuse).unwrap()
     }
 }
 
@@ -354,15 +354,18 @@ fn a_newer_or_a_foreign_file_is_refused() {
     let seed = || Seed { node: "n".into(), id_key: [1; 16] };
     drop(disk.sqlite());
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    let error = SqliteStore::open(&path, Sync::Always, seed()).unwrap_err();
+    let error = SqliteStore::open(&path, Sync::Always, seed(), Loss::Refuse).unwrap_err();
     assert!(error.to_string().contains("version 99"), "{error}");
 
     let foreign = disk.folder.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
-    let error = SqliteStore::open(&foreign, Sync::Always, seed()).unwrap_err();
+    let error = SqliteStore::open(&foreign, Sync::Always, seed(), Loss::Refuse).unwrap_err();
     assert!(error.to_string().contains("another program"), "{error}");
 
     let text = disk.folder.path().join("text.db");
     std::fs::write(&text, "not a database, but long enough to have had a header".repeat(9)).unwrap();
-    assert!(matches!(SqliteStore::open(&text, Sync::Always, seed()), Err(StoreError::Corrupt(_))));
+    assert!(matches!(
+        SqliteStore::open(&text, Sync::Always, seed(), Loss::Refuse),
+        Err(StoreError::Corrupt(_))
+    ));
 }

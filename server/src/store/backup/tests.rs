@@ -1,13 +1,14 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::store::sqlite::{Seed, SqliteStore, Sync};
+use crate::store::sqlite::{Loss, Seed, SqliteStore, Sync};
 use crate::store::{AccountId, AccountRow, Batch, Kind, LogRow, Origin, RowId, Store, Write};
 
 const NOW_MS: u64 = 1_800_000_000_000;
 
 fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, Sync::WhenDurable, Seed { node: "n-1".into(), id_key: [7; 16] }).unwrap()
+    SqliteStore::open(path, Sync::WhenDurable, Seed { node: "n-1".into(), id_key: [7; 16] }, Loss::Refuse)
+        .unwrap()
 }
 
 /// A database with one account in a folder of its own.
@@ -44,7 +45,7 @@ fn append(store: &mut SqliteStore, rows: std::ops::Range<u64>) {
 
 fn files(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| !name.starts_with("bellhop.db")).collect();
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with("bellhop.")).collect();
     names.sort();
     names
 }
