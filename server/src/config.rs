@@ -7,7 +7,7 @@ mod file;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
@@ -266,6 +266,15 @@ impl Config {
         };
         build(args, file)
     }
+
+    /// The same with the text of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn of(args: Args, path: &Path, text: String) -> Result<Config, ConfigError> {
+        build(args, File::parse(path, text)?)
+    }
 }
 
 fn build(args: Args, file: File) -> Result<Config, ConfigError> {
@@ -338,7 +347,6 @@ fn default_data(port: u16) -> Result<PathBuf, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
 

@@ -4,6 +4,8 @@
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
+//! * `hostile`: a hundred thousand things that a hostile peer may say.
+//! * `matrix`: every op-code in every state.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `screen`: the terminal client on pseudo terminals.
@@ -24,9 +26,11 @@ mod cost;
 mod extension;
 #[cfg(target_os = "linux")]
 mod faults;
+mod hostile;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;
+mod matrix;
 #[cfg(target_os = "linux")]
 mod powerloss;
 mod restart;

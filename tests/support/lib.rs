@@ -6,6 +6,9 @@
 pub mod checker;
 #[cfg(target_os = "linux")]
 pub mod faults;
+pub mod fuzz;
+pub mod hostile;
+pub mod line;
 pub mod load;
 pub mod mutant;
 pub mod peer;
