@@ -12,6 +12,7 @@
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `faults`: system calls that fail or take long, under load.
 //! * `powerloss`: folders as a power loss leaves them.
+//! * `flood`: crowds that are up to something.
 //! * `links`: networks that cut, slice, reset and swallow.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
@@ -27,6 +28,8 @@ mod extension;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod flood;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;

@@ -3,9 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test that uses this")]
 
+#[cfg(target_os = "linux")]
+pub mod bounded;
 pub mod checker;
 #[cfg(target_os = "linux")]
+pub mod disks;
+#[cfg(target_os = "linux")]
 pub mod faults;
+#[cfg(target_os = "linux")]
+pub mod floods;
 pub mod fuzz;
 pub mod hostile;
 pub mod line;

@@ -45,7 +45,11 @@ pub struct Peer {
 impl Peer {
     /// Connects.
     pub fn connect(addr: SocketAddr) -> Peer {
-        let stream = TcpStream::connect(addr).unwrap();
+        Peer::over(TcpStream::connect(addr).unwrap())
+    }
+
+    /// Speaks over a connection that is there.
+    pub fn over(stream: TcpStream) -> Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();

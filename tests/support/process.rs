@@ -10,9 +10,10 @@ use std::sync::OnceLock;
 pub fn binary(name: &'static str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        // target/PROFILE/deps/this-test
+        // target/PROFILE/deps/this-test, or a program of the workspace: target/PROFILE/this-program
         let this = std::env::current_exe().unwrap();
-        let profile = this.parent().and_then(Path::parent).unwrap().to_owned();
+        let folder = this.parent().unwrap();
+        let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder }.to_owned();
         let target = profile.parent().unwrap();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--package", "bellhop-server", "--package", "bellhop", "--bins"]);
