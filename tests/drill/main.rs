@@ -1,0 +1,111 @@
+//! The release drill: every fault, with full amounts, and one report.
+//!
+//! ```sh
+//! cargo run --release -p bellhop-tests --bin drill            # everything; some hours
+//! cargo run --release -p bellhop-tests --bin drill -- F5 F6   # some steps, by row or by name
+//! cargo run --release -p bellhop-tests --bin drill -- --list
+//! ```
+//!
+//! A step is a line of [`steps::STEPS`]: its row, its name, and how it is run, a function or some tests of the workspace
+//! with amounts in their environment. What a step shows stands in `tests/reports/drill.json`, a line a step with the
+//! commit that it was run on, and `drill.md` beside it is the same for people; steps that are not run again keep their
+//! line. It ends with 1 where a step failed. It needs Linux, strace, util-linux, and for some steps root or user
+//! namespaces.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the step")]
+#![expect(clippy::print_stdout, reason = "whoever runs the drill watches it")]
+
+#[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
+mod report;
+#[cfg(target_os = "linux")]
+mod steps;
+
+use std::process::ExitCode;
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    println!("the drill needs Linux");
+    ExitCode::FAILURE
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> ExitCode {
+    linux::run()
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::process::ExitCode;
+    use std::time::Instant;
+
+    use clap::Parser;
+
+    use crate::report::{Line, Report};
+    use crate::steps::{STEPS, Shown, Step};
+    use crate::{machine, steps};
+
+    #[derive(Parser)]
+    struct Args {
+        /// Rows (F5) or parts of names; all steps where there are none
+        steps: Vec<String>,
+        /// Decides every random choice
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Lists the steps and runs none
+        #[arg(long)]
+        list: bool,
+    }
+
+    pub(super) fn run() -> ExitCode {
+        let args = Args::parse();
+        let wanted = |step: &&Step| {
+            let matches = |word: &String| {
+                step.row.split(' ').any(|row| row.eq_ignore_ascii_case(word))
+                    || step.name.contains(&word.to_lowercase())
+            };
+            args.steps.is_empty() || args.steps.iter().any(matches)
+        };
+        let chosen: Vec<&Step> = STEPS.iter().filter(wanted).collect();
+        if args.list || chosen.is_empty() {
+            STEPS.iter().for_each(|step| println!("{}  {}", step.row, step.name));
+            return if args.list { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+        let mut report = Report::read();
+        report.machine = machine::describe();
+        let mut failed = 0;
+        for step in chosen {
+            println!("== {}  {} (seed {})", step.row, step.name, args.seed);
+            let (shown, seconds) = timed(|| steps::perform(step, args.seed));
+            failed += usize::from(shown.failures > 0);
+            println!("   {}, {} failures, {seconds} s: {}", shown.amount, shown.failures, shown.remark);
+            report.put(line(step, shown, seconds, args.seed));
+            report.write();
+        }
+        println!("{} steps failed; the report is {}", failed, Report::path().display());
+        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a report tells how long a step took")]
+    fn timed(work: impl FnOnce() -> Shown) -> (Shown, u64) {
+        let start = Instant::now();
+        (work(), start.elapsed().as_secs())
+    }
+
+    fn line(step: &Step, shown: Shown, seconds: u64, seed: u64) -> Line {
+        let word = step.name.replace(' ', "\\ ");
+        Line {
+            row: step.row.to_owned(),
+            name: step.name.to_owned(),
+            amount: shown.amount,
+            failures: shown.failures,
+            remark: shown.remark,
+            seconds,
+            commit: machine::commit(),
+            date: machine::date(),
+            seed,
+            repeat: format!("cargo run --release -p bellhop-tests --bin drill -- --seed {seed} {word}"),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The steps: a row, a name, and how it is run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::time::Duration;
+
+use bellhop_tests::bounded::has_prlimit;
+use bellhop_tests::disks::{full_disk, has_small_disks, slow_disk};
+use bellhop_tests::faults::{has_strace, sweep};
+use bellhop_tests::floods::{self, Figures, PHASES, Slow};
+use bellhop_tests::powerloss::Recording;
+
+/// A step of the drill.
+pub(crate) struct Step {
+    /// What it is the proof of.
+    pub(crate) row: &'static str,
+    /// Its name, which is also how it is chosen.
+    pub(crate) name: &'static str,
+    how: How,
+}
+
+enum How {
+    /// A function that is given the seed and panics where a promise is broken.
+    Run(fn(u64) -> Shown),
+    /// Tests of a package whose names contain a word, with amounts in their environment.
+    Tests { package: &'static str, filter: &'static str, amounts: &'static [(&'static str, &'static str)] },
+}
+
+/// What a step showed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    /// How much of it.
+    pub(crate) amount: String,
+    /// In how much of that something was wrong.
+    pub(crate) failures: u64,
+    /// What else is worth a word; of a failure, what was wrong.
+    pub(crate) remark: String,
+}
+
+const IT: &str = "bellhop-tests";
+
+const fn run(row: &'static str, name: &'static str, how: fn(u64) -> Shown) -> Step {
+    Step { row, name, how: How::Run(how) }
+}
+
+const fn tests(
+    row: &'static str,
+    name: &'static str,
+    package: &'static str,
+    filter: &'static str,
+    amounts: &'static [(&'static str, &'static str)],
+) -> Step {
+    Step { row, name, how: How::Tests { package, filter, amounts } }
+}
+
+/// All steps, in the order in which they run.
+pub(crate) const STEPS: &[Step] = &[
+    tests("F1", "kills", IT, "killed_at_random_moments", &[("BELLHOP_KILLS", "200")]),
+    run("F2", "power loss", power_loss),
+    run("F5", "fsync fails", |_| swept("fsync", "EIO")),
+    run("F6", "pwrite64 fails", |_| swept("pwrite64", "EIO")),
+    run("F6", "pread64 fails", |_| swept("pread64", "EIO")),
+    run("F6", "ftruncate fails", |_| swept("ftruncate", "EIO")),
+    run("F6", "openat fails", |_| swept("openat", "EIO")),
+    run("F6 F7", "pwrite64 finds no room", |_| swept("pwrite64", "ENOSPC")),
+    run("F7", "full disk", |_| fill_disk(&["--limit", "disk-free=off"])),
+    run("F7", "disk below its reserve", |_| fill_disk(&[])),
+    run("F8", "slow disk", |_| slow_syncs()),
+    tests("F11 F12 F13 F14 F22", "networks", IT, "links::", &[]),
+    run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024))),
+    run("F16", "slow senders from 4 addresses", |_| slow_senders(4, 99)),
+    run("F16", "slow senders from 250 addresses", |_| slow_senders(250, 50)),
+    run("F17", "connections that say nothing", |_| {
+        judged(floods::connect_flood(200, Duration::from_secs(60)))
+    }),
+    run("F18", "more connections than files", |_| judged(floods::few_files(400, Duration::from_secs(20)))),
+    tests("F19", "hostile lengths in little memory", IT, "hostile_lengths", &[]),
+    run("B9", "passwords by the hundred", |_| judged(floods::passwords(100))),
+];
+
+/// Runs a step; a panic is a failure that says what was wrong.
+pub(crate) fn perform(step: &Step, seed: u64) -> Shown {
+    let needs = has_strace() && has_prlimit();
+    assert!(needs, "the drill needs strace and prlimit");
+    match &step.how {
+        How::Run(work) => catch_unwind(AssertUnwindSafe(|| work(seed))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Shown { amount: "cut short".into(), failures: 1, remark: text.unwrap_or_default() }
+        }),
+        How::Tests { package, filter, amounts } => run_tests(package, filter, amounts),
+    }
+}
+
+/// Runs tests with the cargo and the profile of the drill.
+fn run_tests(package: &str, filter: &str, amounts: &[(&str, &str)]) -> Shown {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["test", "--quiet", "--package", package]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    // A drill in which something was skipped shows less than it says.
+    cargo.args(["--", filter]).env("CI", "true").envs(amounts.iter().copied());
+    let output = cargo.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let count = |word: &str| -> u64 {
+        let results = said.lines().filter(|line| line.starts_with("test result:"));
+        let counts =
+            results.filter_map(|line| line.split(word).next()?.rsplit(' ').next()?.parse::<u64>().ok());
+        counts.sum::<u64>()
+    };
+    let (passed, mut failures) = (count(" passed"), count(" failed"));
+    if !output.status.success() {
+        failures = failures.max(1);
+    }
+    if passed + failures == 0 {
+        failures = 1;
+    }
+    let remark = match failures {
+        0 => String::new(),
+        _ => said.lines().filter(|line| line.contains("panicked") || line.ends_with("FAILED")).collect(),
+    };
+    let amounts: String = amounts.iter().map(|(name, value)| format!(", {name}={value}")).collect();
+    Shown { amount: format!("{passed} tests{amounts}"), failures, remark }
+}
+
+/// A thousand states of ten runs, one of them long enough for what is written back in between.
+fn power_loss(seed: u64) -> Shown {
+    let (mut findings, mut kept, mut states) = (Vec::new(), 0, 0);
+    for run in 0..10 {
+        let (messages, padding) =
+            if run == 0 { (1_600, 14_000) } else { (100 + run * 40, run as usize * 300) };
+        let recording = Recording::make(&[], messages, padding);
+        kept += recording.kept();
+        findings.extend(recording.play(100, seed * 100 + run));
+        states += 100;
+    }
+    Shown {
+        amount: format!("{states} states"),
+        failures: findings.len() as u64,
+        remark: format!("{kept} messages kept in 10 runs {}", findings.join("; ")),
+    }
+}
+
+fn swept(call: &'static str, error: &'static str) -> Shown {
+    let sweep = sweep(call, error, 1..=200);
+    let remark = format!("{} calls failed, {} servers ended because of it", sweep.reached, sweep.ended);
+    Shown { amount: format!("{} servers", sweep.runs), failures: 0, remark }
+}
+
+fn fill_disk(args: &[&str]) -> Shown {
+    assert!(has_small_disks(), "no small disk can be made here");
+    let refused = full_disk(20, args);
+    Shown { amount: "20 times full".into(), failures: 0, remark: format!("{refused} messages refused") }
+}
+
+fn slow_syncs() -> Shown {
+    slow_disk(Duration::from_millis(10), 100, false);
+    slow_disk(Duration::from_millis(100), 30, false);
+    slow_disk(Duration::from_secs(2), 5, true);
+    Shown { amount: "10 ms, 100 ms, 2 s once".into(), ..Shown::default() }
+}
+
+/// Others may take twice their normal time, and what nobody could notice is normal.
+fn judged(figures: Figures) -> Shown {
+    let slower = figures.p99.filter(|(normal, loaded)| *loaded > (*normal * 2).max(Duration::from_millis(5)));
+    Shown { amount: "once".into(), failures: u64::from(slower.is_some()), remark: figures.to_string() }
+}
+
+fn slow_senders(addresses: u32, least: u32) -> Shown {
+    let slow =
+        Slow { connections: 1_000, addresses, pause: Duration::from_secs(5), time: Duration::from_secs(60) };
+    let (mut failures, mut remarks) = (0, Vec::new());
+    for phase in PHASES {
+        let (entered, figures) = floods::slow_senders(phase, slow, 50, &[]);
+        failures += u64::from(entered < least);
+        remarks.push(format!("{phase:?}: {figures}"));
+    }
+    Shown { amount: "4 phases, a minute each".into(), failures, remark: remarks.join("; ") }
+}
