@@ -48,7 +48,7 @@ impl Line {
         let output = Arc::default();
         let wire = Wire { input: input.to_vec(), at: 0, arrived: 0, piece: piece.max(1), output };
         let output = wire.output.clone();
-        let outbox = Arc::new(Outbox::new(usize::try_from(self.core.limits.outbox).unwrap()));
+        let outbox = Arc::new(Outbox::new(self.core.limits.outbox, self.core.memory.outboxes.clone()));
         let caller = Caller::new(self.core.clone(), policy, outbox);
         let now = self.core.clock.now().up;
         let permit = self.admission.admit(IpAddr::from([127, 0, 0, 1]), now).unwrap();
