@@ -1,7 +1,7 @@
 //! Reads and writes the binary fields of the session extension.
 //!
-//! All integers are big-endian. `str8` is a length of one byte and that much UTF-8; `rest` runs to the end of the
-//! frame. A length is checked before anything is read, and nothing is ever reserved for it.
+//! All integers are big-endian. `str8` is a length of one byte and that much UTF-8, `str16` the same with a length of
+//! two; `rest` runs to the end of the frame. A length is checked before anything is read, and nothing is ever reserved for it.
 
 use byteorder::{BigEndian, ByteOrder};
 use bytes::BufMut;
@@ -51,6 +51,13 @@ impl<'a> Fields<'a> {
         text::text(field)
     }
 
+    pub(crate) fn str16(&mut self) -> Result<&'a str, Refusal> {
+        let len = usize::from(self.u16()?);
+        let (field, rest) = self.0.split_at_checked(len).ok_or_else(too_short)?;
+        self.0 = rest;
+        text::text(field)
+    }
+
     pub(crate) fn rest(&mut self) -> Result<&'a str, Refusal> {
         text::text(std::mem::take(&mut self.0))
     }
@@ -79,5 +86,11 @@ pub(crate) fn exactly<const N: usize>(data: &[u8]) -> Result<[u8; N], Refusal> {
 pub(crate) fn put_str8(out: &mut impl BufMut, text: &str) {
     let len = u8::try_from(text.len()).expect("a str8 holds at most 255 bytes");
     out.put_u8(len);
+    out.put_slice(text.as_bytes());
+}
+
+pub(crate) fn put_str16(out: &mut impl BufMut, text: &str) {
+    let len = u16::try_from(text.len()).expect("a str16 holds at most 65535 bytes");
+    out.put_u16(len);
     out.put_slice(text.as_bytes());
 }

@@ -42,7 +42,9 @@ pub enum Reply<'a> {
     Token(SessionToken),
     /// RESUME was accepted.
     Resumed(Resumed),
-    /// HELLO, PING, TOKEN or RESUME was refused.
+    /// The account has another password.
+    PasswordChanged,
+    /// HELLO, PING, TOKEN, RESUME or PASSWORD was refused.
     Refused(OpCode, Failure<'a>),
     /// An error that answers nothing in particular or announces a close.
     Notice(Failure<'a>),
@@ -88,6 +90,7 @@ impl<'a> Reply<'a> {
             Reply::Pong(bytes) => frame::put(out, OpCode::Ping.answer(), bytes),
             Reply::Token(token) => session::put_token(token, out),
             Reply::Resumed(resumed) => resumed.put(out),
+            Reply::PasswordChanged => session::put_password_changed(out),
             Reply::Refused(op, failure) => {
                 let code = failure.reason.code().unwrap_or(Code::MALFORMED);
                 session::put_status(out, op.answer(), code, failure.sentence);
@@ -130,10 +133,12 @@ fn decode_answer(asked: OpCode, data: &[u8]) -> Result<Reply<'_>, Refusal> {
         OpCode::Post => return PostAnswer::decode(data).map(Reply::Posted),
         // Eight bytes are the answer; a refusal is a status and a sentence, which is never six bytes long.
         OpCode::Ping if data.len() == 8 => return exactly(data).map(Reply::Pong),
-        OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume => match session::status(data)? {
-            Status::Failed(failure) => return Ok(Reply::Refused(asked, failure)),
-            Status::Ok(fields) => fields,
-        },
+        OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Password => {
+            match session::status(data)? {
+                Status::Failed(failure) => return Ok(Reply::Refused(asked, failure)),
+                Status::Ok(fields) => fields,
+            }
+        }
         OpCode::Message | OpCode::Ack | OpCode::Receipt | OpCode::Read => {
             return Ok(Reply::Unknown(RawFrame { op: asked.answer(), data }));
         }
@@ -142,6 +147,7 @@ fn decode_answer(asked: OpCode, data: &[u8]) -> Result<Reply<'_>, Refusal> {
         OpCode::Hello => session::welcome(fields).map(Reply::Welcome),
         OpCode::Token => session::token(fields).map(Reply::Token),
         OpCode::Resume => session::resumed(fields).map(Reply::Resumed),
+        OpCode::Password => fields.end().map(|()| Reply::PasswordChanged),
         _ => Err(Refusal::new(Code::MALFORMED, "an answer of another shape than its op has")),
     }
 }

@@ -9,7 +9,7 @@ use crate::item::{Ack, Read};
 use crate::name::{Address, Name};
 use crate::op::{ANSWER, NOTICE, OpCode, PEER_FIRST};
 use crate::post::{Post, PostAnswer, PostFailure};
-use crate::session::{self, Hello, SessionToken};
+use crate::session::{self, Hello, NewPassword, SessionToken};
 use crate::text::{self, Secret};
 
 /// A frame from a client. What it holds lies in the buffer it was read from.
@@ -71,6 +71,8 @@ pub enum Request<'a> {
     Resume(SessionToken),
     /// Messages were read.
     Read(Read<'a>),
+    /// Give the account another password.
+    Password(NewPassword<'a>),
 }
 
 impl<'a> Request<'a> {
@@ -117,6 +119,7 @@ impl<'a> Request<'a> {
             OpCode::Token => empty(data, Request::Token),
             OpCode::Resume => exactly(data).map(|token| Request::Resume(SessionToken(token))),
             OpCode::Read => Read::decode(data).map(Request::Read),
+            OpCode::Password => NewPassword::decode(data).map(Request::Password),
             OpCode::Message | OpCode::Receipt => Err(not_allowed()),
         }
     }
@@ -139,6 +142,7 @@ impl<'a> Request<'a> {
             Request::Token => OpCode::Token.byte(),
             Request::Resume(_) => OpCode::Resume.byte(),
             Request::Read(_) => OpCode::Read.byte(),
+            Request::Password(_) => OpCode::Password.byte(),
         }
     }
 
@@ -169,6 +173,7 @@ impl<'a> Request<'a> {
             Request::Ping(bytes) | Request::Pong(bytes) => frame::put(out, op, bytes),
             Request::Resume(token) => frame::put(out, op, &token.0),
             Request::Read(read) => read.put_self(out),
+            Request::Password(change) => change.put(out),
         }
     }
 
@@ -217,7 +222,7 @@ pub fn put_refusal(out: &mut impl BufMut, op: u8, data: &[u8], refusal: &Refusal
             let failure = PostFailure { code: *code, retry_after_ms: 0, sentence };
             PostAnswer { counter: Post::counter_of(data), result: Err(failure) }.put(out);
         }
-        Some(OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume) => {
+        Some(OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Password) => {
             session::put_status(out, op | ANSWER, *code, sentence);
         }
         Some(OpCode::Ack | OpCode::Read | OpCode::Message | OpCode::Receipt) => {

@@ -1,5 +1,5 @@
-//! Who speaks: HELLO, TOKEN and RESUME with their answers, and the ids of the session extension (PROTOCOL.md, "The
-//! session extension"). Messages are in [`post`](crate::post) and [`item`](crate::item).
+//! Who speaks: HELLO, TOKEN, RESUME and PASSWORD with their answers, and the ids of the session extension (PROTOCOL.md,
+//! "The session extension"). Messages are in [`post`](crate::post) and [`item`](crate::item).
 
 use std::fmt;
 
@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use crate::VERSION;
 use crate::code::{Code, Failure, Reason, Refusal};
-use crate::fields::{Fields, put_str8};
+use crate::fields::{Fields, put_str8, put_str16};
 use crate::frame::put_header;
 use crate::op::OpCode;
+use crate::text::{self, Secret};
 
 /// The 128 random bits that a client keeps as its device.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +85,30 @@ impl<'a> Hello<'a> {
         out.put_slice(&self.device.0);
         out.put_u32(self.features);
         put_str8(out, self.agent);
+    }
+}
+
+/// PASSWORD: gives the account that is logged in another password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewPassword<'a> {
+    /// The password until now; `None` for an account without one.
+    pub old: Option<Secret<'a>>,
+    /// The password from now on.
+    pub new: Secret<'a>,
+}
+
+impl<'a> NewPassword<'a> {
+    pub(crate) fn decode(data: &'a [u8]) -> Result<NewPassword<'a>, Refusal> {
+        let mut fields = Fields(data);
+        let old = text::some(fields.str16()?).map(Secret);
+        Ok(NewPassword { old, new: Secret(fields.rest()?) })
+    }
+
+    pub(crate) fn put(&self, out: &mut impl BufMut) {
+        let old = self.old.map_or("", |secret| secret.0);
+        put_header(out, OpCode::Password.byte(), 2 + old.len() + self.new.0.len());
+        put_str16(out, old);
+        out.put_slice(self.new.0.as_bytes());
     }
 }
 
@@ -172,7 +197,13 @@ pub fn put_token(token: &SessionToken, out: &mut impl BufMut) {
     out.put_slice(&token.0);
 }
 
-/// Appends the refusal of HELLO, TOKEN or RESUME: status, sentence.
+/// Appends PASSWORD's answer on success.
+pub fn put_password_changed(out: &mut impl BufMut) {
+    put_header(out, OpCode::Password.answer(), 2);
+    out.put_u16(Code::OK.0);
+}
+
+/// Appends the refusal of HELLO, PING, TOKEN, RESUME or PASSWORD: status, sentence.
 pub fn put_status(out: &mut impl BufMut, op: u8, code: Code, sentence: &str) {
     put_header(out, op, 2 + sentence.len());
     out.put_u16(code.0);

@@ -11,7 +11,7 @@ use bellhop_protocol::frame::{self, LIMIT_AFTER_LOGIN};
 use bellhop_protocol::item::{Ack, Message, Read, Receipt, ReceiptState};
 use bellhop_protocol::op::{ANSWER, NOTICE, Sender};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
-use bellhop_protocol::session::{DeviceId, Hello, Resumed, SessionToken, Welcome};
+use bellhop_protocol::session::{DeviceId, Hello, NewPassword, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::{Names, Outcome, Secret, TextAnswer};
 use bellhop_protocol::{Address, Code, MessageId, Name, OpCode, RawFrame, Reply, Request};
 use uuid::{Uuid, uuid};
@@ -81,6 +81,8 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("token", Request::Token),
         ("resume", Request::Resume(token(7, 3))),
         ("read", request(built(|out| Read::put(&[(POSTED, "alice"), (SENT, "bob")], out)))),
+        ("password", Request::Password(NewPassword { old: password, new: Secret("pass|sesame") })),
+        ("password-first", Request::Password(NewPassword { old: None, new: Secret("open|sesame") })),
     ]
 }
 
@@ -156,6 +158,8 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
             "resume-refused",
             Reply::Refused(OpCode::Resume, number(Code::BAD_TOKEN, "the token is not good here")),
         ),
+        ("password-answer", Reply::PasswordChanged),
+        ("password-refused", Reply::Refused(OpCode::Password, number(Code::BAD_PASSWORD, "wrong password"))),
         ("notice", Reply::Notice(word("replaced", "a newer session of this device took over"))),
         (
             "unknown-op",

@@ -9,7 +9,7 @@ use bellhop_protocol::frame::{self, HEADER, LIMIT_AFTER_LOGIN};
 use bellhop_protocol::item::{Ack, Message, Read, Receipt, ReceiptState};
 use bellhop_protocol::op::{ANSWER, NOTICE, Sender};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
-use bellhop_protocol::session::{DeviceId, Hello, Resumed, SessionToken, Welcome};
+use bellhop_protocol::session::{DeviceId, Hello, NewPassword, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::{Outcome, Secret, TextAnswer};
 use bellhop_protocol::{
     Address, Code, Frame, MessageId, NUMBER_LIMIT, Name, OpCode, Reply, Request, VERSION,
@@ -88,6 +88,10 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         }),
         any::<[u8; 8]>().prop_map(move |bytes| frame(Request::Ping(bytes))),
         any::<[u8; 32]>().prop_map(move |token| frame(Request::Resume(SessionToken(token)))),
+        ("[^\\x00]{0,30}", "[^\\x00]{0,30}").prop_map(move |(old, new)| {
+            let old = (!old.is_empty()).then_some(Secret(&old));
+            frame(Request::Password(NewPassword { old, new: Secret(&new) }))
+        }),
     ]
 }
 

@@ -6,15 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use bellhop_protocol::Code;
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::session::SessionToken;
+use bellhop_protocol::text::Secret;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
+
+use crate::store::PasswordHash;
 
 /// The shortest password, in bytes.
 pub const PASSWORD_MIN: usize = 8;
@@ -26,8 +29,22 @@ const WAITING_MAX: usize = 64;
 /// How long a caller waits for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// A password on its way to the hash; overwritten when it goes.
-pub type Password = Zeroizing<String>;
+/// A password on its way to the hash: its `Debug` does not show it, and it is overwritten when it goes.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// A copy of what lies in a frame.
+    pub fn new(secret: Secret<'_>) -> Password {
+        Password(Zeroizing::new(secret.0.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
 
 /// Hashes passwords, a bounded number at a time.
 #[derive(Clone, Debug)]
@@ -54,11 +71,11 @@ impl Hasher {
     /// # Errors
     ///
     /// `bad-password` for one that is too short or too long, `busy` where no turn comes in time.
-    pub async fn hash(&self, password: Password) -> Result<String, Refusal> {
-        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.len()) {
+    pub async fn hash(&self, password: Password) -> Result<PasswordHash, Refusal> {
+        if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.0.len()) {
             return Err(Refusal::new(Code::BAD_PASSWORD, "a password has 8 to 256 bytes"));
         }
-        self.run(move || hash(password.as_bytes())).await?.ok_or_else(busy)
+        self.run(move || hash(password.0.as_bytes())).await?.map(PasswordHash).ok_or_else(busy)
     }
 
     /// Tells whether `password` is the one with this hash; without a hash it takes as long and is not.
@@ -66,16 +83,16 @@ impl Hasher {
     /// # Errors
     ///
     /// `busy` where no turn comes in time.
-    pub async fn verify(&self, password: Password, hash: Option<String>) -> Result<bool, Refusal> {
-        if password.len() > PASSWORD_MAX {
+    pub async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<bool, Refusal> {
+        if password.0.len() > PASSWORD_MAX {
             return Ok(false);
         }
         let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let hash = hash.map_or_else(|| self.nobody.to_string(), |hash| hash.0);
         let same = self.run(move || {
             // The cost is the one that the hash names, so that raising it locks nobody out.
-            let hash = PasswordHash::new(&hash).ok()?;
-            Some(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            let hash = phc::PasswordHash::new(&hash).ok()?;
+            Some(Argon2::default().verify_password(password.0.as_bytes(), &hash).is_ok())
         });
         Ok(same.await?.unwrap_or(false) && known)
     }
@@ -114,14 +131,14 @@ mod tests {
     use super::*;
 
     fn password(text: &str) -> Password {
-        Zeroizing::new(text.to_owned())
+        Password::new(Secret(text))
     }
 
     #[tokio::test]
     async fn a_password_opens_its_own_hash_alone() {
         let hasher = Hasher::new(2);
         let hash = hasher.hash(password("open sesame")).await.unwrap();
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
         assert!(hasher.verify(password("open sesame"), Some(hash.clone())).await.unwrap());
         assert!(!hasher.verify(password("open  sesame"), Some(hash)).await.unwrap());
         assert!(!hasher.verify(password("open sesame"), None).await.unwrap());

@@ -132,7 +132,13 @@ impl Session {
             OpCode::Message | OpCode::Receipt => Ok(()),
             OpCode::Hello if self.state == State::Fresh => Ok(()),
             OpCode::Hello => Err(hello_first("HELLO is the first frame of a connection, or none")),
-            OpCode::Ping | OpCode::Post | OpCode::Ack | OpCode::Token | OpCode::Resume | OpCode::Read
+            OpCode::Ping
+            | OpCode::Post
+            | OpCode::Ack
+            | OpCode::Token
+            | OpCode::Resume
+            | OpCode::Read
+            | OpCode::Password
                 if !hello =>
             {
                 Err(hello_first("this op needs a HELLO as the connection's first frame"))
@@ -363,7 +369,7 @@ mod tests {
             (&[Logout, Delete, Send, Deliver], ["not-logged-in", "not-logged-in", "", ""]),
             (&[Hello], ["", "hello-first", "hello-first", "hello-first"]),
             (&[Ping], ["hello-first", "", "hello-first", ""]),
-            (&[Post, Ack, Token, Read], ["hello-first", "not-logged-in", "hello-first", ""]),
+            (&[Post, Ack, Token, Read, Password], ["hello-first", "not-logged-in", "hello-first", ""]),
             (&[Message, Receipt], ["", "", "", ""]),
         ];
         let listed: usize = table.iter().map(|(ops, _)| ops.len()).sum();

@@ -1,6 +1,6 @@
 //! Tests over real sockets, a module for each subject:
 //!
-//! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens.
+//! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens. `passwords`: changing and guessing them.
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
@@ -27,13 +27,14 @@ mod cost;
 mod extension;
 #[cfg(target_os = "linux")]
 mod faults;
-mod hostile;
 #[cfg(target_os = "linux")]
 mod flood;
+mod hostile;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;
 mod matrix;
+mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;
 mod restart;

@@ -97,6 +97,10 @@ impl Store for Mutant {
         self.store.account_by_id(id)
     }
 
+    fn held(&mut self, folded: &str) -> Result<Option<u64>, StoreError> {
+        self.store.held(folded)
+    }
+
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {
         self.store.graves()
     }

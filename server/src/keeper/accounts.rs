@@ -1,6 +1,7 @@
 //! Staging what concerns accounts, devices and tokens. Whoever asks waits for the reply, which leaves after the commit.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::{Code, DeviceId, Username};
@@ -16,10 +17,11 @@ use crate::mailbox::device::WindowCell;
 use crate::mailbox::{Life, SEQ_BLOCK, SessionId};
 use crate::outbox::Outbox;
 use crate::service::mail;
-use crate::store::{AccountRow, StoreError, TokenRow, Write};
+use crate::store::{AccountId, AccountRow, PasswordHash, StoreError, TokenRow, Write};
 
 /// How long a token stays good after its successor was given, in ms.
-const TOKEN_OVERLAP_MS: u64 = 24 * 3600 * 1000;
+const TOKEN_OVERLAP_MS: u64 = DAY_MS;
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Where a reply goes; a refusal is what the peer is told.
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -30,7 +32,9 @@ pub struct Found {
     /// The account.
     pub account: Arc<Account>,
     /// The hash of its password.
-    pub password: Option<String>,
+    pub password: Option<PasswordHash>,
+    /// How often passwords and tokens had been revoked by then.
+    pub revocations: u64,
     /// The counters of the device that asks, and how often windows had gone out of memory when they were read.
     pub window: Option<(Arc<Mutex<WindowCell>>, u64)>,
 }
@@ -52,20 +56,36 @@ pub enum AccountJob {
         /// Its name.
         name: Username,
         /// The hash of its password.
-        password: Option<String>,
+        password: Option<PasswordHash>,
         /// The device that asks.
         device: Option<DeviceId>,
-        /// `name-taken` where the name is.
+        /// True where a name that is held may be had all the same.
+        though_held: bool,
+        /// `name-taken` where the name is, or is held.
         reply: Reply<Found>,
     },
     /// Deletes an account.
     Delete {
         /// The account.
         account: Arc<Account>,
-        /// The session that asks, which is not closed.
-        session: SessionId,
-        /// The other sessions, to be told and closed.
-        reply: Reply<Vec<Arc<Outbox>>>,
+        /// The session that asks, which is not closed; `None` where it is the operator who does.
+        session: Option<SessionId>,
+        /// True where nobody may take the name for a while.
+        hold: bool,
+        /// When it is done, and the other sessions were told and closed.
+        reply: Reply<()>,
+    },
+    /// Gives an account another password, and ends everything that the old one opened: all tokens, and all sessions
+    /// but for the one that asks.
+    SetPassword {
+        /// The account.
+        account: AccountId,
+        /// The hash of the new password; `None` for an account without one.
+        hash: Option<PasswordHash>,
+        /// The session that asks, which stays; `None` where it is the operator who does.
+        keep: Option<SessionId>,
+        /// When it is done, and the other sessions were told and closed.
+        reply: Reply<()>,
     },
     /// Makes it last that the session's device receives.
     Receive {
@@ -80,6 +100,8 @@ pub enum AccountJob {
     Token {
         /// The token.
         token: TokenRow,
+        /// The session that asks.
+        session: SessionId,
         /// When it is done.
         reply: Reply<()>,
     },
@@ -112,19 +134,26 @@ impl Keeper {
                 // What was committed before is true whatever becomes of this batch.
                 let _ = reply.send(self.find(&folded, device)?);
             }
-            AccountJob::Create { name, password, device, reply } => {
-                let made = self.create(&name, password, device)?;
+            AccountJob::Create { name, password, device, though_held, reply } => {
+                let made = self.create(&name, password, device, though_held)?;
                 self.reply(reply, made);
             }
-            AccountJob::Delete { account, session, reply } => {
-                // In a commit of its own, which is done.
-                let _ = reply.send(self.delete(&account, session)?);
+            // These are in a commit of their own, which is done.
+            AccountJob::Delete { account, session, hold, reply } => {
+                let _ = reply.send(self.delete(&account, session, hold)?);
+            }
+            AccountJob::SetPassword { account, hash, keep, reply } => {
+                let _ = reply.send(self.set_password(account, hash, keep)?);
             }
             AccountJob::Receive { account, device, reply } => {
                 let done = self.receive(&account, device);
                 self.reply(reply, done);
             }
-            AccountJob::Token { token, reply } => {
+            AccountJob::Token { token, session, reply } => {
+                if !self.is_attached(token.account, session) {
+                    let _ = reply.send(Err(ended()));
+                    return Ok(());
+                }
                 self.batch.push(Write::DropTokens {
                     account: token.account,
                     device: Some(token.device),
@@ -165,7 +194,14 @@ impl Keeper {
             return Ok(Err(mail::nobody()));
         };
         let window = device.map(|device| self.window(&account, device)).transpose()?;
-        Ok(Ok(Found { account, password: row.password, window }))
+        let revocations = account.mailbox.lock().revocations;
+        Ok(Ok(Found { account, password: row.password, revocations, window }))
+    }
+
+    /// True if and only if this session of the account is there, and was not ended by another.
+    fn is_attached(&self, account: AccountId, session: SessionId) -> bool {
+        let account = self.residents.in_memory(account);
+        account.is_some_and(|account| account.mailbox.lock().is_attached(session))
     }
 
     /// A device's counters: those in memory, else those in the store, else new ones.
@@ -192,12 +228,17 @@ impl Keeper {
     fn create(
         &mut self,
         name: &Username,
-        password: Option<String>,
+        password: Option<PasswordHash>,
         device: Option<DeviceId>,
+        though_held: bool,
     ) -> Result<Result<Found, Refusal>, StoreError> {
         let folded = name.as_name().key().into_string();
         if self.residents.by_name(&folded)?.is_some() {
             return Ok(Err(Refusal::new(Code::NAME_TAKEN, "the name belongs to somebody already")));
+        }
+        if !though_held && self.is_held(&folded)? {
+            let sentence = "the name belonged to somebody not long ago, and is nobody's for a while";
+            return Ok(Err(Refusal::new(Code::NAME_TAKEN, sentence)));
         }
         if !self.has_room() {
             return Ok(Err(super::no_room()));
@@ -214,26 +255,47 @@ impl Keeper {
         let account = self.residents.make(&row);
         self.batch.push(Write::AddAccount(row));
         let window = device.map(|_| (Arc::default(), 0));
-        Ok(Ok(Found { account, password: None, window }))
+        Ok(Ok(Found { account, password: None, revocations: 0, window }))
+    }
+
+    /// A clock that is in doubt gives no name away.
+    fn is_held(&mut self, folded: &str) -> Result<bool, StoreError> {
+        let until_ms = self.residents.store.held(folded)?;
+        let in_doubt = self.core.clock_in_doubt.load(Ordering::Relaxed);
+        Ok(until_ms.is_some_and(|until_ms| in_doubt || self.now.wall_ms < until_ms))
+    }
+
+    /// Commits what is staged by itself, for what cannot be taken back in memory.
+    fn commit_alone(&mut self) -> Result<Result<(), Refusal>, StoreError> {
+        let done = self.residents.store.commit(&self.batch);
+        self.batch.writes.clear();
+        self.batch.durable = false;
+        match done {
+            Ok(()) => Ok(Ok(())),
+            Err(error) => super::refusal(&error).map(Err).ok_or(error),
+        }
     }
 
     /// Deletes an account in a commit of its own, since what it does to a mailbox cannot be taken back.
     fn delete(
         &mut self,
         account: &Arc<Account>,
-        session: SessionId,
-    ) -> Result<Result<Vec<Arc<Outbox>>, Refusal>, StoreError> {
+        session: Option<SessionId>,
+        hold: bool,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         self.commit()?;
         if account.mailbox.lock().life() != Life::Live {
             return Ok(Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile")));
         }
+        if session.is_some_and(|session| !self.is_attached(account.id, session)) {
+            return Ok(Err(ended()));
+        }
         self.batch.push(Write::DeleteAccount(account.id));
-        let done = self.residents.store.commit(&self.batch);
-        self.batch.writes.clear();
-        self.batch.durable = false;
-        match done {
-            Ok(()) => {}
-            Err(error) => return super::refusal(&error).map(Err).ok_or(error),
+        if hold {
+            self.hold_name(&account.folded);
+        }
+        if let Err(refusal) = self.commit_alone()? {
+            return Ok(Err(refusal));
         }
         let ended = account.mailbox.lock().delete(session);
         self.core.hub.remove(account);
@@ -245,7 +307,52 @@ impl Keeper {
             grave.owes(Owed { origin, ..owed });
         }
         self.upkeep.graves.push_back(grave);
-        Ok(Ok(ended.outlets))
+        self.close_all(ended.outlets, Code::ACCOUNT_DELETED, "the account was deleted");
+        Ok(Ok(()))
+    }
+
+    /// Holds a name, and lets go of those that were held long enough.
+    fn hold_name(&mut self, folded: &str) {
+        let (days, now_ms) = (self.core.limits.name_hold, self.now.wall_ms);
+        if !self.core.clock_in_doubt.load(Ordering::Relaxed) {
+            self.batch.push(Write::ReleaseNames(now_ms));
+        }
+        if days != u64::MAX {
+            self.batch.push(Write::HoldName(folded.to_owned(), now_ms + days * DAY_MS));
+        }
+    }
+
+    /// Here and not where the answer is written: whoever asked may be gone by then, and the others have to go.
+    fn close_all(&mut self, outlets: Vec<Arc<Outbox>>, code: Code, sentence: &str) {
+        outlets.into_iter().for_each(|outlet| outlet.close(code, sentence, &mut self.effects));
+    }
+
+    /// In a commit of its own too: sessions that were ended do not come back.
+    fn set_password(
+        &mut self,
+        id: AccountId,
+        hash: Option<PasswordHash>,
+        keep: Option<SessionId>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        self.commit()?;
+        if keep.is_some_and(|session| !self.is_attached(id, session)) {
+            return Ok(Err(ended()));
+        }
+        if self.residents.store.account_by_id(id)?.is_none() {
+            return Ok(Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile")));
+        }
+        self.batch.push(Write::SetPassword(id, hash));
+        self.batch.push(Write::DropTokens { account: id, device: None, except: None });
+        if let Err(refusal) = self.commit_alone()? {
+            return Ok(Err(refusal));
+        }
+        if let Some(account) = self.residents.in_memory(id) {
+            let now_ms = self.now.wall_ms;
+            let outlets = account.mailbox.lock().revoke(keep, now_ms);
+            self.list(&account);
+            self.close_all(outlets, Code::BAD_TOKEN, "the password was changed; log in with the new one");
+        }
+        Ok(Ok(()))
     }
 
     fn receive(&mut self, account: &Arc<Account>, device: Option<DeviceId>) -> Result<(), Refusal> {
@@ -294,6 +401,12 @@ impl Keeper {
         let new = TokenRow { hash: successor, account: account_id, device, expires_ms: None };
         self.batch.push(Write::SaveToken(new));
         let window = Some(self.window(&account, device)?);
-        Ok(Ok(Found { account, password: None, window }))
+        let revocations = account.mailbox.lock().revocations;
+        Ok(Ok(Found { account, password: None, revocations, window }))
     }
+}
+
+/// The refusal of what a session asked for before it was ended.
+fn ended() -> Refusal {
+    Refusal::new(Code::BAD_TOKEN, "this session was ended")
 }

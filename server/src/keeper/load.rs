@@ -9,8 +9,8 @@ use super::graves::Grave;
 use super::residents::{assemble, mailbox};
 use crate::core::Core;
 use crate::hub::Account;
+use crate::mailbox::Mailbox;
 use crate::mailbox::items::{Item, Marks};
-use crate::mailbox::{Mailbox, SessionId};
 use crate::outbox::Outbox;
 use crate::store::{AccountId, Batch, Boot, Kind, LogRow, Origin, RowId, Store, StoreError, Waiting, Write};
 use crate::window::{CounterWindow, Seen};
@@ -162,7 +162,7 @@ impl Loader<'_> {
                 }
                 Place::Gone => {}
                 Place::Deleted(name, mut mailbox) => {
-                    let ended = mailbox.delete(SessionId(0));
+                    let ended = mailbox.delete(None);
                     self.graves.remove(&id);
                     graves.push_back(Grave::new(id, &name, ended.kept));
                 }

@@ -124,6 +124,8 @@ pub struct Mailbox<O> {
     pub settling: bool,
     /// How often a counter window went out of memory: one that was read before that is out of date.
     pub windows_dropped: u64,
+    /// How often passwords and tokens were revoked: what was checked before that has to be checked again.
+    pub revocations: u64,
 }
 
 impl<O: Outlet> Mailbox<O> {
@@ -145,6 +147,7 @@ impl<O: Outlet> Mailbox<O> {
             listed: false,
             settling: false,
             windows_dropped: 0,
+            revocations: 0,
         }
     }
 
@@ -199,14 +202,15 @@ impl<O: Outlet> Mailbox<O> {
     }
 
     /// Ends the mailbox with its account, and lets go of all sessions; the outlets of all but `spared` are returned.
-    pub fn delete(&mut self, spared: SessionId) -> Ended<O> {
+    pub fn delete(&mut self, spared: Option<SessionId>) -> Ended<O> {
         self.life = Life::Deleted;
         let refused = |item: &Item| item.marks().has(Marks::WANTED) && !item.marks().has(Marks::HAD);
         let kept = self.items.iter().map(|item| (item.row, refused(item).then(|| self.owed_for(item))));
         let kept = kept.collect();
         self.items = Items::default();
         self.tail.clear();
-        let gone = std::mem::take(&mut self.sessions).into_iter().filter(|session| session.id != spared);
+        let gone =
+            std::mem::take(&mut self.sessions).into_iter().filter(|session| Some(session.id) != spared);
         let outlets = gone.map(|session| session.outlet).collect();
         Ended { owed: std::mem::take(&mut self.owed), kept, outlets }
     }

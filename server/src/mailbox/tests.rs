@@ -473,7 +473,7 @@ fn deleting_lets_go_of_the_others_and_returns_what_waited() {
     let (id, _) = bench.open(1);
     let (_, other) = bench.text();
     bench.send_wanted("two");
-    let ended = bench.mailbox.delete(id);
+    let ended = bench.mailbox.delete(Some(id));
     let refused = ended.kept.iter().filter(|(_, owed)| owed.is_some()).count();
     assert_eq!((ended.kept.len(), refused, ended.outlets.len()), (2, 1, 1));
     assert!(Rc::ptr_eq(&ended.outlets[0].0, &other.0));

@@ -1,5 +1,5 @@
-//! Accounts: LIST, CREATE, LOGIN, LOGOUT, DELETE, TOKEN and RESUME. Each takes its time: the store is asked, or a
-//! password hashed.
+//! Accounts: LIST, CREATE, LOGIN, LOGOUT, DELETE, TOKEN, RESUME and PASSWORD. Each takes its time: the store is asked,
+//! or a password hashed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::frame::LIMIT_AFTER_LOGIN;
-use bellhop_protocol::session::{self, Resumed, SessionToken};
+use bellhop_protocol::session::{self, NewPassword, Resumed, SessionToken};
 use bellhop_protocol::text::{Names, Secret, TextAnswer};
 use bellhop_protocol::{Code, DeviceId, Name, OpCode, text};
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use super::{Caller, Done, Flow, Hold, Policy, delivery};
 use crate::auth::{Password, token_hash};
@@ -22,8 +21,8 @@ use crate::keeper::accounts::{AccountJob, Found};
 use crate::keeper::queue::Job;
 use crate::mailbox::{Effects, Life};
 use crate::outbox::{Outbox, ROOM_AGAIN};
-use crate::store::TokenRow;
 use crate::store::readers::ListJob;
+use crate::store::{PasswordHash, TokenRow};
 
 /// The longest pattern of LIST, in bytes.
 const PATTERN_MAX: usize = 128;
@@ -85,7 +84,7 @@ pub(super) fn refused(outbox: &Outbox, op: OpCode, refusal: &Refusal) -> Done {
 }
 
 fn owned(password: Option<Secret<'_>>) -> Option<Password> {
-    password.map(|secret| Zeroizing::new(secret.0.to_owned()))
+    password.map(Password::new)
 }
 
 pub(super) fn list(
@@ -152,7 +151,10 @@ pub(super) fn create(caller: &Caller, name: Name<'_>, password: Option<Secret<'_
                 None => None,
             };
             let device = context.device;
-            let found = context.ask(|reply| AccountJob::Create { name, password, device, reply }).await?;
+            let though_held = context.policy.open;
+            let found =
+                context.ask(|reply| AccountJob::Create { name, password, device, though_held, reply });
+            let found = found.await?;
             let created = |out: &mut Vec<u8>, account: &Account, _: u64| {
                 TextAnswer::Created(account.uuid).put(OpCode::Create, out);
             };
@@ -176,7 +178,7 @@ pub(super) fn login(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>
         for _ in 0..ATTEMPTS {
             let found = context.find(folded.clone()).await;
             // A password that was found good is not hashed again for the same account.
-            let known = found.as_ref().ok().map(|found| found.account.uuid);
+            let known = found.as_ref().ok().map(|found| (found.account.uuid, found.password.clone()));
             if checked.is_none() || checked != known {
                 let hash = found.as_ref().map(|found| found.password.clone());
                 if let Err(refusal) = verify(&context, hash, password.clone()).await {
@@ -202,7 +204,7 @@ pub(super) fn login(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>
 /// long as a wrong password, and is refused alike.
 async fn verify(
     context: &Context,
-    found: Result<Option<String>, &Refusal>,
+    found: Result<Option<PasswordHash>, &Refusal>,
     password: Option<Password>,
 ) -> Result<(), Refusal> {
     let wrong = || Refusal::new(Code::BAD_PASSWORD, "wrong name or password");
@@ -246,7 +248,7 @@ enum Attached {
 /// Lets a session in, and answers before anything is pushed to it: under the lock of the mailbox.
 fn attach(context: &Context, found: Found, answer: impl FnOnce(&mut Vec<u8>, &Account, u64)) -> Attached {
     let Context { core, outbox, device, .. } = context;
-    let Found { account, window, .. } = found;
+    let Found { account, window, revocations, .. } = found;
     let (session, now_ms) = (core.hub.next_session(), core.clock.now().wall_ms);
     let mut effects = Effects::default();
     let attached = core.with_mailbox(&account, &mut effects, |mailbox, effects| {
@@ -259,7 +261,9 @@ fn attach(context: &Context, found: Found, answer: impl FnOnce(&mut Vec<u8>, &Ac
             _ => return Err(None),
         };
         match mailbox.life() {
-            Life::Live => {}
+            Life::Live if mailbox.revocations == revocations => {}
+            // What let it in was good then, and may be no longer.
+            Life::Live => return Err(None),
             Life::Retired => return Err(None),
             Life::Deleted => {
                 return Err(Some(Refusal::new(Code::NO_SUCH_USER, "the account was deleted meanwhile")));
@@ -330,17 +334,16 @@ pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
     let (context, password) = (Context::of(caller), owned(password));
     Flow::Work(Box::pin(async move {
         let deleted = async {
-            confirm(&context, &login, password).await?;
-            let (account, session) = (login.account.clone(), login.session);
-            context.ask(|reply| AccountJob::Delete { account, session, reply }).await
+            // PROTOCOL.md 4: whoever writes a name here means to delete somebody else.
+            let none =
+                "DELETE deletes the account that is logged in; this one has no password, so send no data";
+            confirm(&context, &login, password, none).await?;
+            let (account, session) = (login.account.clone(), Some(login.session));
+            let hold = !context.policy.open;
+            context.ask(|reply| AccountJob::Delete { account, session, hold, reply }).await
         };
         match deleted.await {
-            Ok(others) => {
-                let mut effects = Effects::default();
-                for other in others {
-                    other.close(Code::ACCOUNT_DELETED, "the account was deleted", &mut effects);
-                }
-                effects.wake();
+            Ok(()) => {
                 answer(&context.outbox, |out| TextAnswer::Deleted.put(OpCode::Delete, out));
                 Done::LoggedOut
             }
@@ -349,19 +352,39 @@ pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
     }))
 }
 
-/// Checks that whoever asks for the deletion means this account and may delete it.
-async fn confirm(context: &Context, login: &Login, password: Option<Password>) -> Result<(), Refusal> {
+pub(super) fn password(caller: &Caller, change: NewPassword<'_>) -> Flow {
+    let Some(login) = caller.login.clone() else { return Flow::Done };
+    let (context, old, new) = (Context::of(caller), owned(change.old), Password::new(change.new));
+    Flow::Work(Box::pin(async move {
+        let changed = async {
+            let none = "this account has no password until now; send an empty one";
+            confirm(&context, &login, old, none).await?;
+            let hash = Some(context.core.hasher.hash(new).await?);
+            let (account, keep) = (login.account.id, Some(login.session));
+            context.ask(|reply| AccountJob::SetPassword { account, hash, keep, reply }).await
+        };
+        match changed.await {
+            Ok(()) => answer(&context.outbox, |out| session::put_password_changed(out)),
+            Err(refusal) => refused(&context.outbox, OpCode::Password, &refusal),
+        }
+    }))
+}
+
+/// Checks that whoever asks knows the password of the account that is logged in. An account without one is asked for
+/// none; `none` is what somebody is told who gives one all the same.
+async fn confirm(
+    context: &Context,
+    login: &Login,
+    password: Option<Password>,
+    none: &'static str,
+) -> Result<(), Refusal> {
     let found = context.find(login.account.folded.to_string()).await?;
     if found.account.id != login.account.id {
         return Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile"));
     }
     match (found.password, password) {
         (None, None) => Ok(()),
-        // PROTOCOL.md 4: whoever writes a name here means to delete somebody else.
-        (None, Some(_)) => Err(Refusal::new(
-            Code::BAD_PASSWORD,
-            "DELETE deletes the account that is logged in; this one has no password, so send no data",
-        )),
+        (None, Some(_)) => Err(Refusal::new(Code::BAD_PASSWORD, none)),
         (Some(_), None) => Err(password_needed()),
         (Some(hash), Some(password)) => match context.core.hasher.verify(password, Some(hash)).await? {
             true => Ok(()),
@@ -376,7 +399,8 @@ pub(super) fn token(caller: &Caller) -> Flow {
     Flow::Work(Box::pin(async move {
         let token = SessionToken(random());
         let row = TokenRow { hash: token_hash(&token), account: login.account.id, device, expires_ms: None };
-        match context.ask(|reply| AccountJob::Token { token: row, reply }).await {
+        let session = login.session;
+        match context.ask(|reply| AccountJob::Token { token: row, session, reply }).await {
             Ok(()) => answer(&context.outbox, |out| session::put_token(&token, out)),
             Err(refusal) => refused(&context.outbox, OpCode::Token, &refusal),
         }

@@ -141,6 +141,7 @@ pub fn dispatch(
         Request::Hello(hello) => greet(caller, &hello, effects),
         Request::Token => account::token(caller),
         Request::Resume(token) => account::resume(caller, token),
+        Request::Password(change) => account::password(caller, change),
         // From here on answers keep the order of their requests.
         _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
         Request::List { glob, after } => account::list(caller, glob, after, now.up, effects),

@@ -77,7 +77,7 @@ fn fill(store: &mut SqliteStore) {
             uuid: Uuid::from_u128(number as u128 * 7919),
             name: format!("User{number}"),
             folded: format!("user{number}"),
-            password: (number % 2 == 0).then(|| format!("$argon2id${number}")),
+            password: (number % 2 == 0).then(|| PasswordHash(format!("$argon2id${number}"))),
             reserved: 1_024,
             created_ms: 5,
         }));

@@ -71,6 +71,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.store.account_by_id(id)
     }
 
+    fn held(&mut self, folded: &str) -> Result<Option<u64>, StoreError> {
+        self.store.held(folded)
+    }
+
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {
         self.store.graves()
     }

@@ -27,6 +27,7 @@ const SUMMED: &[(&str, &str)] = &[
     ("account", "id, uuid, name, folded, password, reserved, created_ms"),
     ("device", "account, id, floor, ranges, receiving, seen_ms, counters"),
     ("grave", "account, name"),
+    ("held", "folded, until_ms"),
     ("token", "hash, account, device, expires_ms"),
 ];
 

@@ -17,6 +17,7 @@ struct Tables {
     accounts: BTreeMap<AccountId, AccountRow>,
     last_account: i64,
     graves: BTreeMap<AccountId, String>,
+    held: BTreeMap<String, u64>,
     devices: BTreeMap<(AccountId, DeviceId), DeviceRow>,
     windows: BTreeMap<(AccountId, DeviceId), CounterWindow>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
@@ -41,6 +42,7 @@ impl Tables {
         match write {
             Write::AddAccount(account) => {
                 self.last_account = self.last_account.max(account.id.0);
+                self.held.remove(&account.folded);
                 self.accounts.insert(account.id, account.clone());
             }
             Write::DeleteAccount(id) => {
@@ -49,6 +51,13 @@ impl Tables {
                 }
                 self.tokens.retain(|_, token| token.account != *id);
             }
+            Write::SetPassword(id, hash) => {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.password.clone_from(hash);
+                }
+            }
+            Write::HoldName(folded, until_ms) => drop(self.held.insert(folded.clone(), *until_ms)),
+            Write::ReleaseNames(until_ms) => self.held.retain(|_, until| *until > *until_ms),
             Write::Reserve(id, reserved) => {
                 if let Some(account) = self.accounts.get_mut(id) {
                     account.reserved = *reserved;
@@ -127,6 +136,10 @@ impl Store for MemoryStore {
 
     fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError> {
         Ok(self.tables.lock().accounts.get(&id).cloned())
+    }
+
+    fn held(&mut self, folded: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.tables.lock().held.get(folded).copied())
     }
 
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {

@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod check;
+mod credentials;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod inspect;
@@ -54,6 +55,16 @@ impl RowId {
     pub const NONE: RowId = RowId(0);
 }
 
+/// The hash of a password, as a PHC string; its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(..)")
+    }
+}
+
 /// An account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccountRow {
@@ -65,8 +76,8 @@ pub struct AccountRow {
     pub name: String,
     /// What its name is compared by.
     pub folded: String,
-    /// The hash of its password, as a PHC string.
-    pub password: Option<String>,
+    /// The hash of its password.
+    pub password: Option<PasswordHash>,
     /// Seq numbers up to here may have been used.
     pub reserved: u64,
     /// When it was made, in ms since 1970.
@@ -203,10 +214,16 @@ pub struct TokenRow {
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Adds an account, whose folded name nobody has.
+    /// Adds an account, whose folded name nobody has; it is held no longer.
     AddAccount(AccountRow),
     /// Deletes an account and its tokens, and makes it a grave: its rows and devices stay until they are purged.
     DeleteAccount(AccountId),
+    /// Gives an account another password, or none.
+    SetPassword(AccountId, Option<PasswordHash>),
+    /// Holds the folded name of an account that was deleted until this time, in ms since 1970.
+    HoldName(String, u64),
+    /// Forgets the names that were held until this time or an earlier one, in ms since 1970.
+    ReleaseNames(u64),
     /// Seq numbers of the account up to this one may be used from now on.
     Reserve(AccountId, u64),
     /// Saves a device's state, but not its window.
@@ -243,6 +260,8 @@ impl Write {
             self,
             Write::AddAccount(_)
                 | Write::DeleteAccount(_)
+                | Write::SetPassword(..)
+                | Write::HoldName(..)
                 | Write::Reserve(..)
                 | Write::SaveToken(_)
                 | Write::DropTokens { .. }
@@ -330,6 +349,9 @@ pub trait Store: Send {
 
     /// The account with this number.
     fn account_by_id(&mut self, id: AccountId) -> Result<Option<AccountRow>, StoreError>;
+
+    /// Until when the folded name is held for nobody, in ms since 1970, where it is.
+    fn held(&mut self, folded: &str) -> Result<Option<u64>, StoreError>;
 
     /// The accounts that were deleted and are not purged yet, with their names.
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError>;

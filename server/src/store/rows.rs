@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::sqlite::{corrupt, fault};
 use super::{
-    AccountId, AccountRow, Batch, DeviceRow, Kind, LogRow, Origin, RowId, Span, StoreError, TokenRow,
-    Waiting, sum,
+    AccountId, AccountRow, Batch, DeviceRow, Kind, LogRow, Origin, PasswordHash, RowId, Span, StoreError,
+    TokenRow, Waiting, sum,
 };
 
 /// Columns of the log before its sum.
@@ -61,7 +61,7 @@ pub(super) fn account_row(row: &Row<'_>) -> Result<AccountRow, StoreError> {
             uuid: Uuid::from_bytes(row.get(1)?),
             name: row.get(2)?,
             folded: row.get(3)?,
-            password: row.get(4)?,
+            password: row.get::<_, Option<String>>(4)?.map(PasswordHash),
             reserved: unsigned(row.get(5)?),
             created_ms: unsigned(row.get(6)?),
         })

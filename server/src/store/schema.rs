@@ -78,6 +78,14 @@ const STEPS: &[&str] = &["
     UPDATE log SET sum = row_sum(id, account, seq, time_ms, kind, sender, origin, number, name, body);
     UPDATE grave SET sum = row_sum(account, name);
     UPDATE token SET sum = row_sum(hash, account, device, expires_ms);
+
+    -- Names of deleted accounts that nobody may take before a time.
+    CREATE TABLE held (
+        folded TEXT PRIMARY KEY,
+        until_ms INTEGER NOT NULL,
+        sum INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX held_until ON held (until_ms);
 "];
 
 /// The version from which on each row has a sum.

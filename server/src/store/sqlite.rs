@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bellhop_protocol::DeviceId;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, named_params, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 
 use super::mark::{MarkFile, Reached};
 use super::opening::connect;
@@ -18,7 +18,7 @@ use super::rows::{
 };
 use super::{
     AccountId, AccountRow, Batch, Boot, DeviceRow, LogRow, Reader, RowId, Store, StoreError, TokenRow,
-    Waiting, Write, integrity, sum,
+    Waiting, Write, credentials, integrity, sum,
 };
 use crate::window::CounterWindow;
 
@@ -196,6 +196,11 @@ impl SqliteStore {
                 )?;
                 self.execute("DELETE FROM account WHERE id = ?1", params![id.0])
             }
+            Write::SetPassword(..)
+            | Write::HoldName(..)
+            | Write::ReleaseNames(_)
+            | Write::SaveToken(_)
+            | Write::DropTokens { .. } => credentials::apply(&self.db, write),
             Write::ForgetGrave(account) => {
                 self.execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
                 self.execute("DELETE FROM grave WHERE account = ?1", params![account.0])
@@ -218,10 +223,6 @@ impl SqliteStore {
                 self.execute("DELETE FROM token WHERE account = ?1 AND device = ?2", key)?;
                 self.execute("DELETE FROM device WHERE account = ?1 AND id = ?2", key)
             }
-            Write::SaveToken(token) => self.save_token(token),
-            Write::DropTokens { account, device, except } => {
-                self.drop_tokens(*account, device.as_ref(), except.as_ref())
-            }
         }
     }
 
@@ -230,6 +231,7 @@ impl SqliteStore {
     }
 
     fn add_account(&self, account: &AccountRow) -> rusqlite::Result<()> {
+        self.execute("DELETE FROM held WHERE folded = ?1", params![account.folded])?;
         self.execute(
             "INSERT INTO account (id, uuid, name, folded, password, reserved, created_ms, sum)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
@@ -238,7 +240,7 @@ impl SqliteStore {
                 account.uuid.as_bytes().as_slice(),
                 account.name,
                 account.folded,
-                account.password,
+                account.password.as_ref().map(|hash| &hash.0),
                 number(account.reserved),
                 number(account.created_ms)
             ],
@@ -261,38 +263,6 @@ impl SqliteStore {
                 number(device.seen_ms)
             ],
         )
-    }
-
-    fn save_token(&self, token: &TokenRow) -> rusqlite::Result<()> {
-        self.execute(
-            "INSERT INTO token (hash, account, device, expires_ms, sum)
-             VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))
-             ON CONFLICT (hash) DO UPDATE SET expires_ms = ?4, sum = row_sum(hash, account, device, ?4)",
-            params![
-                token.hash.as_slice(),
-                token.account.0,
-                token.device.0.as_slice(),
-                token.expires_ms.map(number)
-            ],
-        )
-    }
-
-    fn drop_tokens(
-        &self,
-        account: AccountId,
-        device: Option<&DeviceId>,
-        except: Option<&[u8; 32]>,
-    ) -> rusqlite::Result<()> {
-        let mut drop = self.db.prepare_cached(
-            "DELETE FROM token WHERE account = :account
-             AND (:device IS NULL OR device = :device) AND (:except IS NULL OR hash <> :except)",
-        )?;
-        let count = drop.execute(named_params! {
-            ":account": account.0,
-            ":device": device.map(|device| device.0.as_slice()),
-            ":except": except.map(|hash| hash.as_slice()),
-        });
-        count.map(|_| ())
     }
 }
 
@@ -335,6 +305,10 @@ impl Store for SqliteStore {
         let sql =
             "SELECT id, uuid, name, folded, password, reserved, created_ms, sum FROM account WHERE id = ?1";
         self.one(sql, &[&id.0], account_row)
+    }
+
+    fn held(&mut self, folded: &str) -> Result<Option<u64>, StoreError> {
+        credentials::held(&self.db, folded)
     }
 
     fn graves(&mut self) -> Result<Vec<(AccountId, String)>, StoreError> {

@@ -55,6 +55,8 @@ suite! {
     runs_of_rows_are_dropped
     devices_are_saved_without_their_windows
     tokens_end_and_go
+    passwords_change
+    names_are_held_until_they_are_released_or_taken
     a_deleted_account_leaves_its_rows_to_be_purged
     names_are_read_in_order
     a_reader_sees_what_was_committed
@@ -66,7 +68,7 @@ fn account(id: i64, name: &str) -> AccountRow {
         uuid: Uuid::from_u128(id as u128),
         name: name.into(),
         folded: name.to_lowercase(),
-        password: (id % 2 == 0).then(|| "$argon2id$".into()),
+        password: (id % 2 == 0).then(|| PasswordHash("$argon2id$".into())),
         reserved: 1024,
         created_ms: 5,
     }
@@ -111,7 +113,10 @@ fn accounts_come_back(subject: &dyn Subject) {
     );
     let mut store = subject.open();
     assert_eq!(store.account("alice").unwrap(), Some(account(1, "Alice")));
-    assert_eq!(store.account("bob").unwrap().and_then(|bob| bob.password), Some("$argon2id$".into()));
+    assert_eq!(
+        store.account("bob").unwrap().and_then(|bob| bob.password),
+        Some(PasswordHash("$argon2id$".into()))
+    );
     assert_eq!(store.account("carol").unwrap(), None);
     assert_eq!(store.account_by_id(AccountId(2)).unwrap(), Some(account(2, "bob")));
     commit(&mut *store, [Write::Reserve(AccountId(1), 4096)]);
@@ -126,6 +131,30 @@ fn account_numbers_are_never_given_again(subject: &dyn Subject) {
     let mut store = subject.open();
     assert_eq!(store.boot().unwrap().next_account, AccountId(3));
     assert_eq!(store.account("bob").unwrap(), None);
+}
+
+fn passwords_change(subject: &dyn Subject) {
+    let password = |subject: &dyn Subject| subject.open().account("bob").unwrap().unwrap().password;
+    let set = |hash: Option<PasswordHash>| {
+        commit(&mut *subject.open(), [Write::SetPassword(AccountId(2), hash.clone())]);
+        assert_eq!(password(subject), hash);
+    };
+    commit(&mut *subject.open(), [Write::AddAccount(account(2, "bob")), Write::AddAccount(account(4, "al"))]);
+    set(Some(PasswordHash("$another$".into())));
+    set(None);
+    let other = subject.open().account("al").unwrap();
+    assert_eq!(other, Some(account(4, "al")), "the others keep theirs");
+}
+
+fn names_are_held_until_they_are_released_or_taken(subject: &dyn Subject) {
+    let held = || ["alice", "bob", "carol"].map(|name| subject.open().held(name).unwrap());
+    let hold = |name: &str, until| Write::HoldName(name.into(), until);
+    commit(&mut *subject.open(), [hold("alice", 50), hold("bob", 20), hold("carol", 10)]);
+    assert_eq!(held(), [Some(50), Some(20), Some(10)]);
+    commit(&mut *subject.open(), [hold("bob", 60), Write::ReleaseNames(10)]);
+    assert_eq!(held(), [Some(50), Some(60), None]);
+    commit(&mut *subject.open(), [Write::AddAccount(account(1, "Alice"))]);
+    assert_eq!(held(), [None, Some(60), None], "a name that is taken is held no longer");
 }
 
 fn rows_come_back_as_they_were(subject: &dyn Subject) {

@@ -67,6 +67,8 @@ impl State {
             Reply::Message(message) => self.message(now, message),
             Reply::Receipt(receipt) => self.receipt(now, receipt),
             Reply::Delivery { .. } => self.violation(now, "a message without a seq"),
+            // This client does not ask for it.
+            Reply::PasswordChanged => self.violation(now, "an answer to what was not asked"),
             Reply::Unknown(frame) => self.unknown(frame),
         }
     }
@@ -76,6 +78,12 @@ impl State {
         match failure.reason.code() {
             Some(Code::REPLACED) => self.stop(StopKind::Replaced, sentence),
             Some(Code::ACCOUNT_DELETED) => self.account_deleted(sentence),
+            // PROTOCOL.md, PASSWORD: what let this session in is good no longer, and trying it again would be a wrong try.
+            Some(Code::BAD_TOKEN) => {
+                self.config.seat.token = None;
+                self.changes.push(Change::Token(None));
+                self.stop(StopKind::NeedPassword, sentence);
+            }
             Some(
                 code @ (Code::BUSY
                 | Code::TOO_MANY_SESSIONS

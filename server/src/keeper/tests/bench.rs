@@ -214,6 +214,7 @@ impl Bench {
                         name,
                         password: None,
                         device: None,
+                        though_held: false,
                         reply,
                     })?);
                 }
@@ -303,8 +304,8 @@ impl Bench {
     }
 
     pub(super) fn delete(&mut self, party: &Party) {
-        let (account, session) = (party.login.account.clone(), party.login.session);
-        self.ask(|reply| AccountJob::Delete { account, session, reply }).unwrap();
+        let (account, session) = (party.login.account.clone(), Some(party.login.session));
+        self.ask(|reply| AccountJob::Delete { account, session, hold: false, reply }).unwrap();
     }
 
     /// The rows of messages in the log, as account and text.

@@ -11,10 +11,10 @@ use crate::hub::RECEIPTS_MAX;
 use crate::keeper::accounts::AccountJob;
 use crate::keeper::queue::Job;
 use crate::mailbox::SEQ_BLOCK;
-use crate::store::StoreError;
 use crate::store::faulty::{Fault, Plan};
 use crate::store::log::SEGMENT;
 use crate::store::memory::MemoryStore;
+use crate::store::{PasswordHash, StoreError};
 
 #[test]
 fn nobody_is_answered_where_a_commit_failed() {
@@ -66,14 +66,14 @@ fn a_locked_database_refuses_and_loses_nothing() {
     assert_eq!(bob.read(), ["2 alice: one"]);
     let (reply, mut replied) = oneshot::channel();
     let name = Username::parse("carol").unwrap();
-    let job = AccountJob::Create { name, password: None, device: None, reply };
+    let job = AccountJob::Create { name, password: None, device: None, though_held: false, reply };
     bench.core.queue.control(Job::Account(Box::new(job)));
     bench.fail(0, Fault::Busy);
     bench.turn().unwrap();
     assert_eq!(replied.try_recv().unwrap().unwrap_err().code, Code::BUSY);
-    let (account, session) = (bob.login.account.clone(), bob.login.session);
+    let (account, session) = (bob.login.account.clone(), Some(bob.login.session));
     bench.fail(0, Fault::Busy);
-    let refused = bench.ask(|reply| AccountJob::Delete { account, session, reply }).unwrap_err();
+    let refused = bench.ask(|reply| AccountJob::Delete { account, session, hold: false, reply }).unwrap_err();
     assert_eq!(refused.code, Code::BUSY);
     bench.delete(&bob);
 }
@@ -91,7 +91,13 @@ fn a_disk_that_is_nearly_full_takes_nothing_new_and_serves_the_rest() {
     assert_eq!(bench.sent(&mut alice, "bob", "two", true), "storage");
     assert_eq!(bench.sent(&mut alice, "nobody", "two", true), "no-such-user");
     let name = Username::parse("carol").unwrap();
-    let made = bench.ask(|reply| AccountJob::Create { name, password: None, device: None, reply });
+    let made = bench.ask(|reply| AccountJob::Create {
+        name,
+        password: None,
+        device: None,
+        though_held: false,
+        reply,
+    });
     assert_eq!(made.unwrap_err().code, Code::STORAGE);
     assert_eq!(bench.core.counters.refused_disk.get(), 2);
     // What was kept before is said so, taken, told of and deleted.
@@ -297,14 +303,20 @@ fn a_login_finds_what_the_same_batch_makes() {
     let (made, mut was_made) = oneshot::channel();
     let (found, mut was_found) = oneshot::channel();
     let name = Username::parse("Alice").unwrap();
-    let password = Some("the hash".to_owned());
-    let create = AccountJob::Create { name, password, device: None, reply: made };
+    let password = Some(PasswordHash("the hash".into()));
+    let create = AccountJob::Create {
+        name,
+        password: password.clone(),
+        device: None,
+        though_held: false,
+        reply: made,
+    };
     bench.core.queue.control(Job::Account(Box::new(create)));
     let find = AccountJob::Find { folded: "alice".into(), device: None, reply: found };
     bench.core.queue.control(Job::Account(Box::new(find)));
     bench.turn().unwrap();
     assert!(was_made.try_recv().unwrap().is_ok());
-    assert_eq!(was_found.try_recv().unwrap().unwrap().password.as_deref(), Some("the hash"));
+    assert_eq!(was_found.try_recv().unwrap().unwrap().password, password);
 }
 
 /// A repeat in the batch of the first try was told that it was seen before, and nothing was kept.
@@ -335,9 +347,14 @@ fn a_deletion_stands_whatever_becomes_of_the_rest_of_its_batch() {
     bench.sent(&mut alice, "bob", "not taken", true);
     let seq = bob.seq();
     let (reply, mut replied) = oneshot::channel();
-    let (account, session) = (bob.login.account.clone(), bob.login.session);
+    let (account, session) = (bob.login.account.clone(), Some(bob.login.session));
     bench.ack(&bob, seq);
-    bench.core.queue.control(Job::Account(Box::new(AccountJob::Delete { account, session, reply })));
+    bench.core.queue.control(Job::Account(Box::new(AccountJob::Delete {
+        account,
+        session,
+        hold: false,
+        reply,
+    })));
     bench.send(&mut alice, "alice", "to myself", false);
     // Before the deletion what was acknowledged is committed; after it, the rest of the batch.
     bench.fail(2, Fault::Full);

@@ -184,10 +184,10 @@ impl World {
         let name = self.name();
         let Some(person) = self.people.remove(name) else { return };
         let login = &person.devices.values().next().unwrap().party.login;
-        let (account, session) = (login.account.clone(), login.session);
+        let (account, session) = (login.account.clone(), Some(login.session));
         let bench = self.bench.as_mut().unwrap();
         while let Err(refusal) =
-            bench.ask(|reply| AccountJob::Delete { account: account.clone(), session, reply })
+            bench.ask(|reply| AccountJob::Delete { account: account.clone(), session, hold: false, reply })
         {
             assert_eq!(refusal.code.to_string(), "storage");
         }

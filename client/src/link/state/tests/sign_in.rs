@@ -178,9 +178,11 @@ fn a_taken_name_stops() {
 
 #[test]
 fn replaced_and_deleted_do_not_come_back() {
-    for (code, expected) in
-        [(Code::REPLACED, "stopped Replaced"), (Code::ACCOUNT_DELETED, "stopped AccountDeleted")]
-    {
+    for (code, expected) in [
+        (Code::REPLACED, "stopped Replaced"),
+        (Code::ACCOUNT_DELETED, "stopped AccountDeleted"),
+        (Code::BAD_TOKEN, "stopped NeedPassword"),
+    ] {
         let mut pair = Pair::online(config());
         pair.notice(code);
         pair.close();
