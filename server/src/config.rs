@@ -4,6 +4,7 @@
 
 pub mod command;
 mod file;
+pub mod network;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 use self::command::Command;
 use self::file::File;
+use self::network::{Network, NetworkError};
 use crate::limits::{LimitError, Limits};
 
 /// What ok means.
@@ -139,6 +141,18 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub register: Option<Register>,
 
+    /// The server's certificate and those that vouch for it, in PEM [default: its own, made at the first start]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's key, in PEM, closed to other users
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// A network, such as 10.0.0.0/8, from which frames are taken without TLS; may be given more than once
+    #[arg(long, value_name = "CIDR")]
+    pub plaintext_from: Vec<String>,
+
     /// A bound, such as sends=off or mailbox=50000; may be given more than once
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
@@ -184,6 +198,10 @@ pub struct Config {
     pub register: Register,
     /// True where the server is to start although acknowledged messages are missing.
     pub accept_loss: bool,
+    /// The files of the certificate and its key, where the server is not to use its own.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// From where frames are taken without TLS.
+    pub plaintext_from: Vec<Network>,
     /// The bounds.
     pub limits: Limits,
     /// How much the log tells.
@@ -227,16 +245,17 @@ pub enum ConfigError {
         /// The address.
         addr: SocketAddr,
     },
-    /// An address that others can reach.
-    #[error(
-        "{place}: {ip} can be reached by other machines, and this server does not speak TLS yet: listen on 127.0.0.1 or ::1, and let others in through ssh -L or another tunnel"
-    )]
-    NotLoopback {
+    /// A network is none.
+    #[error("{place}: {cause}")]
+    Network {
         /// Where it is given.
         place: String,
-        /// The address.
-        ip: IpAddr,
+        /// Why.
+        cause: NetworkError,
     },
+    /// A certificate without its key, or a key without its certificate.
+    #[error("{0}: a certificate and its key are given together, as tls-cert and tls-key")]
+    HalfPair(String),
     /// A limit is none.
     #[error("{place}: {cause}")]
     Limit {
@@ -290,6 +309,18 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
         false => args.listen.iter().map(|text| ("--listen".to_owned(), text.as_str())).collect(),
     };
     let listen = addresses(given, port)?;
+    let given = match args.plaintext_from.is_empty() {
+        true => file.plaintext_from(),
+        false => {
+            args.plaintext_from.iter().map(|text| ("--plaintext-from".to_owned(), text.as_str())).collect()
+        }
+    };
+    let plaintext_from = given
+        .into_iter()
+        .map(|(place, text)| Network::parse(text).map_err(|cause| ConfigError::Network { place, cause }))
+        .collect::<Result<Vec<Network>, ConfigError>>()?;
+    let in_file = (file.tls_cert.clone(), file.tls_key.clone());
+    let tls = pair((args.tls_cert, args.tls_key), in_file, || file.name())?;
     let data = match args.data.or(file.data) {
         Some(data) => data,
         None => default_data(port)?,
@@ -301,6 +332,8 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
         auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),
         register: args.register.or(file.register).unwrap_or(Register::Auto),
         accept_loss: args.accept_loss,
+        tls,
+        plaintext_from,
         limits,
         log: args.log.or(file.log).unwrap_or(LogLevel::Info),
     })
@@ -331,9 +364,20 @@ fn address(place: &str, text: &str, port: u16) -> Result<SocketAddr, ConfigError
     };
     // An IPv4 address that is written as one of IPv6 cannot be had on a socket for IPv6 alone.
     addr.set_ip(addr.ip().to_canonical());
-    match addr.ip() {
-        ip if ip.is_loopback() => Ok(addr),
-        ip => Err(ConfigError::NotLoopback { place: place.to_owned(), ip }),
+    Ok(addr)
+}
+
+/// The pair that is given, as a whole: a certificate from the command line does not fit a key from the file.
+fn pair(
+    given: (Option<PathBuf>, Option<PathBuf>),
+    file: (Option<PathBuf>, Option<PathBuf>),
+    place: impl Fn() -> String,
+) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (given, file) {
+        ((Some(cert), Some(key)), _) | ((None, None), (Some(cert), Some(key))) => Ok(Some((cert, key))),
+        ((None, None), (None, None)) => Ok(None),
+        ((None, None), _) => Err(ConfigError::HalfPair(place())),
+        (_, _) => Err(ConfigError::HalfPair("the command line".to_owned())),
     }
 }
 
@@ -409,14 +453,26 @@ mod tests {
         };
         check(&["127.0.0.1"], Ok(&["127.0.0.1:2050"]));
         check(&["127.0.0.2:9", "::1", "[::1]:10"], Ok(&["127.0.0.2:9", "[::1]:2050", "[::1]:10"]));
-        check(&["0.0.0.0"], Err("TLS"));
-        check(&["::"], Err("TLS"));
-        check(&["192.0.2.1:2050"], Err("192.0.2.1"));
+        check(&["0.0.0.0", "::"], Ok(&["0.0.0.0:2050", "[::]:2050"]));
+        check(&["192.0.2.1:9"], Ok(&["192.0.2.1:9"]));
         check(&["localhost"], Err("'localhost' is no address"));
         check(&["127.0.0.1:70000"], Err("no address"));
         check(&["::ffff:127.0.0.1", "[::ffff:127.0.0.2]:9"], Ok(&["127.0.0.1:2050", "127.0.0.2:9"]));
         check(&["127.0.0.1:0", "127.0.0.1:0"], Err("--listen: 127.0.0.1:0 is given twice"));
         check(&["127.0.0.1", "::1", "::ffff:127.0.0.1"], Err("127.0.0.1:2050 is given twice"));
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let file = "tls-cert = \"c\"\ntls-key = \"k\"\nplaintext-from = [\"10.0.0.0/8\"]\n";
+        let from_file = config(&[], file).expect("a file");
+        assert_eq!(from_file.tls, Some(("c".into(), "k".into())));
+        assert_eq!(from_file.plaintext_from, [Network::parse("10.0.0.0/8").expect("a network")]);
+        let both =
+            config(&["--tls-cert", "C", "--tls-key", "K", "--plaintext-from", "::1"], file).expect("both");
+        assert_eq!(both.tls, Some(("C".into(), "K".into())));
+        assert_eq!(both.plaintext_from, [Network::parse("::1/128").expect("a network")]);
+        assert_eq!(config(&[], "").expect("defaults").tls, None);
     }
 
     #[test]
@@ -437,7 +493,15 @@ mod tests {
         check(&[], "[limit]\nsends = 1\nmailbox = -1", "b.toml: line 3: '-1' is no value");
         check(&[], "[limit]\nsends = 1\nspeed = 1", "b.toml: line 3: there is no limit 'speed'");
         check(&[], "listen = [\n\"::1\",\n\"there\"]", "b.toml: line 3: 'there' is no address");
-        check(&[], "listen = [\"0.0.0.0\"]", "b.toml: line 1: 0.0.0.0 can be reached");
+        check(
+            &[],
+            "plaintext-from = [\"::/0\",\n\"10.0.0.1/8\"]",
+            "b.toml: line 2: '10.0.0.1/8' is no network",
+        );
+        check(&["--plaintext-from", "10.0.0.0/33"], "", "--plaintext-from: '10.0.0.0/33' is no network");
+        check(&["--tls-cert", "a"], "", "--tls-key");
+        check(&["--tls-key", "a"], "", "--tls-cert");
+        check(&[], "tls-key = \"a\"", "b.toml: a certificate and its key are given together");
         check(&[], "listen = [\"::1\",\n\"::1\"]", "b.toml: line 2: [::1]:2050 is given twice");
         check(&["--limit", "speed=1"], "", "--limit: there is no limit");
         check(&["--limit", "all=5"], "", "'5' is no value for 'all': it can only be off");

@@ -53,6 +53,14 @@ counters! {
     refused_addr = "connections-refused-addr";
     /// Connections that came while too many were not logged in.
     refused_unauth = "connections-refused-unauth";
+    /// Connections that came without TLS where it is needed.
+    tls_needed = "connections-refused-plain";
+    /// Connections that spoke another protocol.
+    no_frames = "connections-refused-protocol";
+    /// Connections whose TLS broke: no common version, a wrong record, an alert.
+    tls_failed = "tls-failed";
+    /// Connections that did not come in before `tls-time` was over.
+    tls_late = "tls-late";
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! * [`config`], [`limits`]: what was typed, and every bound with its reason. [`server`]: builds and owns all parts;
 //!   [`engine`]: those of them that are no sockets; [`folder`]: one server a data folder;
 //!   [`disk`]: how much of its disk stays free.
-//! * [`net`]: sockets; carries bytes, decides nothing. [`session`]: what a connection may ask now (pure).
+//! * [`net`]: sockets; carries bytes, decides nothing. [`identity`]: the server's key and its fingerprint. [`session`]:
+//!   what a connection may ask now (pure).
 //! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets;
 //!   [`budget`]: memory that many share.
@@ -24,6 +25,7 @@ pub mod disk;
 pub mod engine;
 pub mod folder;
 pub mod hub;
+pub mod identity;
 pub mod ids;
 pub mod keeper;
 pub mod limits;

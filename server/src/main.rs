@@ -1,6 +1,7 @@
 //! Arguments become a config, the config a running server, its errors exit codes: 0 after an orderly end, 1 where the
 //! server could not run or go on, 2 for arguments that are none.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -44,21 +45,27 @@ fn run(config: &Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         // Before anything is said to be ready, so that no signal meets a server that does not listen to it.
         let shutdown = shutdown_signal().context("cannot listen to signals")?;
+        let mut hang_ups = HangUps::listen().context("cannot listen to signals")?;
         let server = Server::start(config).await?;
         if let Err(error) = announce(&server) {
             // Whoever reads no further, such as `head -1`, does not mean to end the server.
             tracing::warn!(%error, listening = ?server.addrs(), "cannot write to standard output");
         }
-        Ok(server.run(shutdown).await?)
+        let (identity, clock) = (server.identity().clone(), server.core().clock.clone());
+        tokio::select! {
+            ended = server.run(shutdown) => Ok(ended?),
+            never = hang_ups.each(|| identity.reload(clock.now())) => match never {},
+        }
     })
 }
 
-/// One line for each address: whoever started the server may connect now.
+/// One line for each address, and what clients know the server by: whoever started the server may connect now.
 fn announce(server: &Server) -> std::io::Result<()> {
+    let mut lines: String = server.addrs().iter().map(|addr| format!("listening on {addr}\n")).collect();
+    lines.push_str(&format!("fingerprint {}\n", server.identity().fingerprint()));
     let mut out = std::io::stdout().lock();
-    for addr in server.addrs() {
-        writeln!(out, "listening on {addr}")?;
-    }
+    // At once: whoever has read the first line may go.
+    out.write_all(lines.as_bytes())?;
     out.flush()
 }
 
@@ -97,6 +104,40 @@ fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => tracing::info!("terminated: going down"),
         }
     })
+}
+
+/// Hang-ups, by which an operator asks for files to be read again.
+#[cfg(unix)]
+struct HangUps(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl HangUps {
+    fn listen() -> std::io::Result<HangUps> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(HangUps(signal(SignalKind::hangup())?))
+    }
+
+    async fn each(&mut self, reload: impl Fn()) -> Infallible {
+        while self.0.recv().await.is_some() {
+            reload();
+        }
+        std::future::pending().await
+    }
+}
+
+/// A system without hang-ups.
+#[cfg(not(unix))]
+struct HangUps;
+
+#[cfg(not(unix))]
+impl HangUps {
+    fn listen() -> std::io::Result<HangUps> {
+        Ok(HangUps)
+    }
+
+    async fn each(&mut self, _: impl Fn()) -> Infallible {
+        std::future::pending().await
+    }
 }
 
 #[cfg(windows)]

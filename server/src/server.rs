@@ -16,9 +16,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::network::Network;
 use crate::config::{Auth, Config, Register};
 use crate::core::Core;
 use crate::engine::Engine;
+use crate::identity::{Files, Identity, IdentityError};
 use crate::mailbox::Effects;
 use crate::net::admission::Admission;
 use crate::net::listener::{Acceptor, Connections, listen_all};
@@ -74,6 +76,9 @@ pub enum ServerError {
         /// Why.
         cause: StoreError,
     },
+    /// There is no certificate that clients could be shown.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -97,6 +102,7 @@ fn hint(cause: &io::Error) -> &'static str {
 pub struct Server {
     engine: Engine,
     addrs: Vec<SocketAddr>,
+    identity: Arc<Identity>,
     acceptors: TaskTracker,
     connections: Arc<Connections>,
     stop: CancellationToken,
@@ -128,17 +134,19 @@ impl Server {
             store
         })
         .await?;
-        let listeners = match listen_all(&config.listen) {
-            Ok(listeners) => listeners,
-            Err((addr, cause)) => {
+        let (identity, listeners) = match entrances(config, engine.core()) {
+            Ok(entrances) => entrances,
+            Err(error) => {
                 let written = engine.finish_writing().await?;
                 engine.close(written).await?;
-                return Err(ServerError::Listen { addr, cause });
+                return Err(error);
             }
         };
+        warn_of_exposure(config);
         let mut server = Server {
             engine,
             addrs: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            identity,
             acceptors: TaskTracker::new(),
             connections: Arc::default(),
             stop: CancellationToken::new(),
@@ -150,11 +158,15 @@ impl Server {
     fn accept(&mut self, config: &Config, listeners: Vec<TcpListener>) {
         let places = Arc::new(Semaphore::new(places(config.limits.connections)));
         let admission = Arc::new(Admission::new(&config.limits));
+        let plaintext_from: Arc<[Network]> = config.plaintext_from.clone().into();
         for listener in listeners {
             let loopback = listener.local_addr().is_ok_and(|addr| addr.ip().is_loopback());
             let acceptor = Acceptor {
                 core: self.engine.core().clone(),
                 policy: policy(config, loopback),
+                plain: loopback,
+                plaintext_from: plaintext_from.clone(),
+                identity: self.identity.clone(),
                 places: places.clone(),
                 admission: admission.clone(),
                 connections: self.connections.clone(),
@@ -167,6 +179,11 @@ impl Server {
     /// Where the server listens.
     pub fn addrs(&self) -> &[SocketAddr] {
         &self.addrs
+    }
+
+    /// Who it is to clients that use TLS.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
     /// What its parts share.
@@ -242,6 +259,31 @@ fn warn_without_entrance(config: &Config, store: &mut dyn Store) {
         tracing::warn!(
             "nobody can log in and nobody can make an account here; make accounts with bellhop-server user add, or start with --register open"
         );
+    }
+}
+
+/// What connections come through: who the server is to them, and where it listens.
+fn entrances(config: &Config, core: &Core) -> Result<(Arc<Identity>, Vec<TcpListener>), ServerError> {
+    let files = Files::choose(config.tls.as_ref(), &config.data)?;
+    let identity = Identity::load(files, core.clock.now())?;
+    let buffers = match config.limits.kernel_buffers {
+        u64::MAX => None,
+        bytes => Some(bytes as usize),
+    };
+    let listeners =
+        listen_all(&config.listen, buffers).map_err(|(addr, cause)| ServerError::Listen { addr, cause })?;
+    Ok((Arc::new(identity), listeners))
+}
+
+/// Says at each start what was opened on purpose and should not be forgotten.
+fn warn_of_exposure(config: &Config) {
+    for network in &config.plaintext_from {
+        tracing::warn!(%network, "frames are taken without TLS from there: whoever is on the way reads passwords and messages");
+    }
+    for listen in config.listen.iter().filter(|listen| !listen.addr.ip().is_loopback()) {
+        if config.auth == Auth::Open {
+            tracing::warn!(addr = %listen.addr, "accounts need no password, and other machines can connect");
+        }
     }
 }
 

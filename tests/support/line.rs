@@ -9,8 +9,11 @@ use std::{io, mem};
 
 use bellhop_protocol::frame;
 use bellhop_server::core::Core;
+use bellhop_server::identity::{Files, Identity};
 use bellhop_server::net::admission::Admission;
-use bellhop_server::net::conn::{Conn, Socket};
+use bellhop_server::net::conn::Conn;
+use bellhop_server::net::door::{Entrance, NO_HTTP};
+use bellhop_server::net::stream::Socket;
 use bellhop_server::outbox::Outbox;
 use bellhop_server::service::{Caller, Policy};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,6 +26,7 @@ use crate::wait::PATIENCE;
 pub struct Line {
     core: Arc<Core>,
     admission: Arc<Admission>,
+    identity: Arc<Identity>,
     runtime: Runtime,
 }
 
@@ -35,7 +39,10 @@ impl Line {
     /// Connections to the server that has this core.
     pub fn new(core: &Arc<Core>) -> Line {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        Line { core: core.clone(), admission: Arc::new(Admission::new(&core.limits)), runtime }
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::choose(None, folder.path()).unwrap();
+        let identity = Arc::new(Identity::load(files, core.clock.now()).unwrap());
+        Line { core: core.clone(), admission: Arc::new(Admission::new(&core.limits)), identity, runtime }
     }
 
     /// A connection that says `input`, of which at most `piece` bytes arrive at once, and then no more. Returns what the
@@ -53,7 +60,8 @@ impl Line {
         let now = self.core.clock.now().up;
         let permit = self.admission.admit(IpAddr::from([127, 0, 0, 1]), now).unwrap();
         let ended = self.runtime.block_on(async {
-            let conn = Conn::new(wire, caller, permit);
+            let entrance = Entrance { plain: true, identity: self.identity.clone() };
+            let conn = Conn::new(wire, entrance, caller, permit);
             tokio::time::timeout(PATIENCE, conn).await
         });
         assert!(ended.is_ok(), "the connection does not end after {input:02x?}");
@@ -61,15 +69,23 @@ impl Line {
     }
 }
 
-/// The frames in what a server wrote: whole ones and nothing else.
+/// The frames in what a server wrote: whole ones and nothing else. Who comes to another door is not answered in frames.
 pub fn frames(mut output: &[u8]) -> Vec<Got> {
     let mut frames = Vec::new();
+    if output == NO_HTTP.as_bytes() || is_alert(output) {
+        return frames;
+    }
     while let Some(frame) = frame::parse(output, frame::LIMIT_MAX).unwrap() {
         frames.push(Got { op: frame.op, data: frame.data.to_vec() });
         output = &output[frame.wire_len()..];
     }
     assert!(output.is_empty(), "the server closed within a frame: {output:02x?}");
     frames
+}
+
+/// One of TLS, in plain.
+fn is_alert(output: &[u8]) -> bool {
+    matches!(output, [0x15, 3, _, 0, 2, _, _])
 }
 
 struct Wire {

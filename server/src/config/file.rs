@@ -13,7 +13,7 @@ use super::{Auth, ConfigError, Durability, LogLevel, Register};
 
 /// What a file says.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct File {
     pub(super) port: Option<u16>,
     listen: Vec<Spanned<String>>,
@@ -21,6 +21,9 @@ pub(super) struct File {
     pub(super) durability: Option<Durability>,
     pub(super) auth: Option<Auth>,
     pub(super) register: Option<Register>,
+    pub(super) tls_cert: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
+    plaintext_from: Vec<Spanned<String>>,
     limit: BTreeMap<String, Spanned<LimitValue>>,
     pub(super) log: Option<LogLevel>,
     #[serde(skip)]
@@ -47,7 +50,21 @@ impl File {
 
     /// The addresses, each with its place.
     pub(super) fn listen(&self) -> Vec<(String, &str)> {
-        self.listen.iter().map(|addr| (self.place(addr), addr.as_ref().as_str())).collect()
+        self.placed(&self.listen)
+    }
+
+    /// The networks from which frames are taken without TLS, each with its place.
+    pub(super) fn plaintext_from(&self) -> Vec<(String, &str)> {
+        self.placed(&self.plaintext_from)
+    }
+
+    fn placed<'a>(&self, values: &'a [Spanned<String>]) -> Vec<(String, &'a str)> {
+        values.iter().map(|value| (self.place(value), value.as_ref().as_str())).collect()
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// The limits as `NAME=VALUE`, each with its place. The names in a file have no order, so `all` undoes no other.

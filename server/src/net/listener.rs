@@ -16,8 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::{Admission, Refused};
 use super::conn::Conn;
+use super::door::Entrance;
 use crate::config::Listen;
+use crate::config::network::Network;
 use crate::core::Core;
+use crate::identity::Identity;
 use crate::outbox::Outbox;
 use crate::service::{Caller, Policy};
 
@@ -33,6 +36,10 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(45), Duration:
 /// Bytes that a peer does not acknowledge for so long end the connection.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is not sent yet waits here, where it can still be told from what is: the operating system gets more when it has
+/// less than this.
+#[cfg(target_os = "linux")]
+const UNSENT_MAX: u32 = 16 * 1024;
 
 /// The connections there are, so that stopping can end them.
 #[derive(Debug, Default)]
@@ -80,24 +87,30 @@ impl Drop for Entry {
     }
 }
 
-/// Opens listeners on all addresses. Where the first one is given port 0, the port it gets serves for the others too.
+/// Opens listeners on all addresses, whose connections get kernel buffers of this many bytes each way. Where the first one is given port 0, the port it gets serves for the others too.
 ///
 /// # Errors
 ///
 /// The address that could not be had, and why.
-pub fn listen_all(listen: &[Listen]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+pub fn listen_all(
+    listen: &[Listen],
+    buffers: Option<usize>,
+) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     // A port that was free for the first address may be taken on the second: then another one is tried.
     let mut attempts = if listen.iter().any(|listen| listen.addr.port() == 0) { 20 } else { 1 };
     loop {
         attempts -= 1;
-        match listen_once(listen) {
+        match listen_once(listen, buffers) {
             Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
             done => return done,
         }
     }
 }
 
-fn listen_once(listen: &[Listen]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+fn listen_once(
+    listen: &[Listen],
+    buffers: Option<usize>,
+) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     let mut listeners = Vec::new();
     let mut port = None;
     for Listen { addr, optional } in listen {
@@ -105,7 +118,7 @@ fn listen_once(listen: &[Listen]) -> Result<Vec<TcpListener>, (SocketAddr, io::E
         if addr.port() == 0 {
             addr.set_port(port.unwrap_or(0));
         }
-        match bind(addr) {
+        match bind(addr, buffers) {
             Ok(listener) => {
                 port = port.or(listener.local_addr().ok().map(|addr| addr.port()));
                 listeners.push(listener);
@@ -127,7 +140,7 @@ fn is_missing_family(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47 | 10047))
 }
 
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
+fn bind(addr: SocketAddr, buffers: Option<usize>) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows the same option would let two servers share a port.
     #[cfg(unix)]
@@ -135,10 +148,23 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    if let Some(bytes) = buffers {
+        set_buffers(&socket, bytes);
+    }
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Bounds what the operating system holds for each connection. Connections have it from the listener that they come to,
+/// and the size of the receive buffer has to stand before a connection's first packet. Linux doubles the sizes, for its
+/// own book-keeping. A system that does not know an option goes without it.
+fn set_buffers(listener: &Socket, bytes: usize) {
+    let _ = listener.set_send_buffer_size(bytes);
+    let _ = listener.set_recv_buffer_size(bytes);
+    #[cfg(target_os = "linux")]
+    let _ = listener.set_tcp_notsent_lowat(UNSENT_MAX);
 }
 
 /// What the accepting tasks share.
@@ -148,6 +174,12 @@ pub struct Acceptor {
     pub core: Arc<Core>,
     /// What the listener allows.
     pub policy: Policy,
+    /// True where the listener takes frames without TLS from everybody.
+    pub plain: bool,
+    /// From where else they are taken.
+    pub plaintext_from: Arc<[Network]>,
+    /// Who the server is to those that use TLS.
+    pub identity: Arc<Identity>,
     /// A place for each connection there may be.
     pub places: Arc<Semaphore>,
     /// Who may connect.
@@ -193,6 +225,7 @@ impl Acceptor {
         };
         let (stream, peer) = listener.accept().await?;
         let core = &self.core;
+        let plain = self.plain || self.plaintext_from.iter().any(|network| network.holds(peer.ip()));
         let permit = match self.admission.admit(peer.ip(), core.clock.now().up) {
             Ok(permit) => permit,
             Err(refused) => {
@@ -201,7 +234,9 @@ impl Acceptor {
                     Refused::Unauthenticated => core.counters.refused_unauth.one(),
                 }
                 tracing::debug!(%peer, ?refused, "a connection too many");
-                turn_away(&stream);
+                if plain {
+                    turn_away(&stream);
+                }
                 return Ok(());
             }
         };
@@ -210,13 +245,15 @@ impl Acceptor {
         let outbox = Arc::new(Outbox::new(core.limits.outbox, core.memory.outboxes.clone()));
         let id = core.hub.next_session().0;
         let caller = Caller::new(core.clone(), self.policy, outbox.clone());
-        let conn = Conn::new(stream, caller, permit);
+        let entrance = Entrance { plain, identity: self.identity.clone() };
+        let conn = Conn::new(stream, entrance, caller, permit);
         self.connections.run(id, outbox, place, conn);
         Ok(())
     }
 }
 
-/// A connection that there is no room for learns why, as far as that is possible without waiting for it.
+/// A connection that there is no room for learns why, as far as that is possible without waiting for it: inside TLS it
+/// is not.
 fn turn_away(stream: &TcpStream) {
     let mut notice = Vec::new();
     text::put_error(&mut notice, NOTICE, Code::BUSY, "too many connections; try again in a moment");

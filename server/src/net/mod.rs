@@ -2,4 +2,7 @@
 
 pub mod admission;
 pub mod conn;
+pub mod door;
 pub mod listener;
+pub mod stream;
+mod tls;

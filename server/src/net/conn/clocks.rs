@@ -36,7 +36,8 @@ impl<S: Socket> Conn<S> {
             _ => None,
         };
         let again = self.feed_again.filter(|_| alive);
-        [coarse, rate, linger, again].into_iter().flatten().min()
+        let enter = self.enter_by.filter(|_| alive && self.is_entering());
+        [coarse, rate, linger, again, enter].into_iter().flatten().min()
     }
 
     /// Arms the timer for what is due next, or does what is due; returns whether something was.
@@ -77,6 +78,11 @@ impl<S: Socket> Conn<S> {
         }
         if !matches!(self.end, End::No | End::HalfClosed) {
             return false;
+        }
+        if self.is_entering() && self.enter_by.is_some_and(|at| at <= now) {
+            self.caller.core.counters.tls_late.one();
+            self.end = End::Over;
+            return true;
         }
         if self.feed_again.is_some_and(|at| at <= now) {
             self.feed_again = None;

@@ -13,21 +13,18 @@ mod tests;
 mod write;
 
 use std::future::Future;
-use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bellhop_protocol::Code;
 use bellhop_protocol::code::Refusal;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use self::inbox::Inbox;
 use super::admission::Permit;
+use super::door::{Door, Entrance};
+use super::stream::{Socket, Stream};
 use crate::mailbox::Effects;
 use crate::service::delivery::{self, Fetching};
 use crate::service::{Caller, Done, Flow, Hold, Work};
@@ -36,24 +33,14 @@ use crate::session::{Session, TakenClock};
 /// After so much quiet the buffers are given back.
 const SHRINK_AFTER: Duration = Duration::from_secs(5);
 
-/// What a connection reads from and writes to. A read that does not fill its buffer leaves no input behind; a layer
-/// between this and the socket has to keep to that, since what is taken is inferred from it.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// True if and only if no input waits, asked of the operating system itself: that a read would wait tells only that
-    /// the runtime has not noticed any.
-    fn is_drained(&self) -> bool;
-}
-
-impl Socket for TcpStream {
-    fn is_drained(&self) -> bool {
-        let peeked = SockRef::from(self).peek(&mut [MaybeUninit::uninit()]);
-        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-}
-
 /// A connection.
 pub struct Conn<S> {
-    stream: S,
+    stream: Stream<S>,
+    entrance: Entrance,
+    /// How the other side came in, when its first byte is here.
+    door: Option<Door>,
+    /// When it has to be in.
+    enter_by: Option<Duration>,
     caller: Caller,
     session: Session,
     permit: Permit,
@@ -102,13 +89,19 @@ enum End {
 
 impl<S: Socket> Conn<S> {
     /// A connection that was just accepted.
-    pub fn new(stream: S, caller: Caller, permit: Permit) -> Conn<S> {
+    pub fn new(socket: S, entrance: Entrance, caller: Caller, permit: Permit) -> Conn<S> {
         let now = caller.core.clock.now().up;
         let session = Session::new(now, caller.policy.open, &caller.core.limits);
         let far = Duration::from_secs(365 * 24 * 3600);
         let sleep = tokio::time::sleep_until(caller.core.clock.instant(now + far).into());
         Conn {
-            stream,
+            stream: Stream::new(socket),
+            entrance,
+            door: None,
+            enter_by: match caller.core.limits.tls_time {
+                u64::MAX => None,
+                seconds => Some(now + Duration::from_secs(seconds)),
+            },
             caller,
             session,
             permit,
@@ -139,7 +132,8 @@ impl<S: Socket> Conn<S> {
     fn turn(&mut self, cx: &mut Context<'_>, effects: &mut Effects) -> Poll<()> {
         let mut now = self.caller.core.clock.now();
         if !self.caller.outbox.unpark() && matches!(self.end, End::No | End::HalfClosed) {
-            self.end = End::Closing;
+            // Who has not come in would not understand a farewell.
+            self.end = if self.is_entering() { End::Over } else { End::Closing };
         }
         let mut reads = read::READS_A_TURN;
         loop {
@@ -158,6 +152,16 @@ impl<S: Socket> Conn<S> {
                 // What is due by the timer's clock is due by this turn's.
                 now = self.caller.core.clock.now();
             }
+        }
+    }
+
+    /// True while it is open whether the other side will ever say a frame.
+    fn is_entering(&self) -> bool {
+        match self.door {
+            None => !self.entrance.plain,
+            Some(Door::Tls) => self.stream.is_handshaking(),
+            Some(Door::Other) => self.entrance.plain,
+            Some(Door::Frames | Door::Http) => false,
         }
     }
 

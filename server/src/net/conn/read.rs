@@ -1,15 +1,17 @@
 //! Reading: what came is handled frame by frame, or kept until it may be.
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bellhop_protocol::Code;
+use bellhop_protocol::code::Refusal;
 use bellhop_protocol::frame::{self, RawFrame};
 use tokio::io::ReadBuf;
 
 use super::{Conn, End, SHRINK_AFTER, Socket};
 use crate::clock::Now;
 use crate::mailbox::Effects;
+use crate::net::door::{Door, NO_HTTP};
 use crate::service::delivery;
 use crate::service::{self, Hold};
 
@@ -88,21 +90,61 @@ impl<S: Socket> Conn<S> {
     fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            match self.stream.poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     // What comes while the socket is known to be empty is sent after everything written until then.
                     let mark = self.drained_at;
-                    if buffer.remaining() > 0 {
+                    if buffer.remaining() > 0 && !self.stream.leaves_input() {
                         self.drained_at = self.written;
+                    }
+                    if self.door.is_none() && !self.enter(buffer.filled(), now, effects) {
+                        return Poll::Ready(());
                     }
                     self.took(buffer.filled(), mark, cx, now, effects)
                 }
-                Poll::Ready(Ok(())) => self.end = End::HalfClosed,
+                Poll::Ready(Ok(())) => {
+                    if self.stream.has_failed() {
+                        self.caller.core.counters.tls_failed.one();
+                    }
+                    self.end = End::HalfClosed;
+                }
                 Poll::Ready(Err(_)) => self.end = End::Over,
             }
             Poll::Ready(())
         })
+    }
+
+    /// The first bytes came: they tell what is spoken here. Returns whether they are frames, or nearly.
+    fn enter(&mut self, bytes: &[u8], now: Now, effects: &mut Effects) -> bool {
+        let door = bytes.first().copied().map_or(Door::Other, Door::of);
+        self.door = Some(door);
+        let core = self.caller.core.clone();
+        match door {
+            Door::Tls => {
+                if let Err(error) = self.stream.begin_tls(self.entrance.identity.config(now), bytes) {
+                    tracing::error!(%error, "cannot speak TLS");
+                    self.end = End::Over;
+                }
+            }
+            Door::Http => {
+                core.counters.no_frames.one();
+                self.caller.outbox.answer(effects, |out| out.extend_from_slice(NO_HTTP.as_bytes()));
+                self.caller.outbox.finish();
+                self.end = End::Closing;
+            }
+            Door::Frames | Door::Other if !self.entrance.plain => {
+                core.counters.tls_needed.one();
+                let sentence = "this server takes no frames without TLS from your address";
+                self.close(&Refusal::new(Code::TLS_NEEDED, sentence), effects);
+            }
+            Door::Frames => return true,
+            Door::Other => {
+                core.counters.no_frames.one();
+                return true;
+            }
+        }
+        false
     }
 
     /// Bytes came, certainly after the first `mark` ones were written.
@@ -186,7 +228,7 @@ impl<S: Socket> Conn<S> {
         SCRATCH.with_borrow_mut(|scratch| {
             for _ in 0..READS_A_TURN {
                 let mut buffer = ReadBuf::new(scratch);
-                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                match self.stream.poll_read(cx, &mut buffer) {
                     Poll::Pending => return,
                     Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
                     Poll::Ready(_) => {

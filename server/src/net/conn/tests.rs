@@ -1,311 +1,31 @@
 //! Connections over scripted streams, a turn at a time: what the operating system holds and what the runtime has
 //! noticed of it are apart, as they are on a machine. Time is moved; only the writing thread is waited for.
 
+mod bench;
+mod doors;
 mod limits;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
-use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::{JoinHandle, Thread};
+use std::collections::BTreeMap;
 
 use bellhop_protocol::op::NOTICE;
 use bellhop_protocol::post::Post;
 use bellhop_protocol::session::Hello;
 use bellhop_protocol::{Address, DeviceId, OpCode, Request, frame};
-use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use tokio::io::ReadBuf;
 
+use self::bench::Bench;
 use super::write::{FETCH_AGAIN, FETCHES_EMPTY_MAX, LINGER};
 use super::*;
-use crate::auth::Hasher;
-use crate::clock::Clock;
-use crate::core::{Core, Memory};
-use crate::hub::Hub;
-use crate::ids::IdKey;
-use crate::keeper::queue::Queue;
-use crate::keeper::{self, Keeper};
-use crate::limits::Limits;
-use crate::net::admission::Admission;
-use crate::outbox::Outbox;
-use crate::service::Policy;
 use crate::store::memory::MemoryStore;
-use crate::store::readers::Readers;
 use crate::store::{Batch, Store, StoreError, Write};
 
-use OpCode::{Create, Deliver, List, Login, Logout, Send};
+use OpCode::{Deliver, List, Login, Logout, Send};
 
 /// How long the writing thread may take to answer, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What the operating system holds of a connection.
-#[derive(Debug, Default)]
-struct Kernel {
-    input: VecDeque<u8>,
-    /// True while the runtime knows that there may be input.
-    noticed: bool,
-    /// The most that a read gives, where there is such a bound.
-    piece: Option<usize>,
-    output: Vec<u8>,
-    /// How many bytes it takes, where there is such a bound.
-    room: Option<usize>,
-    /// What the other side says as soon as a frame with this op-code is written, before the write returns.
-    reaction: Option<(u8, Vec<u8>)>,
-    /// Time that passes while the next read is tried.
-    delay: Option<(Clock, Duration)>,
-    closed: bool,
-}
-
-impl Kernel {
-    fn react(&mut self) {
-        let mut at = 0;
-        while let Ok(Some(frame)) = frame::parse(&self.output[at..], frame::LIMIT_MAX) {
-            at += frame.wire_len();
-            if let Some((_, said)) = self.reaction.take_if(|(op, _)| *op == frame.op) {
-                self.input.extend(said);
-                self.noticed = true;
-                return;
-            }
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Script(Arc<Mutex<Kernel>>);
-
-impl AsyncRead for Script {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut kernel = self.0.lock();
-        if let Some((clock, time)) = kernel.delay.take() {
-            clock.pass(time);
-        }
-        if !kernel.noticed {
-            return Poll::Pending;
-        }
-        let most = buffer.remaining().min(kernel.piece.unwrap_or(usize::MAX));
-        let count = kernel.input.len().min(most);
-        // As with tokio on epoll: a short read tells that nothing is left, and the next one does not ask.
-        kernel.noticed = count == most;
-        if count == 0 {
-            return Poll::Pending;
-        }
-        buffer.put_slice(&kernel.input.drain(..count).collect::<Vec<u8>>());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Script {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let mut kernel = self.0.lock();
-        let count = bytes.len().min(kernel.room.unwrap_or(usize::MAX));
-        if count == 0 {
-            return Poll::Pending;
-        }
-        kernel.room = kernel.room.map(|room| room - count);
-        kernel.output.extend_from_slice(&bytes[..count]);
-        kernel.react();
-        Poll::Ready(Ok(count))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.lock().closed = true;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Socket for Script {
-    fn is_drained(&self) -> bool {
-        self.0.lock().input.is_empty()
-    }
-}
-
-/// Wakes the thread of a test.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Unpark>) {
-        self.0.unpark();
-    }
-}
-
-/// A server without sockets, on a store in memory.
-struct Bench {
-    core: Arc<Core>,
-    admission: Arc<Admission>,
-    keeper: Option<JoinHandle<Result<(), StoreError>>>,
-    runtime: tokio::runtime::Runtime,
-}
-
-impl Bench {
-    fn new(settings: &[&str]) -> Bench {
-        Bench::on(Box::new(MemoryStore::default()), settings)
-    }
-
-    fn on(mut store: Box<dyn Store>, settings: &[&str]) -> Bench {
-        let boot = store.boot().unwrap();
-        let ids = IdKey::new(boot.id_key);
-        let mut limits = Limits::default();
-        settings.iter().for_each(|setting| limits.apply(setting).unwrap());
-        let core = Arc::new(Core {
-            bounds: limits.bounds(),
-            in_memory: false,
-            clock: Clock::start(),
-            counters: Default::default(),
-            hub: Hub::default(),
-            memory: Memory::new(&limits),
-            queue: Queue::new(limits.pending_writes),
-            ids,
-            hasher: Hasher::new(1),
-            log: Mutex::default(),
-            readers: Readers::start(&*store, ids).unwrap().0,
-            node: boot.node.clone(),
-            clock_in_doubt: false.into(),
-            stopping: false.into(),
-            limits,
-        });
-        let loaded = keeper::load(&core, &mut *store, &boot).unwrap();
-        let keeper = Keeper::new(core.clone(), store, loaded);
-        Bench {
-            admission: Arc::new(Admission::new(&core.limits)),
-            core,
-            keeper: Some(std::thread::spawn(move || keeper.run())),
-            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
-        }
-    }
-
-    fn connect(&self) -> Side<'_> {
-        let policy = Policy { open: true, password: false, register: true };
-        let outbox = Arc::new(Outbox::new(self.core.limits.outbox, self.core.memory.outboxes.clone()));
-        let caller = Caller::new(self.core.clone(), policy, outbox);
-        let now = self.core.clock.now().up;
-        let permit = self.admission.admit([127, 0, 0, 1].into(), now).unwrap();
-        let kernel = Script::default();
-        let _in = self.runtime.enter();
-        let conn = Conn::new(kernel.clone(), caller, permit);
-        Side { bench: self, kernel: kernel.0, conn, turns: 0, over: false }
-    }
-
-    /// A connection with an account, which is made where it is not there.
-    fn enter(&self, name: &str) -> Side<'_> {
-        let mut side = self.connect();
-        side.enter(name);
-        side
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        self.core.queue.close();
-        let ended = self.keeper.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            ended.unwrap().unwrap().unwrap();
-        }
-    }
-}
-
-/// A connection, and its other side.
-struct Side<'a> {
-    bench: &'a Bench,
-    kernel: Arc<Mutex<Kernel>>,
-    conn: Conn<Script>,
-    turns: u32,
-    over: bool,
-}
-
-impl Side<'_> {
-    /// Bytes reach the machine; the runtime has not noticed yet.
-    fn arrives(&self, bytes: &[u8]) {
-        self.kernel.lock().input.extend(bytes);
-    }
-
-    /// The runtime notices what has arrived.
-    fn notices(&self) {
-        self.kernel.lock().noticed = true;
-    }
-
-    fn says(&mut self, op: OpCode, data: &str) {
-        self.arrives(&bytes(op, data));
-        self.notices();
-        self.turn();
-    }
-
-    fn turn(&mut self) {
-        if self.over {
-            return;
-        }
-        self.turns += 1;
-        assert!(self.turns < 1_000, "the connection does not come to rest");
-        let _in = self.bench.runtime.enter();
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        self.over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
-    }
-
-    /// Turns until nothing is awaited but time and the other side.
-    fn rest(&mut self) {
-        loop {
-            self.turn();
-            let Conn { work, held, caller, .. } = &self.conn;
-            let waits = work.is_some() || matches!(held, Some(Hold::Due | Hold::Full));
-            if self.over || !waits && caller.outbox.due() == Default::default() {
-                // The last answer may have come when the turn was over.
-                return self.turn();
-            }
-            std::thread::park_timeout(PATIENCE);
-        }
-    }
-
-    /// The next frame that was written.
-    fn read_bytes(&self) -> Option<(u8, Vec<u8>)> {
-        let mut kernel = self.kernel.lock();
-        let frame = frame::parse(&kernel.output, frame::LIMIT_MAX).unwrap()?;
-        let (read, len) = ((frame.op, frame.data.to_vec()), frame.wire_len());
-        kernel.output.drain(..len);
-        Some(read)
-    }
-
-    /// The next frame that was written, as op-code and text.
-    fn read(&self) -> Option<(u8, String)> {
-        self.read_bytes().map(|(op, data)| (op, String::from_utf8_lossy(&data).into_owned()))
-    }
-
-    /// The next frame, which comes when the writing thread has done its part.
-    fn next(&mut self) -> (u8, String) {
-        loop {
-            self.turn();
-            if let Some(frame) = self.read() {
-                return frame;
-            }
-            assert!(!self.over, "the connection is over");
-            std::thread::park_timeout(PATIENCE);
-        }
-    }
-
-    fn ask(&mut self, op: OpCode, data: &str) -> String {
-        self.says(op, data);
-        let (answer, text) = self.next();
-        assert_eq!(answer, op.answer(), "{text}");
-        text
-    }
-
-    fn enter(&mut self, name: &str) {
-        if self.ask(Login, name).starts_with("error|no-such-user|") {
-            let created = self.ask(Create, name);
-            assert!(created.starts_with("ok|"), "{created}");
-        }
-    }
-}
 
 fn bytes(op: OpCode, data: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -331,33 +51,37 @@ fn waiting(bench: &Bench, name: &str) -> String {
 /// What came before a message was written counted as an answer to it: the message was lost where the connection broke.
 #[test]
 fn a_request_from_before_a_message_does_not_take_it() {
-    let bench = Bench::new(&[]);
-    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
-    bob.arrives(&bytes(List, "bob"));
-    alice.says(Send, "bob|hi");
-    assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
-    bob.notices();
-    assert_eq!(bob.next(), (List.answer(), "ok|bob".into()));
-    drop(bob);
-    assert_eq!(waiting(&bench, "bob"), "1");
+    for bench in Bench::both(&[]) {
+        let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+        bob.arrives(&bytes(List, "bob"));
+        alice.says(Send, "bob|hi");
+        assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
+        bob.notices();
+        assert_eq!(bob.next(), (List.answer(), "ok|bob".into()));
+        drop(bob);
+        assert_eq!(waiting(&bench, "bob"), "1");
+    }
 }
 
 #[test]
 fn a_request_from_after_a_message_takes_it() {
-    let bench = Bench::new(&[]);
-    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
-    alice.says(Send, "bob|hi");
-    assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
-    assert_eq!(bob.ask(List, "bob"), "ok|bob");
-    drop(bob);
-    assert_eq!(waiting(&bench, "bob"), "0");
+    for bench in Bench::both(&[]) {
+        let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+        alice.says(Send, "bob|hi");
+        assert_eq!(bob.next(), (Deliver.byte(), "alice|hi".into()));
+        assert_eq!(bob.ask(List, "bob"), "ok|bob");
+        drop(bob);
+        assert_eq!(waiting(&bench, "bob"), "0");
+    }
 }
 
 /// Of what is read together nobody knows which part came first.
 #[test]
 fn requests_from_before_and_after_a_message_leave_it_to_the_next_one() {
-    for (further, left) in [(false, "1"), (true, "0")] {
-        let bench = Bench::new(&[]);
+    for (further, left, bench) in [(false, "1"), (true, "0")]
+        .into_iter()
+        .flat_map(|(further, left)| Bench::both(&[]).map(|bench| (further, left, bench)))
+    {
         let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
         bob.arrives(&bytes(List, "bob"));
         alice.says(Send, "bob|hi");
@@ -375,8 +99,10 @@ fn requests_from_before_and_after_a_message_leave_it_to_the_next_one() {
 /// Whoever answers before the server's task goes on has read all the same.
 #[test]
 fn a_request_at_once_takes_what_it_answers() {
-    for op in [Deliver.answer(), Deliver.byte()] {
-        let bench = Bench::new(&[]);
+    for (op, bench) in [Deliver.answer(), Deliver.byte()]
+        .into_iter()
+        .flat_map(|op| Bench::both(&[]).map(|bench| (op, bench)))
+    {
         let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
         assert_eq!(bob.ask(Logout, ""), "ok");
         if op == Deliver.answer() {
@@ -503,6 +229,8 @@ fn request(choice: usize, counter: u64) -> Vec<u8> {
 /// What a connection is answered, by op-code and without ids and times, and whether it was closed.
 fn answers(bench: &Bench, script: &[u8], cuts: &[usize]) -> (BTreeMap<u8, Vec<Vec<u8>>>, bool) {
     let (mut side, mut at, mut answers) = (bench.connect(), 0, BTreeMap::<_, Vec<_>>::new());
+    // Records are cut as well, wherever that is.
+    side.kernel.lock().piece = bench.tls.then_some(701 + 97 * cuts.len());
     for end in cuts.iter().copied().chain([script.len()]) {
         side.arrives(&script[at..end]);
         side.notices();
@@ -517,6 +245,7 @@ fn answers(bench: &Bench, script: &[u8], cuts: &[usize]) -> (BTreeMap<u8, Vec<Ve
     side.rest();
     while let Some((op, mut data)) = side.read_bytes() {
         match (op, data.starts_with(b"ok|queued|")) {
+            (0x82, _) => data.truncate(3),
             (0x85, true) => data.truncate(9),
             (0x88, _) => data.truncate(10),
             _ => {}
@@ -529,10 +258,12 @@ fn answers(bench: &Bench, script: &[u8], cuts: &[usize]) -> (BTreeMap<u8, Vec<Ve
 
 #[test]
 fn any_split_gives_the_same_answers() {
-    let bench =
-        Bench::new(&["sends=off", "list-rate=off", "accept-rate=off", "mailbox=off", "mailbox-sender=off"]);
-    bench.enter("bob").ask(Logout, "");
-    bench.enter("alice").ask(Logout, "");
+    let [bench, with_tls] =
+        Bench::both(&["sends=off", "list-rate=off", "accept-rate=off", "mailbox=off", "mailbox-sender=off"]);
+    for bench in [&bench, &with_tls] {
+        bench.enter("bob").ask(Logout, "");
+        bench.enter("alice").ask(Logout, "");
+    }
     let script = (prop::collection::vec(0..11usize, 1..40), any::<bool>());
     let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..30);
     let mut runner =
@@ -549,7 +280,8 @@ fn any_split_gives_the_same_answers() {
         prop_assert_eq!(whole.1, too_long);
         let asked: usize = whole.0.values().map(Vec::len).sum();
         prop_assert_eq!(asked, choices.len() + 2 + usize::from(too_long));
-        prop_assert_eq!(answers(&bench, &script, &cuts), whole);
+        prop_assert_eq!(&answers(&bench, &script, &cuts), &whole);
+        prop_assert_eq!(answers(&with_tls, &script, &cuts), whole);
         Ok(())
     });
     run.unwrap();

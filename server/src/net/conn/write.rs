@@ -129,7 +129,7 @@ impl<S: Socket> Conn<S> {
         // Asked before and not after it: whoever reads a message may answer before this task goes on.
         let is_text = self.caller.login.as_ref().is_some_and(|login| login.device.is_none());
         let drained = self.pushing && is_text && self.stream.is_drained();
-        match Pin::new(&mut self.stream).poll_write(cx, &self.writing[self.writing_at..]) {
+        match self.stream.poll_write(cx, &self.writing[self.writing_at..]) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.writing_at += count;
                 self.written += count as u64;
@@ -178,7 +178,7 @@ impl<S: Socket> Conn<S> {
         if matches!(self.end, End::Lingering(_) | End::Over) {
             return false;
         }
-        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+        match self.stream.poll_shutdown(cx) {
             Poll::Pending => false,
             Poll::Ready(Err(_)) => {
                 self.end = End::Over;

@@ -1,6 +1,6 @@
 //! The bounds of one connection, in virtual time: at each limit, and one below it.
 
-use super::super::write::LINGER;
+use super::bench::Side;
 use super::*;
 
 /// So much that no outbox has any room beside it.
