@@ -93,7 +93,7 @@ fn drive(
     let state = State::new(clock::now(), link);
     // The channel ends when everything else has: whoever waits for its end may take the device again at once.
     let end = events.clone();
-    let driver = Driver::new(state, history, seat, config.server.clone(), orders, events);
+    let driver = Driver::new(state, history, seat, config.clone(), orders, events);
     runtime.block_on(driver.run());
     drop(lock);
     drop(end);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bellhop_protocol::{PORT, Username};
 
+use crate::fingerprint::Fingerprint;
 use crate::home::Home;
 use crate::secret::Secret;
 
@@ -14,6 +15,8 @@ pub struct Config {
     pub home: Home,
     /// The server; see [`Server::parse`].
     pub server: Server,
+    /// How the server proves who it is.
+    pub trust: Trust,
     /// Who logs in.
     pub user: Username,
     /// The account's password; `None` where it has none, or where a token was kept, which is used then.
@@ -26,6 +29,22 @@ pub struct Config {
     pub role: Role,
     /// What is done with messages.
     pub receive: Receive,
+}
+
+/// How a server proves who it is. On another machine always by TLS, and by what is known of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The server has this key, or an older one that vouches for it; whatever is known of it.
+    pub fingerprint: Option<Fingerprint>,
+    /// TLS to a server on this machine as well.
+    pub tls: bool,
+}
+
+impl Trust {
+    /// True where frames to `server` must be encrypted. Others are where its identity is known.
+    pub fn wants_tls(&self, server: &Server) -> bool {
+        !server.is_local() || self.tls || self.fingerprint.is_some()
+    }
 }
 
 /// Which device a program is: one device has one live session, so programs that run side by side need several.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use bellhop_protocol::{Code, MessageId};
 
 use crate::delivery::Delivery;
+use crate::fingerprint::Fingerprint;
+pub use crate::link::trust::{Doubt, Untrusted};
 use crate::peer::Peer;
 use crate::raw::Verdict;
 
@@ -15,6 +17,10 @@ use crate::raw::Verdict;
 pub enum Event {
     /// A connection is being opened.
     Connecting,
+    /// A connection is open, and leads to the server that it should; nothing was sent before.
+    Secured(Secured),
+    /// The server is not trusted, and nothing was sent. [`Event::Stopped`] follows.
+    Untrusted(Untrusted),
     /// Logged in.
     Online(Online),
     /// The connection ended or could not be made; the client tries again by itself.
@@ -67,6 +73,44 @@ pub enum Event {
     Page(Page),
     /// Something local went wrong.
     Problem(String),
+}
+
+/// How a connection is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// Against whom, and by what.
+    pub guard: Guard,
+    /// The server has a new key since the last time; the one that was known is this one, and vouches for it.
+    pub moved_from: Option<Fingerprint>,
+}
+
+/// What guards a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Nothing but that it does not leave this machine.
+    Plain,
+    /// TLS, and a key that is known.
+    Key {
+        /// The key.
+        key: Fingerprint,
+        /// The day since when it is known; `None` where that is today, or not written down.
+        since: Option<String>,
+    },
+    /// TLS, and an authority that vouches for the name.
+    Authority {
+        /// The key of this time.
+        key: Fingerprint,
+        /// The day since when one does.
+        since: Option<String>,
+    },
+}
+
+impl Secured {
+    /// What there is to tell: a line where the key is another one than the last time.
+    pub fn news(&self) -> Option<String> {
+        let (Some(before), Guard::Key { key, .. }) = (&self.moved_from, &self.guard) else { return None };
+        Some(format!("the server has a new key, {key}; the one known before vouches for it: {before}"))
+    }
 }
 
 /// A message of ours from an earlier run, still on its way.
@@ -141,6 +185,8 @@ pub enum StopKind {
     AccountDeleted,
     /// LOGOUT was asked for and done.
     LoggedOut,
+    /// The server is not who it should be, or nobody knows.
+    Untrusted,
     /// The server speaks another version.
     Version,
     /// The files of this client cannot be used.

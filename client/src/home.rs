@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! history.sqlite     what was seen and sent, devices, tokens
+//! known_servers      which servers are known, and by what
 //! locks/…            who has which role at the moment: beside the history, so that they are as many
 //! ```
 
@@ -80,6 +81,14 @@ impl Home {
             let path = self.data.join(name);
             tighten(&path).map_err(|error| failed(&path, error))?;
         }
+        Ok(path)
+    }
+
+    /// The file of the known servers, in a folder that is there; it need not be there itself.
+    pub(crate) fn known_servers(&self) -> Result<PathBuf, HomeError> {
+        private_folder(&self.data)?;
+        let path = self.data.join("known_servers");
+        tighten(&path).map_err(|error| failed(&path, error))?;
         Ok(path)
     }
 

@@ -4,7 +4,8 @@
 //! connection and the history. In reading order:
 //!
 //! * [`config`]: what a connection is made with. [`client`]: the handle. [`event`]: what it tells.
-//! * `link`: the rules of a connection (pure), and the socket that follows them.
+//! * `link`: the rules of a connection (pure), and the socket that follows them; `trust` decides who a server is.
+//! * `known`: the servers that are known, and by what. `fingerprint`: how a key is compared.
 //! * `history`: what was seen and sent, in an SQLite file. [`home`]: where that file is. `seat`: who is which device.
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
@@ -16,8 +17,10 @@ mod clock;
 pub mod config;
 pub mod delivery;
 pub mod event;
+mod fingerprint;
 mod history;
 pub mod home;
+mod known;
 mod link;
 pub mod peer;
 pub mod raw;
@@ -28,9 +31,10 @@ pub mod text;
 mod tui;
 
 pub use client::{Busy, Client, connect};
-pub use config::{Config, Receive, Role, Server};
+pub use config::{Config, Receive, Role, Server, Trust};
 pub use delivery::Delivery;
 pub use event::Event;
+pub use fingerprint::{Fingerprint, FingerprintError};
 pub use home::Home;
 pub use peer::Peer;
 pub use secret::Secret;

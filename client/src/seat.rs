@@ -93,9 +93,11 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::config::{Receive, Server};
+    use crate::config::{Receive, Server, Trust};
     use crate::delivery::Delivery;
+    use crate::history::Kept;
     use crate::home::Home;
+    use crate::link::dial::Origin;
     use crate::link::outbox::Room;
     use crate::link::{Change, Draft};
     use crate::peer::Peer;
@@ -106,6 +108,7 @@ mod tests {
         let config = Config {
             home: Home::at(folder.path()),
             server: Server::parse("127.0.0.1").expect("an address"),
+            trust: Trust::default(),
             user: Username::parse("alice").expect("a name"),
             password: None,
             create: false,
@@ -163,7 +166,13 @@ mod tests {
         let mut second = take(&config).expect("a place");
         apply(&mut second, &[outgoing(false)]);
         let account = |open| Change::Account { uuid: Uuid::nil(), open: Some(open) };
-        apply(&mut first, &[Change::Token(Some(SessionToken([7; 32]))), account(false)]);
+        apply(
+            &mut first,
+            &[
+                Change::Token(Some(Kept { token: SessionToken([7; 32]), origin: Origin::Plain })),
+                account(false),
+            ],
+        );
         drop((first, second));
         assert_eq!(role(&config), "tui", "the other one cannot log in");
         let knows = Config { password: Some(Secret::new("open sesame".into())), ..config.clone() };

@@ -4,10 +4,6 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Why nobody logs in at a server on another machine.
-pub(crate) const IN_THE_CLEAR: &str =
-    "no encryption yet: reach the server through a tunnel, as ssh -L 2050:127.0.0.1:2050 HOST";
-
 /// A password, or data that may hold one; its `Debug` says only that it is there.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bellhop::{Client, Config, Delivery, Event, Home as ClientHome, Peer, Receive, Role, Server, connect};
+use bellhop::{
+    Client, Config, Delivery, Event, Home as ClientHome, Peer, Receive, Role, Server, Trust, connect,
+};
 use bellhop_protocol::Username;
 use bellhop_tests::checker::{History, Verdict};
 use bellhop_tests::kills;
@@ -27,6 +29,7 @@ fn join(name: &str, home: &Path, addr: SocketAddr, receive: Receive) -> (Client,
     connect(Config {
         home: ClientHome::at(home),
         server: Server::parse(&addr.to_string()).unwrap(),
+        trust: Trust::default(),
         user: Username::parse(name).unwrap(),
         password: None,
         create: true,

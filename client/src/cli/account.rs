@@ -119,7 +119,6 @@ pub(crate) async fn logout(setup: &Setup, common: &Common, output: &Output) -> R
 
 /// Tells the server that a device's token is good no more.
 async fn revoke(setup: &Setup, common: &Common, user: &Username, role: String) -> Result<(), Failure> {
-    setup.check_private()?;
     let config = setup.config(user, Role::Named(role), Receive::Nothing);
     let mut session = Session::open(Config { password: None, ..config });
     let until = deadline(common.timeout);
@@ -148,7 +147,7 @@ pub(crate) async fn delete(
         confirm(&user).await?;
     }
     setup.ask_password(&user, false).await?;
-    let mut wire = Wire::open(&setup.server, common.timeout).await?;
+    let mut wire = Wire::open(setup, common.timeout).await?;
     wire.log_in(&user, setup.password.as_ref()).await?;
     let password = setup.password.as_ref().map_or("", Secret::reveal);
     wire.ask(OpCode::Delete.byte(), password.as_bytes(), wire::nothing).await?.accepted()?;

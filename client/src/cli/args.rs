@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// Bellhop: messages between people who live in a terminal.
@@ -20,7 +21,8 @@ Examples:
   printf '0|\\n5|bob|hi\\n' | bellhop raw
 
 Exit: 0 done, 1 other error, 2 usage, 3 no server or no answer,
-      4 not logged in, 5 no such user, 6 already exists, 7 TLS, 8 protocol,
+      4 not logged in, 5 no such user, 6 already exists, 7 the server is not
+      trusted, 8 protocol,
       9 refused by the server, 130 SIGINT, 143 SIGTERM."
 )]
 pub(crate) struct Arguments {
@@ -44,6 +46,12 @@ pub(crate) struct Common {
     /// A file whose first line is the password, and that nobody else can read
     #[arg(long, global = true, value_name = "FILE", env = "BELLHOP_PASSWORD_FILE", hide_env_values = true)]
     pub(crate) password_file: Option<PathBuf>,
+    /// The server's key, as it prints it at its start; any other is refused, whatever is known of it
+    #[arg(long, global = true, value_name = "SHA256:…", env = "BELLHOP_FINGERPRINT", hide_env_values = true)]
+    pub(crate) fingerprint: Option<String>,
+    /// TLS to a server on this machine as well; to others there is nothing else
+    #[arg(long, global = true, env = "BELLHOP_TLS", value_parser = FalseyValueParser::new(), hide_env_values = true)]
+    pub(crate) tls: bool,
     /// How long to wait for the server, as 10s, 500ms or 2m
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
@@ -118,6 +126,20 @@ Example:
         #[arg(long)]
         yes: bool,
     },
+    /// Whom servers have to be: says that one has this key
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+A server on another machine is known by its key. The first time, you compare
+its fingerprint with the line that the server prints at its start, and say yes;
+a script is told the command to give. From then on any other key is refused.
+
+Examples:
+  bellhop trust chat.example:2050 SHA256:…
+  bellhop trust list
+  bellhop trust forget chat.example:2050"
+    )]
+    Trust(TrustArguments),
     /// Speak the protocol by hand: OP|TEXT
     #[command(after_help = "\
 Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that
@@ -131,6 +153,32 @@ Examples:
     Raw {
         /// Ops; without any, lines on stdin
         ops: Vec<String>,
+    },
+}
+
+/// What is said of a server, or asked.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArguments {
+    /// The server
+    #[arg(value_name = "HOST:PORT", requires = "key")]
+    pub(crate) server: Option<String>,
+    /// Its key
+    #[arg(value_name = "SHA256:…")]
+    pub(crate) key: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<TrustCommand>,
+}
+
+/// What is done with all of them, or with one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// Print the servers that are known
+    List,
+    /// Forget a server: the next time it is met as for the first time
+    Forget {
+        /// The server
+        #[arg(value_name = "HOST:PORT")]
+        server: String,
     },
 }
 

@@ -122,6 +122,7 @@ impl From<Stop> for Failure {
             StopKind::Replaced => (Exit::Other, "replaced".into()),
             StopKind::AccountDeleted => (Exit::NotLoggedIn, "account-deleted".into()),
             StopKind::LoggedOut => (Exit::NotLoggedIn, "not-logged-in".into()),
+            StopKind::Untrusted => (Exit::Tls, "untrusted".into()),
             StopKind::Version => (Exit::Protocol, "version".into()),
             StopKind::Disk => (Exit::Other, "local".into()),
             StopKind::RoleTaken => (Exit::RoleTaken, "role-taken".into()),

@@ -27,7 +27,7 @@ pub(crate) async fn run(
     if pattern.contains('|') {
         return Err(Failure::usage("a pattern holds no bar").into());
     }
-    let mut wire = Wire::open(&setup.server, common.timeout).await?;
+    let mut wire = Wire::open(setup, common.timeout).await?;
     let mut answer = wire.ask(LIST, request(pattern, None).as_bytes(), nothing).await?;
     if answer.is_refused_as(Code::NOT_LOGGED_IN) {
         drop(wire);

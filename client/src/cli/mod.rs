@@ -14,6 +14,7 @@ mod receive;
 mod send;
 mod session;
 mod setup;
+mod trust;
 mod wire;
 
 use std::future::Future;
@@ -89,8 +90,8 @@ fn screen(common: &Common, demo: bool) -> Result<(), End> {
     let code = if demo {
         tui::run_demo()
     } else {
-        let Setup { home, server, user, password } = Setup::new(common)?;
-        tui::run(tui::Start { home, server, user, password })
+        let Setup { home, server, trust, user, password } = Setup::new(common)?;
+        tui::run(tui::Start { home, server, trust, user, password })
     };
     match code.map_err(Failure::local)? {
         0 => Ok(()),
@@ -100,17 +101,28 @@ fn screen(common: &Common, demo: bool) -> Result<(), End> {
 
 async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<(), End> {
     let mut setup = Setup::new(common)?;
-    // What logout has to do is mostly here.
-    if !matches!(command, Command::Logout) {
-        setup.check_private()?;
+    match command {
+        Command::Trust(arguments) => return trust::run(&setup, output, arguments).await,
+        // What logout has to do is mostly here.
+        Command::Logout => {}
+        _ => interruptible(trust::meet(&setup, common)).await?,
     }
+    let known = setup.known()?;
+    let done = work(command, &mut setup, common, output).await;
+    if let Some(news) = trust::news(&setup, known) {
+        output.remark(&news).await;
+    }
+    done
+}
+
+async fn work(command: Command, setup: &mut Setup, common: &Common, output: &Output) -> Result<(), End> {
     match command {
         Command::Tui { .. } => Ok(()),
         // These have something to finish when a signal comes, and see to it themselves.
-        Command::Send { to, text } => send::run(&setup, common, output, &to, &text).await,
-        Command::Listen => receive::run(&setup, common, output, Follow::Always).await,
-        Command::Deliver => receive::run(&setup, common, output, Follow::Waiting).await,
-        command => interruptible(ask(command, &mut setup, common, output)).await,
+        Command::Send { to, text } => send::run(setup, common, output, &to, &text).await,
+        Command::Listen => receive::run(setup, common, output, Follow::Always).await,
+        Command::Deliver => receive::run(setup, common, output, Follow::Waiting).await,
+        command => interruptible(ask(command, setup, common, output)).await,
     }
 }
 
@@ -123,7 +135,8 @@ async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Outp
         Command::Logout => account::logout(setup, common, output).await,
         Command::Delete { user, yes } => account::delete(setup, common, output, &user, yes).await,
         Command::Raw { ops } => raw::run(setup, common, output, ops).await,
-        Command::Tui { .. } | Command::Send { .. } | Command::Listen | Command::Deliver => Ok(()),
+        Command::Tui { .. } | Command::Trust(_) => Ok(()),
+        Command::Send { .. } | Command::Listen | Command::Deliver => Ok(()),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) enum Line<'a> {
     Send { id: Option<String>, to: &'a str, state: &'a str, at: Option<String> },
     User { name: &'a str },
     Account { state: &'a str, user: &'a str, server: String },
+    Server { state: &'a str, server: String, key: Option<String>, since: Option<&'a str> },
     Raw { op: u8, fields: &'a [String] },
     Remark { message: &'a str },
     Error { exit: u8, code: &'a str, message: &'a str },
@@ -83,6 +84,14 @@ impl Output {
             },
             Line::User { name } => (*name).to_owned(),
             Line::Account { state, user, server } => format!("{state} {user}@{server}"),
+            Line::Server { state: "known", server, key, since } => {
+                let since = since.map(|day| format!("  # since {day}")).unwrap_or_default();
+                format!("{server} {}{since}", key.as_deref().unwrap_or_default())
+            }
+            Line::Server { state, server, key, .. } => {
+                let key = key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
+                format!("{state} {server}{key}")
+            }
             Line::Raw { op, fields } => format!("{op}|{}", fields.join("|")),
             Line::Remark { message } => format!("bellhop: {message}"),
             Line::Error { message, .. } => format!("bellhop: {message}"),

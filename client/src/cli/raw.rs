@@ -80,7 +80,7 @@ impl Speaker {
             _ => false,
         };
         if !token {
-            let mut wire = Wire::open(&setup.server, common.timeout).await?;
+            let mut wire = Wire::open(setup, common.timeout).await?;
             if let Some(user) = setup.user.as_ref().filter(|_| !by_themselves) {
                 let refused = |failure: Failure| match failure.exit {
                     Exit::Unreachable | Exit::Protocol => failure,

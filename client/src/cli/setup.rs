@@ -6,15 +6,19 @@ use super::args::Common;
 use super::exit::{Exit, Failure};
 use super::output::End;
 use super::password;
-use crate::config::{Config, Receive, Role, Server};
+use crate::config::{Config, Receive, Role, Server, Trust};
+use crate::fingerprint::Fingerprint;
 use crate::history::{Account, History, LAST_SERVER, LAST_USER};
 use crate::home::Home;
-use crate::secret::{IN_THE_CLEAR, Secret};
+use crate::known::KnownServers;
+use crate::link::trust::Known;
+use crate::secret::Secret;
 
 /// What every command needs to know.
 pub(crate) struct Setup {
     pub(crate) home: Home,
     pub(crate) server: Server,
+    pub(crate) trust: Trust,
     /// Named by flag, variable or memory.
     pub(crate) user: Option<Username>,
     /// From `--password-file` or its variable.
@@ -39,15 +43,13 @@ impl Setup {
             Some(path) => password::from_file(path)?,
             None => None,
         };
-        Ok(Setup { home, server, user, password })
+        Ok(Setup { home, server, trust: trust(common)?, user, password })
     }
 
-    /// Nothing leaves for another machine where everybody on the way could read it.
-    pub(crate) fn check_private(&self) -> Result<(), Failure> {
-        if self.server.is_local() {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Tls, "tls-needed", format!("{}: {IN_THE_CLEAR}", self.server)))
+    /// What is known of the server.
+    pub(crate) fn known(&self) -> Result<Option<Known>, Failure> {
+        let found = KnownServers::of(&self.home).find(&self.server).map_err(Failure::local)?;
+        Ok(found.map(|entry| entry.known))
     }
 
     /// Who the command acts as.
@@ -95,6 +97,7 @@ impl Setup {
         Config {
             home: self.home.clone(),
             server: self.server.clone(),
+            trust: self.trust,
             user: user.clone(),
             password: self.password.clone(),
             create: false,
@@ -121,6 +124,14 @@ impl Setup {
 fn given(value: &Option<String>, variable: &str) -> Option<String> {
     let unset = std::env::var_os(variable).is_some_and(|value| value.is_empty());
     value.clone().filter(|value| !(unset && value.is_empty()))
+}
+
+/// How the server has to prove who it is.
+fn trust(common: &Common) -> Result<Trust, Failure> {
+    let given = given(&common.fingerprint, "BELLHOP_FINGERPRINT");
+    let fingerprint = given.map(|text| text.parse::<Fingerprint>()).transpose();
+    let fingerprint = fingerprint.map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Trust { fingerprint, tls: common.tls })
 }
 
 fn open(home: &Home) -> Result<History, Failure> {

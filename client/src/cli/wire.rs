@@ -1,5 +1,6 @@
 //! A session without the extension, for commands that ask and are done: one op, one answer.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use bellhop_protocol::frame::LIMIT_MAX;
@@ -10,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::exit::{Exit, Failure};
 use super::session::deadline;
-use crate::config::Server;
-use crate::link::dial::{Stream, dial};
+use super::setup::Setup;
+use crate::link::dial::{DialError, Dialed, Stream, dial};
 use crate::link::inbound::Inbound;
 use crate::raw::{self, Verdict};
 use crate::secret::Secret;
@@ -35,12 +36,8 @@ pub(crate) struct Answer {
 }
 
 impl Wire {
-    pub(crate) async fn open(server: &Server, wait: Duration) -> Result<Wire, Failure> {
-        let unreachable = |sentence| Failure::new(Exit::Unreachable, "unreachable", sentence);
-        let dialed = timeout_at(deadline(wait), dial(server)).await;
-        let stream = dialed
-            .map_err(|_| unreachable(format!("cannot reach {server}: timed out")))?
-            .map_err(unreachable)?;
+    pub(crate) async fn open(setup: &Setup, wait: Duration) -> Result<Wire, Failure> {
+        let Dialed { stream, .. } = reach(setup, wait).await??;
         Ok(Wire { stream, inbound: Inbound::default(), wait })
     }
 
@@ -56,6 +53,8 @@ impl Wire {
         let until = deadline(self.wait);
         let written = timeout_at(until, self.stream.write_all(&bytes)).await.map_err(|_| late())?;
         written.map_err(|error| broken(&error.to_string()))?;
+        let flushed = timeout_at(until, self.stream.flush()).await.map_err(|_| late())?;
+        flushed.map_err(|error| broken(&error.to_string()))?;
         loop {
             let answer = self.next(until).await?;
             let answers_it = answer.byte == op | ANSWER || (answer.byte == NOTICE && op >= PEER_FIRST);
@@ -89,12 +88,34 @@ impl Wire {
                 return Answer::read(byte, data);
             }
             let read = timeout_at(until, self.stream.read(&mut chunk)).await.map_err(|_| late())?;
-            match read.map_err(|error| broken(&error.to_string()))? {
+            // TLS without its last word is an end like any other: frames carry their lengths.
+            let ended = matches!(&read, Err(error) if error.kind() == ErrorKind::UnexpectedEof);
+            match if ended { 0 } else { read.map_err(|error| broken(&error.to_string()))? } {
                 0 => return Err(broken("the server closed the connection")),
                 count => self.inbound.push(&chunk[..count]),
             }
         }
     }
+}
+
+/// Connects; the inner error says that the server is not who it should be, or could not be reached.
+pub(super) async fn reach(setup: &Setup, wait: Duration) -> Result<Result<Dialed, DialError>, Failure> {
+    let Setup { server, home, trust, .. } = setup;
+    let dialed = timeout_at(deadline(wait), dial(server, home, trust)).await;
+    dialed.map_err(|_| unreachable(format!("cannot reach {server}: timed out")))
+}
+
+impl From<DialError> for Failure {
+    fn from(error: DialError) -> Failure {
+        match error {
+            DialError::Failed(sentence) => unreachable(sentence),
+            DialError::Untrusted(untrusted) => Failure::new(Exit::Tls, "untrusted", untrusted.to_string()),
+        }
+    }
+}
+
+fn unreachable(sentence: String) -> Failure {
+    Failure::new(Exit::Unreachable, "unreachable", sentence)
 }
 
 impl Answer {

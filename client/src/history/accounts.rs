@@ -12,6 +12,7 @@ use super::{History, HistoryError};
 use crate::clock;
 use crate::delivery::Delivery;
 use crate::event::Unsettled;
+use crate::link::dial::Origin;
 use crate::link::outbox::Posting;
 
 /// The server of whoever logged in last.
@@ -40,6 +41,13 @@ pub(crate) struct Standing {
     pub(crate) used: i64,
 }
 
+/// A token, and the server that gave it: to any other it is never shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) token: SessionToken,
+    pub(crate) origin: Origin,
+}
+
 /// A device of an account: what a program needs to be it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
@@ -52,7 +60,7 @@ pub(crate) struct Seat {
     /// The account that it last logged in as.
     pub(crate) uuid: Option<Uuid>,
     pub(crate) next_counter: u64,
-    pub(crate) token: Option<SessionToken>,
+    pub(crate) token: Option<Kept>,
     /// Its messages that have counters.
     pub(crate) outbox: Vec<Posting>,
     /// How many of its messages wait for one.
@@ -98,7 +106,8 @@ impl History {
             params![account, role, fresh.0],
         )?;
         let mut seat = work.query_row(
-            "SELECT id, device, next_counter, token, uuid, copied FROM devices WHERE account = ?1 AND role = ?2",
+            "SELECT id, device, next_counter, token, uuid, copied, token_from FROM devices
+             WHERE account = ?1 AND role = ?2",
             params![account, role],
             |row| {
                 Ok(Seat {
@@ -107,7 +116,7 @@ impl History {
                     role: role.to_owned(),
                     device: DeviceId(row.get(1)?),
                     next_counter: row.get::<_, i64>(2)?.max(1).cast_unsigned(),
-                    token: row.get::<_, Option<[u8; 32]>>(3)?.map(SessionToken),
+                    token: kept(row.get(3)?, row.get(6)?),
                     uuid: row.get::<_, Option<[u8; 16]>>(4)?.map(Uuid::from_bytes),
                     copied: row.get(5)?,
                     outbox: Vec::new(),
@@ -234,4 +243,10 @@ fn unsettled(db: &Connection, device: i64) -> rusqlite::Result<Vec<Unsettled>> {
     let rows = query
         .query_map([device], |row| Ok(Unsettled { n: row.get(0)?, to: row.get(1)?, text: row.get(2)? }))?;
     rows.collect()
+}
+
+/// A token whose origin cannot be read is none: it could go anywhere.
+fn kept(token: Option<[u8; 32]>, origin: Option<String>) -> Option<Kept> {
+    let origin = Origin::read(origin.as_deref())?;
+    Some(Kept { token: SessionToken(token?), origin })
 }

@@ -80,8 +80,9 @@ fn apply(db: &Connection, seat: &Seat, change: &Change) -> rusqlite::Result<Outc
             Ok(Outcome::Device(new_device(db, seat.row)?, Vec::new()))
         }
         Change::Token(token) => {
-            let token = token.map(|token| token.0);
-            db.execute("UPDATE devices SET token = ?2 WHERE id = ?1", params![seat.row, token])?;
+            let (token, from) = (token.map(|kept| kept.token.0), token.and_then(|kept| kept.origin.kept()));
+            let keep = "UPDATE devices SET token = ?2, token_from = ?3 WHERE id = ?1";
+            db.execute(keep, params![seat.row, token, from])?;
             Ok(Outcome::Done)
         }
         Change::Account { uuid, open } => {

@@ -18,7 +18,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::clock;
 
-pub(crate) use accounts::{Account, LAST_SERVER, LAST_USER, Seat, Standing};
+pub(crate) use accounts::{Account, Kept, LAST_SERVER, LAST_USER, Seat, Standing};
 
 /// How long one program waits for another's transaction.
 const BUSY_MAX: Duration = Duration::from_secs(10);

@@ -105,6 +105,10 @@ pub(super) const STEPS: &[&str] = &[
     ALTER TABLE outbox ADD COLUMN written_ms INTEGER NOT NULL DEFAULT 0;
     UPDATE outbox SET written_ms = (SELECT time_ms FROM messages WHERE n = message);
 ",
+    "
+    -- The identity of the server that gave the token, which is shown to no other; nothing for one on this machine.
+    ALTER TABLE devices ADD COLUMN token_from TEXT;
+",
 ];
 
 /// Brings `db` to the latest version, all or nothing; programs that start together wait for each other.

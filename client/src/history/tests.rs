@@ -8,13 +8,16 @@ use bellhop_protocol::{Code, MessageId, Username};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{History, HistoryError, LAST_SERVER, LAST_USER, Seat, changes, schema};
+use super::{History, HistoryError, Kept, LAST_SERVER, LAST_USER, Seat, changes, schema};
 use crate::clock;
 use crate::delivery::Delivery;
 use crate::event::Around;
+use crate::link::dial::Origin;
 use crate::link::outbox::Room;
 use crate::link::{Change, Draft, Outcome, Received};
 use crate::peer::Peer;
+
+const KEPT: Kept = Kept { token: SessionToken([7; 32]), origin: Origin::Authority };
 
 struct Desk {
     history: History,
@@ -100,13 +103,13 @@ fn states(outcome: Outcome) -> Vec<Delivery> {
 #[test]
 fn a_device_keeps_its_id_counter_token_and_outbox() {
     let mut desk = desk();
-    desk.apply(Change::Token(Some(SessionToken([7; 32]))));
+    desk.apply(Change::Token(Some(KEPT)));
     let one = desk.send("one", true);
     let two = desk.send("two", true);
     let three = desk.send("three", false);
     let (history, seat) = desk.again("tui");
     assert_eq!(seat.device, desk.seat.device);
-    assert_eq!((seat.next_counter, seat.token), (3, Some(SessionToken([7; 32]))));
+    assert_eq!((seat.next_counter, seat.token), (3, Some(KEPT)));
     let outbox: Vec<_> = seat.outbox.iter().map(|posting| (posting.n, posting.counter)).collect();
     assert_eq!((outbox, seat.waiting), (vec![(one, 1), (two, 2)], 1));
     assert_eq!(seat.unsettled.iter().map(|old| old.n).collect::<Vec<_>>(), [one, two, three]);
@@ -272,7 +275,7 @@ fn numbers_go_to_what_waits_as_far_as_there_is_room() {
 #[test]
 fn a_new_device_begins_again() {
     let mut desk = desk();
-    desk.apply(Change::Token(Some(SessionToken([7; 32]))));
+    desk.apply(Change::Token(Some(KEPT)));
     desk.send("one", true);
     let Outcome::Device(device, _) = desk.apply(Change::NewDevice) else { panic!("a device") };
     let (_, seat) = desk.again("tui");
@@ -340,7 +343,7 @@ fn a_later_schema_is_refused() {
     let desk = desk();
     desk.history.db.pragma_update(None, "user_version", 99).expect("written");
     let refused = History::open(&desk.path);
-    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 2 })), "{refused:?}");
+    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 3 })), "{refused:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Opens a connection: all addresses, a quarter of a second apart, until one answers; then the stream that everything
-//! is spoken over.
+//! Opens a connection: all addresses, a quarter of a second apart, until one answers; then TLS, unless the server is on
+//! this machine.
 //!
-//! The stream is a trait object: a plain socket here, and the place where an encrypted one goes.
+//! To another machine there is TLS or nothing. On this machine nobody listens in, and a tunnel ends here: frames go in
+//! plain, unless TLS was asked for, or the server's identity was given or kept before.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -14,7 +15,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use crate::config::Server;
+use super::chain::Chain;
+use super::tls::{Accepted, TlsError, secure};
+use super::trust::{Known, Untrusted};
+use crate::config::{Server, Trust};
+use crate::event::{Guard, Secured};
+use crate::fingerprint::Fingerprint;
+use crate::home::Home;
+use crate::known::{Entry, KnownServers};
 
 /// RFC 8305, section 8: how long an address has before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -24,16 +32,121 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects to `server`; the error is a sentence for a person.
-pub(crate) async fn dial(server: &Server) -> Result<Box<dyn Stream>, String> {
+/// A connection.
+pub(crate) struct Dialed {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) identity: Identity,
+    /// The same for people.
+    pub(crate) secured: Secured,
+}
+
+/// Why there is no connection.
+pub(crate) enum DialError {
+    /// A sentence for a person.
+    Failed(String),
+    /// The server is not who it should be, or nobody knows.
+    Untrusted(Box<Untrusted>),
+}
+
+/// Whom a connection leads to, for whoever keeps something that is for this server alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// Whoever answers on this machine.
+    Plain,
+    /// Whom an authority vouches for.
+    Authority,
+    /// Whoever has this key.
+    Key(Chain),
+}
+
+/// Where something came from; kept beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Plain,
+    Authority,
+    Key(Fingerprint),
+}
+
+impl Identity {
+    /// Where what this server gives comes from.
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Identity::Plain => Origin::Plain,
+            Identity::Authority => Origin::Authority,
+            Identity::Key(chain) => Origin::Key(chain.key),
+        }
+    }
+
+    /// True if and only if this is the server that gave it: the same key, or one that the old key vouches for.
+    pub(crate) fn gave(&self, origin: Origin) -> bool {
+        let vouched = |chain: &Chain| chain.before.iter().any(|key| Origin::Key(*key) == origin);
+        self.origin() == origin || matches!(self, Identity::Key(chain) if vouched(chain))
+    }
+}
+
+impl Origin {
+    /// Reads what [`Origin::kept`] wrote. Before there was TLS nothing was written.
+    pub(crate) fn read(text: Option<&str>) -> Option<Origin> {
+        match text {
+            None => Some(Origin::Plain),
+            Some("ca") => Some(Origin::Authority),
+            Some(key) => key.parse().map(Origin::Key).ok(),
+        }
+    }
+
+    pub(crate) fn kept(self) -> Option<String> {
+        match self {
+            Origin::Plain => None,
+            Origin::Authority => Some("ca".into()),
+            Origin::Key(key) => Some(key.to_string()),
+        }
+    }
+}
+
+/// Connects to `server`, as far as `home` and `trust` allow.
+pub(crate) async fn dial(server: &Server, home: &Home, trust: &Trust) -> Result<Dialed, DialError> {
+    let local = |error: &dyn std::fmt::Display| DialError::Failed(error.to_string());
+    let servers = KnownServers::of(home);
+    let known = servers.find(server).map_err(|error| local(&error))?;
+    let encrypted = trust.wants_tls(server) || known.is_some();
+    let socket = connect(server, encrypted).await.map_err(DialError::Failed)?;
+    if !encrypted {
+        let secured = Secured { guard: Guard::Plain, moved_from: None };
+        return Ok(Dialed { stream: Box::new(socket), identity: Identity::Plain, secured });
+    }
+    let before = known.as_ref().map(|entry| entry.known);
+    let Accepted { stream, chain, by, keep, moved_from } =
+        secure(socket, server, trust.fingerprint, before).await.map_err(|error| match error {
+            TlsError::Failed(reason) => DialError::Failed(reason),
+            TlsError::Untrusted(shown, doubt) => {
+                DialError::Untrusted(Box::new(Untrusted { server: server.clone(), shown, doubt }))
+            }
+        })?;
+    if keep {
+        servers.replace(server, before, by).map_err(|error| local(&error))?;
+    }
+    let since = known.filter(|_| !keep).and_then(|Entry { since, .. }| since);
+    let key = chain.key;
+    let (guard, identity) = match by {
+        Known::Key(_) => (Guard::Key { key, since }, Identity::Key(chain)),
+        Known::Authority => (Guard::Authority { key, since }, Identity::Authority),
+    };
+    // A file that could not be trusted said so above; what moved only in an argument is nobody's news.
+    let moved_from = moved_from.filter(|_| keep);
+    Ok(Dialed { stream: Box::new(stream), identity, secured: Secured { guard, moved_from } })
+}
+
+/// A socket to the server; without encryption to this machine alone, whatever its name resolves to.
+async fn connect(server: &Server, encrypted: bool) -> Result<TcpStream, String> {
     let found = lookup_host((server.host(), server.port())).await;
-    let addresses = found.map_err(|_| format!("cannot find {}: unknown host", server.host()))?;
-    match race(by_turns(addresses.collect()), TcpStream::connect).await {
+    let found = found.map_err(|_| format!("cannot find {}: unknown host", server.host()))?;
+    let addresses = found.filter(|address| encrypted || address.ip().is_loopback()).collect();
+    match race(by_turns(addresses), TcpStream::connect).await {
         Ok(socket) => {
             // Frames are small and wait for each other; a delayed one costs a round trip. Where it cannot be set,
             // everything still works.
             let _ = socket.set_nodelay(true);
-            Ok(Box::new(socket))
+            Ok(socket)
         }
         Err(error) => Err(format!("cannot reach {server}: {}", reason(&error))),
     }

@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
-use super::dial::{Stream, dial};
+use super::dial::{DialError, Dialed, Stream, dial};
 use super::state::State;
 use super::{Command, Draft, Failed, Input, Output};
 use crate::clock;
-use crate::config::Server;
-use crate::event::{Around, Event};
+use crate::config::Config;
+use crate::event::{Around, Event, Guard};
 use crate::history::{History, HistoryError, Seat};
 use crate::peer::Peer;
 
@@ -51,7 +51,7 @@ pub(crate) enum Order {
     Remember,
 }
 
-type Dialing = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, String>> + Send>>;
+type Dialing = Pin<Box<dyn Future<Output = Result<Dialed, DialError>> + Send>>;
 
 #[derive(Default)]
 enum Socket {
@@ -66,7 +66,7 @@ pub(crate) struct Driver {
     state: State,
     history: History,
     seat: Seat,
-    server: Server,
+    config: Config,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<Event>,
     backlog: VecDeque<Event>,
@@ -74,14 +74,18 @@ pub(crate) struct Driver {
     out: BytesMut,
     /// The system took less than there was at the last write, so what it takes next the server has made room for.
     clogged: bool,
+    /// The stream keeps what it encrypts, and may hold some of it still.
+    encrypted: bool,
+    held: bool,
 }
 
 /// What one turn of the loop brought.
 enum Turn {
     Orders(usize),
-    Dialed(Result<Box<dyn Stream>, String>),
+    Dialed(Result<Dialed, DialError>),
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
+    Flushed(io::Result<()>),
     Told,
     Deadline,
 }
@@ -91,13 +95,27 @@ impl Driver {
         state: State,
         history: History,
         seat: Seat,
-        server: Server,
+        config: Config,
         orders: mpsc::Receiver<Order>,
         events: mpsc::Sender<Event>,
     ) -> Driver {
         let backlog = VecDeque::from([Event::Unsettled(seat.unsettled.clone())]);
         let (socket, out) = (Socket::Closed, BytesMut::new());
-        Driver { state, history, seat, server, orders, events, backlog, socket, out, clogged: false }
+        let (clogged, encrypted, held) = (false, false, false);
+        Driver {
+            state,
+            history,
+            seat,
+            config,
+            orders,
+            events,
+            backlog,
+            socket,
+            out,
+            clogged,
+            encrypted,
+            held,
+        }
     }
 
     /// Works until the last handle is dropped.
@@ -113,25 +131,30 @@ impl Driver {
             let work = async {
                 tokio::select! {
                     count = self.orders.recv_many(&mut orders, ORDERS_MAX), if may_order => Turn::Orders(count),
-                    turn = turn(&mut self.socket, &mut incoming, &mut self.out, may_read) => turn,
+                    turn = turn(&mut self.socket, &mut incoming, &mut self.out, may_read, self.held) => turn,
                     told = tell(&self.events, &mut self.backlog), if !self.backlog.is_empty() => told,
                 }
             };
             match unless_nothing(work, deadline).await.unwrap_or(Turn::Deadline) {
                 Turn::Orders(0) => break,
                 Turn::Orders(_) => orders.drain(..).for_each(|order| self.order(order)),
-                Turn::Dialed(Ok(stream)) => {
-                    let (read, write) = split(stream);
-                    self.socket = Socket::Open(read, write);
-                    self.input(Input::Connected);
+                Turn::Dialed(Ok(dialed)) => self.dialed(dialed),
+                Turn::Dialed(Err(DialError::Failed(reason))) => self.failed(reason),
+                Turn::Dialed(Err(DialError::Untrusted(untrusted))) => {
+                    self.socket = Socket::Closed;
+                    self.input(Input::Untrusted(*untrusted));
                 }
-                Turn::Dialed(Err(reason)) => self.failed(reason),
                 Turn::Read(Ok(0)) => self.failed("the server closed the connection".into()),
                 Turn::Read(Ok(count)) => self.input(Input::Received(&incoming[..count])),
-                Turn::Read(Err(error)) | Turn::Wrote(Err(error)) => {
+                // TLS without its last word. Frames carry their lengths: nothing is taken for complete that is not.
+                Turn::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.failed("the server closed the connection".into());
+                }
+                Turn::Read(Err(error)) | Turn::Wrote(Err(error)) | Turn::Flushed(Err(error)) => {
                     self.failed(format!("the connection broke: {error}"));
                 }
                 Turn::Wrote(Ok(count)) => self.wrote(count),
+                Turn::Flushed(Ok(())) => self.held = false,
                 Turn::Told => {}
                 Turn::Deadline => self.input(Input::Deadline),
             }
@@ -139,8 +162,17 @@ impl Driver {
         self.farewell().await;
     }
 
+    fn dialed(&mut self, Dialed { stream, identity, secured }: Dialed) {
+        let (read, write) = split(stream);
+        self.socket = Socket::Open(read, write);
+        (self.encrypted, self.held) = (secured.guard != Guard::Plain, false);
+        self.backlog.push_back(Event::Secured(secured));
+        self.input(Input::Connected(identity));
+    }
+
     fn wrote(&mut self, count: usize) {
         self.out.advance(count);
+        self.held = self.encrypted;
         if std::mem::replace(&mut self.clogged, !self.out.is_empty()) {
             self.input(Input::Progress);
         }
@@ -160,8 +192,10 @@ impl Driver {
         while let Some(output) = self.state.poll() {
             match output {
                 Output::Connect => {
-                    let server = self.server.clone();
-                    self.socket = Socket::Dialing(Box::pin(async move { dial(&server).await }));
+                    let (server, home) = (self.config.server.clone(), self.config.home.clone());
+                    let trust = self.config.trust;
+                    let dialing = async move { dial(&server, &home, &trust).await };
+                    self.socket = Socket::Dialing(Box::pin(dialing));
                 }
                 Output::Disconnect => {
                     self.socket = Socket::Closed;
@@ -234,15 +268,29 @@ impl Driver {
 }
 
 /// What the socket does next. Never, where it is closed.
-async fn turn(socket: &mut Socket, incoming: &mut [u8], out: &mut BytesMut, may_read: bool) -> Turn {
+async fn turn(
+    socket: &mut Socket,
+    incoming: &mut [u8],
+    out: &mut BytesMut,
+    may_read: bool,
+    held: bool,
+) -> Turn {
     match socket {
         Socket::Closed => pending().await,
         Socket::Dialing(dialing) => Turn::Dialed(dialing.await),
         Socket::Open(read, write) => tokio::select! {
             count = read.read(incoming), if may_read => Turn::Read(count),
-            count = write.write(out), if !out.is_empty() => Turn::Wrote(count),
+            turn = put(write, out), if held || !out.is_empty() => turn,
             else => pending().await,
         },
+    }
+}
+
+/// Writes; where everything is written, pushes on what the stream holds.
+async fn put(write: &mut WriteHalf<Box<dyn Stream>>, out: &[u8]) -> Turn {
+    match out {
+        [] => Turn::Flushed(write.flush().await),
+        out => Turn::Wrote(write.write(out).await),
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 mod backoff;
+pub(crate) mod chain;
 pub(crate) mod dial;
 pub(crate) mod driver;
 pub(crate) mod inbound;
@@ -15,21 +16,24 @@ mod inbox;
 pub(crate) mod outbox;
 mod pulse;
 pub(crate) mod state;
+pub(crate) mod tls;
+pub(crate) mod trust;
 
 use std::fmt;
 use std::time::Instant;
 
 use bellhop_protocol::post::Posted;
-use bellhop_protocol::session::SessionToken;
 use bellhop_protocol::{DeviceId, MessageId, Username};
 use uuid::Uuid;
 
 use crate::delivery::Delivery;
 use crate::event::{Event, StateChange};
-use crate::history::Seat;
+use crate::history::{Kept, Seat};
 use crate::peer::Peer;
 use crate::secret::Secret;
+use dial::Identity;
 use outbox::{Posting, Room};
+use trust::Untrusted;
 
 /// What a link is for; fixed while it lives.
 #[derive(Clone, Debug)]
@@ -59,8 +63,10 @@ pub(crate) struct LinkConfig {
 
 /// What happened.
 pub(crate) enum Input<'a> {
-    /// The socket is open.
-    Connected,
+    /// The socket is open, and leads to whom it should.
+    Connected(Identity),
+    /// The server is not who it should be, or nobody knows.
+    Untrusted(Untrusted),
     /// The socket could not be opened, or has closed; a reason for a person.
     Failed(String),
     /// The server took bytes that it had left waiting.
@@ -251,7 +257,7 @@ pub(crate) enum Change {
     /// Make a new device id; counters begin again, and the token is void.
     NewDevice,
     /// Keep this token, or none.
-    Token(Option<SessionToken>),
+    Token(Option<Kept>),
     /// A login worked.
     Account {
         /// The account's uuid.

@@ -131,7 +131,9 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
         Effect::MarkRead { key, n } => client.mark_read(key, n),
         Effect::Draft { peer, text } => client.keep_draft(peer, text),
         Effect::Reconnect => client.reconnect(),
-        Effect::Connect(_) | Effect::Disconnect | Effect::Redraw | Effect::Suspend => Ok(()),
+        Effect::Connect(_) | Effect::Disconnect | Effect::Trust(_) | Effect::Redraw | Effect::Suspend => {
+            Ok(())
+        }
     };
     asked.err().map(|busy| Event::Problem(busy.to_string()))
 }
@@ -154,7 +156,7 @@ mod tests {
     use bellhop_protocol::Username;
 
     use super::*;
-    use crate::config::{Receive, Role, Server};
+    use crate::config::{Receive, Role, Server, Trust};
     use crate::history::History;
     use crate::home::Home;
     use crate::peer::Peer;
@@ -163,6 +165,7 @@ mod tests {
         Config {
             home: Home::at(folder.path()),
             server: Server::parse("127.0.0.1:1").expect("an address"),
+            trust: Trust::default(),
             user: Username::parse("alice").expect("a name"),
             password: None,
             create: false,

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::model::{Effect, Login};
 use crate::config::Server;
 use crate::delivery::Delivery;
-use crate::event::{Around, Chat, Event, Message, Online, Page, StateChange, Unsettled};
+use crate::event::{Around, Chat, Event, Guard, Message, Online, Page, Secured, StateChange, Unsettled};
+use crate::fingerprint::Fingerprint;
 use crate::peer::Peer;
 
 /// Friday, 20 November 2026, 09:10 UTC.
@@ -65,6 +66,9 @@ impl Demo {
         let unsettled = Unsettled { n: last, to: "bob".into(), text: String::new() };
         demo.events.push_back(Event::Unsettled(vec![unsettled]));
         demo.events.push_back(Event::Chats(demo.chats.clone()));
+        let guard =
+            Guard::Key { key: Fingerprint::of_key(b"the key of nobody"), since: Some("2026-11-03".into()) };
+        demo.events.push_back(Event::Secured(Secured { guard, moved_from: None }));
         demo.events.push_back(Event::RoundTrip(Duration::from_millis(12)));
         demo.events.push_back(Event::Online(online));
         demo

@@ -6,7 +6,7 @@ use super::composer::Composer;
 use super::key::{Code, Key};
 use super::model::Login;
 use crate::config::Server;
-use crate::secret::{IN_THE_CLEAR, Secret};
+use crate::secret::Secret;
 use crate::text::without_tabs;
 
 /// Bytes that are pasted into a field of one line: more than any name or password has.
@@ -186,9 +186,6 @@ impl Form {
     fn login(&self) -> Result<Login, (Slot, String)> {
         let server =
             Server::parse(self.server.text().trim()).map_err(|error| (Slot::Server, error.to_string()))?;
-        if !server.is_local() {
-            return Err((Slot::Server, IN_THE_CLEAR.into()));
-        }
         let user =
             Username::parse(self.name.text().trim()).map_err(|error| (Slot::Name, error.to_string()))?;
         if self.creating && self.password.text() != self.again.text() {
@@ -271,13 +268,6 @@ mod tests {
         assert!(form.busy.is_some() && submitted(&mut form, ENTER).is_none(), "one at a time");
         form.failed(Slot::Password, "wrong".into());
         assert_eq!(form.password.text(), "open sesame");
-    }
-
-    #[test]
-    fn nothing_is_said_in_the_clear_to_another_machine() {
-        let mut form = Form::new("chat.example", "alice");
-        assert!(submitted(&mut form, ENTER).is_none());
-        assert_eq!((form.slot(), form.error.as_deref()), (Slot::Server, Some(IN_THE_CLEAR)));
     }
 
     #[test]

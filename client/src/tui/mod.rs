@@ -27,6 +27,7 @@ mod signals;
 #[cfg(test)]
 mod stage;
 mod terminal;
+mod trusting;
 mod typed;
 mod update;
 mod view;

@@ -12,8 +12,9 @@ use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
 use super::pane::{Line, Look, Pane};
 use super::window::Window;
+use crate::config::{Server, Trust};
 use crate::delivery::Delivery;
-use crate::event::{Chat, Message};
+use crate::event::{Chat, Guard, Message, Untrusted};
 use crate::peer::Peer;
 use crate::text::shown;
 
@@ -48,7 +49,7 @@ pub(crate) struct Prefs {
 pub(crate) struct Identity {
     pub(crate) user: String,
     pub(crate) server: String,
-    /// The server is this machine.
+    /// Nothing leaves this machine, so that nothing has to be encrypted.
     pub(crate) local: bool,
 }
 
@@ -99,6 +100,11 @@ pub(crate) enum Overlay {
         on_password: bool,
         by_hand: Option<crate::Secret>,
     },
+    /// The server is not trusted: a person may say that it is the right one, or can only be told.
+    Trust {
+        untrusted: Box<Untrusted>,
+        typed: Composer,
+    },
     /// Some messages were not sent.
     Quit,
 }
@@ -140,6 +146,10 @@ pub(crate) struct Model {
     pub(crate) prefs: Prefs,
     pub(crate) identity: Option<Identity>,
     pub(crate) link: Link,
+    /// How the connection is guarded, or the last one was.
+    pub(crate) guard: Option<Guard>,
+    /// The server that was named at the start, and how it has to prove who it is.
+    pub(crate) meant: Option<(Server, Trust)>,
     pub(crate) round_trip: Option<Duration>,
     /// Recent round trips, the latest last.
     pub(crate) round_trips: VecDeque<Duration>,
@@ -213,6 +223,8 @@ pub(crate) enum Effect {
         text: String,
     },
     Reconnect,
+    /// Keep the key that this server has shown, and connect.
+    Trust(Box<Untrusted>),
     /// Draw every cell.
     Redraw,
     Suspend,
@@ -238,6 +250,8 @@ impl Model {
             prefs,
             identity: None,
             link: Link::Idle,
+            guard: None,
+            meant: None,
             round_trip: None,
             round_trips: VecDeque::new(),
             getting: None,
@@ -264,6 +278,13 @@ impl Model {
             changed: true,
             quit: None,
         }
+    }
+
+    /// How a server has to prove who it is: a key that was given is that of the server it was given for, TLS is for any.
+    pub(crate) fn trust_of(&self, server: &Server) -> Trust {
+        let (meant, trust) =
+            self.meant.as_ref().map_or((None, Trust::default()), |(meant, trust)| (Some(meant), *trust));
+        Trust { fingerprint: trust.fingerprint.filter(|_| meant == Some(server)), ..trust }
     }
 
     /// The parts of the screen; `None` where it is too small.

@@ -26,9 +26,11 @@ use super::signals::{Signalled, Signals};
 use super::terminal::{self, Screen};
 use super::update::{Msg, update};
 use crate::clock;
-use crate::config::{Config, Receive, Role, Server};
-use crate::event::Event;
+use crate::config::{Config, Receive, Role, Server, Trust};
+use crate::event::{Event, Untrusted};
 use crate::home::Home;
+use crate::known::KnownServers;
+use crate::link::trust::Known;
 use crate::secret::Secret;
 use crate::signals;
 
@@ -41,6 +43,7 @@ const FAREWELL: Duration = Duration::from_millis(1_500);
 pub(crate) struct Start {
     pub(crate) home: Home,
     pub(crate) server: Server,
+    pub(crate) trust: Trust,
     /// Whoever was here last, or was named.
     pub(crate) user: Option<bellhop_protocol::Username>,
     pub(crate) password: Option<Secret>,
@@ -60,17 +63,12 @@ struct App {
 
 /// Runs the screen until somebody quits. Returns the exit code.
 pub(crate) fn run(start: Start) -> io::Result<u8> {
-    let Start { home, server, user, password } = start;
+    let Start { home, server, trust, user, password } = start;
     let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system())?;
+    app.model.meant = Some((server.clone(), trust));
     match user {
-        Some(user) if server.is_local() => {
-            app.log_in(Login { server, user, password, create: false, remember: false });
-        }
-        // The form says what is wrong with a server on another machine.
-        user => {
-            let name = user.as_ref().map_or("", |user| user.as_str());
-            app.model.form = Some(Form::new(&server.to_string(), name));
-        }
+        Some(user) => app.log_in(Login { server, user, password, create: false, remember: false }),
+        None => app.model.form = Some(Form::new(&server.to_string(), "")),
     }
     app.run_to_end()
 }
@@ -227,6 +225,7 @@ impl App {
         match effect {
             Effect::Connect(login) => self.connect(login),
             Effect::Disconnect => self.backend.disconnect(),
+            Effect::Trust(untrusted) => self.trust(&untrusted),
             effect => {
                 if let Some(event) = self.backend.take(effect) {
                     self.take(Msg::Event(event));
@@ -240,6 +239,7 @@ impl App {
         self.chosen = self.model.form.is_some();
         self.backend.connect(Config {
             home,
+            trust: self.model.trust_of(&login.server),
             server: login.server,
             user: login.user,
             password: login.password,
@@ -248,6 +248,16 @@ impl App {
             role: Role::Tui,
             receive: Receive::Kept,
         });
+    }
+
+    /// Keeps the key, and connects; what cannot be kept is not trusted.
+    fn trust(&mut self, untrusted: &Untrusted) {
+        let Some(home) = &self.home else { return };
+        let known = Known::Key(untrusted.shown);
+        match KnownServers::of(home).replace(&untrusted.server, None, known) {
+            Ok(()) => self.effect(Effect::Reconnect),
+            Err(error) => self.take(Msg::Event(Event::Problem(error.to_string()))),
+        }
     }
 
     fn signalled(&mut self, signalled: Signalled) {

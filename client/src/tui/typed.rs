@@ -35,6 +35,7 @@ pub(crate) enum Does {
     DeleteAccount,
     Raw,
     Reconnect,
+    Server,
     Retry,
     Drop,
     Unread,
@@ -72,6 +73,7 @@ commands! {
     DeleteAccount, "delete-account", "", "delete this account; asks first";
     Raw, "raw", "OP|TEXT", "an op by hand, known or not";
     Reconnect, "reconnect", "", "connect now";
+    Server, "server", "", "which server this is, and its key";
     Retry, "retry", "", "send failed messages here again";
     Drop, "drop", "", "forget failed messages here";
     Unread, "unread", "", "go to the first unread message";

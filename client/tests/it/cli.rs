@@ -147,27 +147,6 @@ fn refusals_have_their_codes() {
 
 /// Passwords and tokens went to any host as they are, without a word.
 #[test]
-fn nothing_is_said_in_the_clear_to_another_machine() {
-    let desk = desk();
-    let password = desk.password("open sesame");
-    for command in [
-        &["send", "bob", "hi"][..],
-        &["listen"],
-        &["deliver"],
-        &["list"],
-        &["raw", "2|alice|open sesame"],
-        &["login", "alice"],
-        &["create", "alice"],
-        &["delete", "alice", "--yes"],
-    ] {
-        let there = ["--server", "192.0.2.1:2050", "--user", "alice", "--password-file", &password];
-        desk.run(&[&there, command].concat()).fails(7, "ssh -L");
-    }
-    let out = ["--server", "192.0.2.1:2050", "--user", "alice", "logout"];
-    desk.run(&out).prints("logged-out alice@192.0.2.1:2050\n");
-}
-
-#[test]
 fn another_protocol_is_said() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();

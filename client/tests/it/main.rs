@@ -11,3 +11,5 @@ mod signals;
 mod support;
 #[cfg(unix)]
 mod system;
+mod tls;
+mod trust;

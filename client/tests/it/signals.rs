@@ -76,16 +76,16 @@ fn a_reader_that_pauses_holds_no_signal_up() {
 }
 
 /// A command on a terminal.
-struct Asked {
+pub(crate) struct Asked {
     child: Box<dyn portable_pty::Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn Write + Send>,
+    pub(crate) keys: Box<dyn Write + Send>,
     shown: mpsc::Receiver<Vec<u8>>,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Asked {
-    fn new(desk: &Desk, arguments: &[&str]) -> Asked {
+    pub(crate) fn new(desk: &Desk, arguments: &[&str]) -> Asked {
         let pair = native_pty_system().openpty(PtySize::default()).expect("a terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bellhop"));
         command.args(arguments);
@@ -108,8 +108,8 @@ impl Asked {
     }
 
     #[track_caller]
-    fn shows(&mut self, words: &str) {
-        while !self.text.contains(words) {
+    pub(crate) fn shows(&mut self, words: &str) {
+        while !self.text.contains(words) && !without_escapes(&self.text).contains(words) {
             let more = self.shown.recv_timeout(PATIENCE);
             let bytes = more.unwrap_or_else(|_| panic!("no {words:?} in {:?}", self.text));
             self.text.push_str(&String::from_utf8_lossy(&bytes));
@@ -117,7 +117,7 @@ impl Asked {
     }
 
     #[track_caller]
-    fn ends_with(&mut self, code: u32) {
+    pub(crate) fn ends_with(&mut self, code: u32) {
         let mut ended = None;
         until("it ends", || {
             ended = self.child.try_wait().expect("a state");
@@ -178,6 +178,20 @@ fn a_password_prompt_gives_the_terminal_back() {
     asked.ends_with(0);
     assert!(!asked.text.contains("sesam"), "{}", asked.text);
     assert_eq!(desk.server.world().accounts["carol"].password.as_deref(), Some("open sesame"));
+}
+
+/// What a screen has written, without styles; where it goes on elsewhere there is a space.
+fn without_escapes(text: &str) -> String {
+    let mut pieces = text.split("\x1b[");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(piece.len());
+        if piece[end..].starts_with('H') {
+            plain.push(' ');
+        }
+        plain.push_str(piece.get(end + 1..).unwrap_or_default());
+    }
+    plain
 }
 
 /// Only the library of the pseudo terminal names the type, and only its `Debug` tells without a further dependency.

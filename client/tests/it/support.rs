@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bellhop::client::Client;
-use bellhop::{Config, Event, Home, Receive, Role, Server as Address, connect};
+use bellhop::{Config, Event, Home, Receive, Role, Server as Address, Trust, connect};
 use bellhop_protocol::Username;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
@@ -48,6 +48,7 @@ pub(crate) fn config(server: &Server, home: &Home, user: &str) -> Config {
     Config {
         home: home.clone(),
         server: Address::parse(&server.address.to_string()).expect("an address"),
+        trust: Trust::default(),
         user: Username::parse(user).expect("a name"),
         password: None,
         create: false,

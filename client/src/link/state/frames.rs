@@ -60,7 +60,10 @@ impl State {
             Reply::Refused(OpCode::Resume, failure) => self.refused_token(now, failure),
             Reply::Refused(_, failure) => self.event(Event::Notice(sign_in::sentence(&failure))),
             Reply::Resumed(resumed) => self.resumed(now, resumed),
-            Reply::Token(token) if self.config.remember => self.changes.push(Change::Token(Some(token))),
+            Reply::Token(token) if self.config.remember => {
+                let kept = self.kept(token);
+                self.changes.push(Change::Token(Some(kept)));
+            }
             Reply::Token(_) => {}
             Reply::Text(op, answer) => self.text_answer(now, op, data, answer),
             Reply::Posted(answer) => self.posted(now, answer),

@@ -32,6 +32,7 @@ use bellhop_protocol::op::OpCode;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
+use super::dial::Identity;
 use super::inbound::{Inbound, data_limit};
 use super::inbox::Inbox;
 use super::outbox::{Outbox, Room};
@@ -140,6 +141,8 @@ pub(crate) struct State {
     pings_sent: u64,
     round_trip_at: Option<Instant>,
     server: Names,
+    /// Whom the connection leads to.
+    identity: Identity,
     /// How often an account was asked for: after an answer was lost, it may be there.
     creates_sent: u32,
     /// Somebody has a copy of the device id: as soon as no message has a counter, make a new one.
@@ -196,6 +199,7 @@ impl State {
             pings_sent: 0,
             round_trip_at: None,
             server: Names::default(),
+            identity: Identity::Plain,
             creates_sent: 0,
             copied,
             renewing: false,
@@ -221,7 +225,8 @@ impl State {
     /// Takes what happened.
     pub(crate) fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Connected => self.greet(now),
+            Input::Connected(identity) => self.greet(now, identity),
+            Input::Untrusted(untrusted) => self.untrusted(untrusted),
             Input::Failed(reason) => self.failed(now, reason),
             Input::Progress => self.pulse.took(now),
             Input::Received(bytes) => self.received(now, bytes),

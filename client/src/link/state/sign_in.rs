@@ -4,27 +4,47 @@ use std::time::Instant;
 
 use bellhop_protocol::code::Failure;
 use bellhop_protocol::frame::LIMIT_MAX;
-use bellhop_protocol::session::{Hello, Resumed, Welcome};
+use bellhop_protocol::session::{Hello, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::Secret;
 use bellhop_protocol::{Code, Request, VERSION};
 use uuid::Uuid;
 
 use super::{Asked, Names, Phase, SIGN_IN_MAX, State, With};
 use crate::event::{Event, Online, StopKind, TroubleKind};
+use crate::history::Kept;
 use crate::link::Change;
+use crate::link::dial::Identity;
 use crate::link::inbound::data_limit;
 use crate::link::pulse::Pulse;
+use crate::link::trust::Untrusted;
 use crate::text::{self, Kind, clean};
 
 impl State {
-    pub(super) fn greet(&mut self, now: Instant) {
+    pub(super) fn greet(&mut self, now: Instant, identity: Identity) {
         if !matches!(self.phase, Phase::Connecting { .. }) {
             return;
+        }
+        self.identity = identity;
+        if self.config.seat.token.is_some_and(|kept| !self.identity.gave(kept.origin)) {
+            // Whoever said yes to another key may have been wrong, and did not see that a login would go there unasked.
+            // What was kept stays: the server may come back with its key.
+            let sentence = "the kept login is another server key's: log in again".to_owned();
+            return self.stop(StopKind::NeedPassword, sentence);
         }
         self.phase = Phase::Greeting { since: now };
         let agent = self.config.agent.clone();
         let hello = Hello { version: VERSION, device: self.config.seat.device, features: 0, agent: &agent };
         self.put(&Request::Hello(hello));
+    }
+
+    /// Nothing was sent, and nothing is tried again: only a person can say that it is the right server.
+    pub(super) fn untrusted(&mut self, untrusted: Untrusted) {
+        if !matches!(self.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        let sentence = untrusted.to_string();
+        self.event(Event::Untrusted(untrusted));
+        self.stop(StopKind::Untrusted, sentence);
     }
 
     pub(super) fn welcome(&mut self, now: Instant, welcome: Welcome<'_>) {
@@ -57,7 +77,7 @@ impl State {
         let password = self.config.password.clone();
         let password = password.as_ref().map(|secret| Secret(secret.reveal()));
         match (with, self.config.seat.token) {
-            (With::Token, Some(token)) => self.put(&Request::Resume(token)),
+            (With::Token, Some(kept)) => self.put(&Request::Resume(kept.token)),
             (With::Create, _) => {
                 self.asked.push_back(Asked::SignIn);
                 self.creates_sent += 1;
@@ -70,6 +90,11 @@ impl State {
         }
     }
 
+    /// A token that this server gave.
+    pub(super) fn kept(&self, token: SessionToken) -> Kept {
+        Kept { token, origin: self.identity.origin() }
+    }
+
     /// RESUME was accepted.
     pub(super) fn resumed(&mut self, now: Instant, resumed: Resumed) {
         if !matches!(self.phase, Phase::SigningIn { with: With::Token, .. }) {
@@ -77,8 +102,9 @@ impl State {
         }
         // PROTOCOL.md, TOKEN and RESUME: the old one is good until this one is used, which is on the next connection.
         // It is on disk by then: changes are written before bytes are.
-        self.config.seat.token = Some(resumed.token);
-        self.changes.push(Change::Token(Some(resumed.token)));
+        let kept = self.kept(resumed.token);
+        self.config.seat.token = Some(kept);
+        self.changes.push(Change::Token(Some(kept)));
         self.signed_in(now, resumed.account, false);
     }
 

@@ -6,13 +6,15 @@ use bellhop_protocol::text::Outcome;
 use bellhop_protocol::{Code, OpCode};
 
 use crate::delivery::Delivery;
-use crate::event::{Answer, Around, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind};
+use crate::event::{
+    Answer, Around, Event, Message, Page, Secured, StateChange, Stop, StopKind, Trouble, TroubleKind,
+};
 use crate::peer::Peer;
 use crate::text::shown;
 use crate::text::wrap::width;
 use crate::tui::composer::Composer;
 use crate::tui::form::Slot;
-use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model, SERVER};
+use crate::tui::model::{CHATS_MAX, Effect, Entry, Link, Model, Overlay, SERVER};
 use crate::tui::typed;
 use crate::tui::window::{Loading, Scroll, Window};
 
@@ -23,6 +25,11 @@ impl Model {
     pub(super) fn event(&mut self, event: Event, effects: &mut Vec<Effect>) {
         match event {
             Event::Connecting => self.link = Link::Connecting,
+            Event::Secured(secured) => self.secured(secured),
+            Event::Untrusted(untrusted) => {
+                self.overlay =
+                    Some(Overlay::Trust { untrusted: Box::new(untrusted), typed: Composer::default() });
+            }
             Event::Online(_) => self.online(),
             Event::Offline(trouble, until) => self.offline(trouble, until, effects),
             Event::Stopped(stop) => self.stopped(stop, effects),
@@ -54,6 +61,13 @@ impl Model {
             Event::Problem(text) => self.complain(text),
             Event::TokenKept | Event::Synced(_) => {}
         }
+    }
+
+    fn secured(&mut self, secured: Secured) {
+        if let Some(news) = secured.news() {
+            self.say(news);
+        }
+        self.guard = Some(secured.guard);
     }
 
     fn online(&mut self) {
@@ -99,6 +113,9 @@ impl Model {
     fn stopped(&mut self, stop: Stop, effects: &mut Vec<Effect>) {
         self.link = Link::Stopped;
         self.getting = None;
+        if stop.kind == StopKind::Untrusted {
+            return self.untrusted(effects);
+        }
         let slot = match stop.kind {
             StopKind::Refused(Code::NAME_TAKEN | Code::NO_SUCH_USER | Code::BAD_NAME) => Slot::Name,
             _ => Slot::Password,
@@ -119,7 +136,11 @@ impl Model {
                 self.ask_login(None, Some(stop.sentence));
                 effects.push(Effect::Disconnect);
             }
-            StopKind::Replaced | StopKind::Version | StopKind::Disk | StopKind::RoleTaken => {
+            StopKind::Replaced
+            | StopKind::Untrusted
+            | StopKind::Version
+            | StopKind::Disk
+            | StopKind::RoleTaken => {
                 self.complain(stop.sentence);
             }
         }

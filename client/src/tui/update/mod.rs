@@ -158,13 +158,13 @@ impl Model {
         let identity = Identity {
             user: login.user.to_string(),
             server: login.server.to_string(),
-            local: login.server.is_local(),
+            local: !self.trust_of(&login.server).wants_tls(&login.server),
         };
         let before = self.identity.replace(identity);
         if before.is_some() && before != self.identity {
             self.forget();
         }
-        self.link = Link::Connecting;
+        (self.link, self.guard) = (Link::Connecting, None);
         self.round_trip = None;
         self.round_trips.clear();
         self.getting = None;

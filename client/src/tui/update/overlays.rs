@@ -35,6 +35,7 @@ impl Model {
         match overlay {
             // The keys that have led to the question are an answer to it.
             Overlay::Quit if cancels || quits => self.quit = Some(0),
+            Overlay::Trust { untrusted, typed } => self.trust_key(untrusted, typed, key, effects),
             _ if cancels || key.code == Code::Esc => {}
             Overlay::Help { .. } | Overlay::Jump { .. } if quits => self.key(key, effects),
             Overlay::Help { filter, chosen } => self.help_key(filter, chosen, key, effects),
@@ -67,6 +68,7 @@ impl Model {
                     name
                 }
             }
+            Some(Overlay::Trust { typed, .. }) => typed,
             Some(Overlay::Quit) | None => return,
         };
         if !paste_line(field, pasted) {

@@ -9,6 +9,7 @@ use crate::raw::{self, RawOp};
 use crate::secret::Secret;
 use crate::tui::composer::Composer;
 use crate::tui::model::{Effect, Link, Model, Overlay};
+use crate::tui::trusting;
 use crate::tui::typed::{self, Command, Does, Typed};
 
 use super::MESSAGE_MAX;
@@ -146,6 +147,10 @@ impl Model {
             Does::Reconnect => effects.push(Effect::Reconnect),
             Does::Unread => self.show_divider(effects),
             Does::ListPane => self.toggle_list(),
+            Does::Server => {
+                self.note(trusting::server(self));
+                self.open(None, effects);
+            }
             Does::Help => self.open_help(),
             _ => {}
         }

@@ -5,6 +5,8 @@ use ratatui::layout::Rect;
 use super::messages::tick_style;
 use super::{Painter, status};
 use crate::delivery::Delivery;
+use crate::event::Guard;
+use crate::text::wrap::wrap;
 use crate::tui::help::{LEGEND, meaning};
 use crate::tui::model::Model;
 
@@ -21,7 +23,7 @@ pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         painter.put(Painter::row(area, row), 0, model.prefs.glyphs.bar, painter.theme.border());
     }
     let inner = Rect { x: area.x + 2, width: area.width.saturating_sub(3), ..area };
-    for (row, line) in lines(model).iter().enumerate() {
+    for (row, line) in lines(model, usize::from(inner.width)).iter().enumerate() {
         let row = Painter::row(inner, row);
         match line {
             Line::Heading(text) => painter.put(row, 0, text, heading),
@@ -34,7 +36,21 @@ pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     }
 }
 
-fn lines(model: &Model) -> Vec<Line> {
+/// How the connection is guarded, and the key that people compare, in rows of `columns`.
+fn guard(model: &Model, columns: usize) -> Vec<String> {
+    let (key, by, since) = match &model.guard {
+        Some(Guard::Key { key, since }) => (key, "key known", since),
+        Some(Guard::Authority { key, since }) => (key, "by an authority", since),
+        _ => return status::security(model).map(str::to_owned).into_iter().collect(),
+    };
+    let since = since.as_ref().map(|day| format!(" since {day}")).unwrap_or_default();
+    let mut lines = vec!["TLS 1.3".to_owned(), format!("{by}{since}")];
+    let key = key.to_string();
+    lines.extend(wrap(&key, columns).into_iter().map(|line| key[line].to_owned()));
+    lines
+}
+
+fn lines(model: &Model, columns: usize) -> Vec<Line> {
     let mut lines = vec![Line::Heading("Conversation")];
     match model.entry() {
         None => lines.push(Line::Text("what the server says".into())),
@@ -50,7 +66,7 @@ fn lines(model: &Model) -> Vec<Line> {
     if let Some(identity) = &model.identity {
         lines.push(Line::Text(identity.server.clone()));
     }
-    lines.extend(status::security(model).map(|word| Line::Text(word.to_owned())));
+    lines.extend(guard(model, columns).into_iter().map(Line::Text));
     if let Some(time) = model.round_trip {
         lines.push(Line::Text(format!("round trip {}ms", time.as_millis())));
         let all: Vec<String> = model.round_trips.iter().map(|time| time.as_millis().to_string()).collect();

@@ -118,7 +118,10 @@ impl Painter<'_> {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
-                self.buffer[(x, y)].set_symbol(" ").set_style(style);
+                let cell = &mut self.buffer[(x, y)];
+                // What was there may have been dim or bold, which a style alone leaves.
+                cell.reset();
+                cell.set_style(style);
             }
         }
     }

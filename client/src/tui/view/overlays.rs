@@ -5,11 +5,13 @@ use ratatui::style::Style;
 
 use super::messages::tick_style;
 use super::{Caret, Painter, field_view};
+use crate::event::Untrusted;
 use crate::text::without_tabs;
 use crate::text::wrap::{ellipsis, width, wrap};
 use crate::tui::composer::{BOX_MAX, Composer};
 use crate::tui::help;
 use crate::tui::model::{Found, Model, Overlay, SERVER};
+use crate::tui::trusting;
 use crate::tui::update::MESSAGE_MAX;
 
 /// Columns of the keys in the help.
@@ -25,6 +27,7 @@ pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) 
         Overlay::Delete { name, password, on_password, by_hand } => {
             delete(model, name, password, *on_password, by_hand.is_some(), painter)
         }
+        Overlay::Trust { untrusted, typed } => trust(model, untrusted, typed, painter),
         Overlay::Quit => quit(model, painter),
     }
 }
@@ -185,6 +188,20 @@ fn delete(
     let lines = wrapped(model, &text, columns);
     let question = Question { title: "Delete this account?", columns, lines, fields: &fields, keys };
     self::question(model, &question, painter)
+}
+
+fn trust(model: &Model, untrusted: &Untrusted, typed: &Composer, painter: &mut Painter<'_>) -> Caret {
+    let lines = trusting::lines(untrusted, trusting::columns(model.size));
+    let field = Field { prompts: &["Type yes to trust it: ", "yes? "], typed, here: true };
+    let (fields, keys): (&[Field<'_>], &[&str]) = match trusting::may_be_answered(model.size, untrusted) {
+        true => (
+            std::slice::from_ref(&field),
+            &["Enter answer    Esc no, send nothing", "Enter answer   Esc no", "Enter, Esc"],
+        ),
+        false => (&[], &["Esc close; nothing was sent", "Esc"]),
+    };
+    let columns = trusting::COLUMNS;
+    question(model, &Question { title: trusting::title(untrusted), columns, lines, fields, keys }, painter)
 }
 
 /// A question: what it says, what is to be filled in, and the keys that answer it in several lengths.

@@ -4,10 +4,10 @@
 //! way.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
 use super::Painter;
 use crate::config::Server;
+use crate::event::Guard;
 use crate::text::wrap::{ellipsis, width};
 use crate::tui::layout::Areas;
 use crate::tui::model::{Link, Model, SERVER};
@@ -17,8 +17,6 @@ use crate::tui::model::{Link, Model, SERVER};
 pub(crate) struct Parts {
     pub(crate) left: Vec<String>,
     pub(crate) right: Vec<String>,
-    /// Which of the left parts warns.
-    pub(crate) warning: Option<usize>,
 }
 
 /// The title row: the conversation, and a remark on the right.
@@ -54,8 +52,7 @@ pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         if number > 0 {
             at = painter.put(area, at, &separator, bar);
         }
-        let style: Style = if parts.warning == Some(number) { painter.theme.warning_on_bar() } else { bar };
-        at = painter.put(area, at, part, style);
+        at = painter.put(area, at, part, bar);
     }
     let inner = Rect { width: area.width.saturating_sub(1), ..area };
     painter.put_right(inner, &parts.right.join("  "), bar);
@@ -70,7 +67,7 @@ pub(crate) fn parts(model: &Model, columns: usize) -> Parts {
     let room = columns.saturating_sub(security.map_or(0, |word| width(word) + 3) + 2);
     let shortest = states.last().cloned().unwrap_or_default();
     let state = states.into_iter().find(|state| width(state) <= room).unwrap_or(shortest);
-    let mut parts = Parts { left: vec![state], right: Vec::new(), warning: None };
+    let mut parts = Parts { left: vec![state], right: Vec::new() };
     let unread = model.unread();
     let unread = (unread > 0).then(|| format!("{unread} unread"));
     let account = model.identity.as_ref().filter(|_| model.form.is_none());
@@ -99,19 +96,20 @@ pub(crate) fn parts(model: &Model, columns: usize) -> Parts {
     if !parts.right.is_empty() {
         parts.right.rotate_left(1);
     }
-    parts.warning = security.filter(|word| *word == NOT_ENCRYPTED && parts.left.len() > 1).map(|_| 1);
     parts
 }
 
-const NOT_ENCRYPTED: &str = "NOT ENCRYPTED";
-
 /// How well the connection is guarded, or would be guarded after the login; nothing where there is no server.
 pub(crate) fn security(model: &Model) -> Option<&'static str> {
-    let local = match &model.form {
-        Some(form) => Server::parse(form.server.text().trim()).ok()?.is_local(),
-        None => model.identity.as_ref()?.local,
+    let local = match (&model.form, &model.guard) {
+        (Some(form), _) => {
+            let server = Server::parse(form.server.text().trim()).ok()?;
+            !model.trust_of(&server).wants_tls(&server)
+        }
+        (None, Some(guard)) => *guard == Guard::Plain,
+        (None, None) => model.identity.as_ref()?.local,
     };
-    Some(if local { "plain (local)" } else { NOT_ENCRYPTED })
+    Some(if local { "plain (local)" } else { "TLS" })
 }
 
 /// The state in words, the longest first.

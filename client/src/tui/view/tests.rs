@@ -10,12 +10,15 @@ use ratatui::style::Modifier;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::field_view;
+use crate::config::Server;
 use crate::delivery::Delivery;
-use crate::event::{Event, StateChange, Trouble, TroubleKind};
+use crate::event::{Doubt, Event, Guard, StateChange, Trouble, TroubleKind, Untrusted};
+use crate::fingerprint::Fingerprint;
 use crate::text::wrap::width;
 use crate::tui::demo::{self, Demo};
 use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
 use crate::tui::key::{Code, Key};
+use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 
 #[track_caller]
@@ -204,26 +207,27 @@ fn the_caret_is_where_the_next_letter_goes() {
 #[test]
 fn the_status_row_drops_whole_parts_by_rank() {
     let mut stage = Stage::usual();
+    stage.model.guard = Some(Guard::Plain);
     let mut check = |columns: u16, expected: &str| {
         stage.model.size = (columns, 24);
         let screen = stage.screen();
         assert_eq!(screen.lines().last(), Some(expected), "{columns} columns");
     };
-    check(80, " ● online 12ms │ NOT ENCRYPTED │ alice@chat.example:2050     17 unread  F1 help");
-    check(75, " ● online 12ms │ NOT ENCRYPTED                          17 unread  F1 help");
-    check(40, " ● online 12ms │ NOT ENCRYPTED  F1 help");
-    check(39, " ● online 12ms │ NOT ENCRYPTED");
-    check(30, " ● online │ NOT ENCRYPTED");
-    check(22, " ● │ NOT ENCRYPTED");
+    check(80, " ● online 12ms │ plain (local) │ alice@chat.example:2050     17 unread  F1 help");
+    check(75, " ● online 12ms │ plain (local)                          17 unread  F1 help");
+    check(40, " ● online 12ms │ plain (local)  F1 help");
+    check(39, " ● online 12ms │ plain (local)");
+    check(30, " ● online │ plain (local)");
+    check(22, " ● │ plain (local)");
     offline(&mut stage, 12);
     let mut check = |columns: u16, expected: &str| {
         stage.model.size = (columns, 24);
         assert_eq!(stage.screen().lines().last(), Some(expected), "{columns} columns");
     };
-    check(61, " ✗ offline, retry in 12s │ NOT ENCRYPTED  17 unread  F1 help");
-    check(41, " ✗ offline, retry in 12s │ NOT ENCRYPTED");
-    check(40, " ✗ offline │ NOT ENCRYPTED      F1 help");
-    check(20, " ✗ │ NOT ENCRYPTED");
+    check(61, " ✗ offline, retry in 12s │ plain (local)  17 unread  F1 help");
+    check(41, " ✗ offline, retry in 12s │ plain (local)");
+    check(40, " ✗ offline │ plain (local)      F1 help");
+    check(20, " ✗ │ plain (local)");
 }
 
 #[test]
@@ -443,4 +447,52 @@ fn the_first_start_says_what_to_do_at_every_size() {
         stage.shows("Ctrl+K");
         assert_eq!(stage.screen().matches("No conversations").count(), 1);
     }
+}
+
+fn untrusted(doubt: Doubt) -> Untrusted {
+    let server = Server::parse("chat.example").expect("an address");
+    Untrusted { server, shown: Fingerprint::of_key(b"new"), doubt }
+}
+
+#[test]
+fn servers_that_are_not_trusted() {
+    let kept = Fingerprint::of_key(b"old");
+    for (size, name) in [((80, 24), "80x24"), ((40, 20), "40x20")] {
+        let mut stage = Stage::login(size, &UNICODE);
+        stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
+        check(&format!("trust-{name}"), &stage);
+        stage.event(Event::Untrusted(untrusted(Doubt::Changed { kept })));
+        check(&format!("trust-{name}-changed"), &stage);
+    }
+}
+
+/// A fingerprint that is cut is none.
+#[test]
+fn a_key_is_shown_as_a_whole_or_cannot_be_trusted() {
+    let shown = untrusted(Doubt::Unknown).shown.to_string();
+    for columns in (20..90).step_by(3) {
+        for rows in 6..26 {
+            let mut stage = Stage::login((columns, rows), &UNICODE);
+            stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
+            stage.say("yes");
+            let screen = stage.screen();
+            let together: String =
+                screen.chars().filter(|c| !c.is_whitespace() && !"│|".contains(*c)).collect();
+            stage.press(Code::Enter);
+            let trusts = stage.done().iter().any(|effect| matches!(effect, Effect::Trust(_)));
+            assert!(!trusts || together.contains(&shown), "{columns}x{rows}\n{screen}");
+            assert!(trusts || rows < 20, "{columns}x{rows}\n{screen}");
+        }
+    }
+}
+
+/// What stood below a question shone through: the line beside the list made a column of it dim.
+#[test]
+fn a_question_has_a_look_of_its_own() {
+    let mut stage = Stage::usual();
+    stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+    super::screen(&stage.model, &mut buffer);
+    let row = (0..24).find(|y| (0..80).any(|x| buffer[(x, *y)].symbol() == "5")).expect("the fingerprint");
+    assert!((6..56).all(|x| buffer[(x, row)].modifier.is_empty()), "{row}");
 }

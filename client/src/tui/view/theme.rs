@@ -27,11 +27,6 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// A word on the bar that must not be missed.
-    pub(crate) fn warning_on_bar(self) -> Style {
-        self.fg(Color::Red).add_modifier(Modifier::REVERSED | Modifier::BOLD)
-    }
-
     pub(crate) fn dim(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::event::Event;
 use crate::history::{History, Seat};
+use crate::link::dial::Identity;
 use crate::link::state::State;
 use crate::link::{Change, Command, Draft, Failed, Input, LinkConfig, Output};
 use crate::peer::Peer;
@@ -34,6 +35,8 @@ pub(super) struct Pair {
     /// What was written down, a transaction a line.
     pub(super) log: Vec<String>,
     pub(super) events: Vec<Event>,
+    /// Whom the next connection leads to.
+    pub(super) identity: Identity,
     /// True while the client has or wants a socket.
     pub(super) socket: bool,
     sent: Vec<u8>,
@@ -103,6 +106,7 @@ impl Pair {
             busy: 0,
             log,
             events,
+            identity: Identity::Plain,
             socket: false,
             sent,
             devices,
@@ -122,7 +126,7 @@ impl Pair {
 
     /// The token on disk.
     pub(super) fn token(&mut self) -> Option<SessionToken> {
-        self.history.seat(self.seat.account, "tui").expect("a seat").token
+        self.history.seat(self.seat.account, "tui").expect("a seat").token.map(|kept| kept.token)
     }
 
     /// A pair whose client is online and has been sent nothing.
@@ -157,7 +161,7 @@ impl Pair {
 
     pub(super) fn connected(&mut self) {
         assert!(self.socket, "the client wants no connection");
-        self.handle(Input::Connected);
+        self.handle(Input::Connected(self.identity.clone()));
     }
 
     pub(super) fn welcome(&mut self) {
@@ -316,7 +320,7 @@ impl Pair {
         lines
     }
 
-    fn last_sent(&mut self) -> String {
+    pub(super) fn last_sent(&mut self) -> String {
         self.peek().last().cloned().unwrap_or_default()
     }
 
@@ -395,6 +399,8 @@ fn describe(devices: &mut Vec<DeviceId>, op: u8, data: &[u8]) -> String {
 fn kind(event: &Event) -> String {
     match event {
         Event::Connecting => "connecting".into(),
+        Event::Secured(_) => "secured".into(),
+        Event::Untrusted(_) => "untrusted".into(),
         Event::Online(online) if online.created => "created".into(),
         Event::Online(_) => "online".into(),
         Event::Offline(trouble, _) => format!("offline {:?}", trouble.kind),

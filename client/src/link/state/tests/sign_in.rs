@@ -6,7 +6,13 @@ use bellhop_protocol::{Code, OpCode, Reply};
 use uuid::Uuid;
 
 use super::pair::{Pair, config};
-use crate::history::Seat;
+use crate::config::Server;
+use crate::event::{Doubt, Untrusted};
+use crate::fingerprint::Fingerprint;
+use crate::history::{Kept, Seat};
+use crate::link::Input;
+use crate::link::chain::Chain;
+use crate::link::dial::{Identity, Origin};
 use crate::link::{Command, LinkConfig};
 use crate::secret::Secret;
 
@@ -15,7 +21,8 @@ fn with_password() -> LinkConfig {
 }
 
 fn with_token() -> LinkConfig {
-    let seat = Seat { token: Some(SessionToken([3; 32])), ..config().seat };
+    let token = Some(Kept { token: SessionToken([3; 32]), origin: Origin::Plain });
+    let seat = Seat { token, ..config().seat };
     LinkConfig { seat, ..config() }
 }
 
@@ -290,4 +297,69 @@ fn a_device_does_not_outlive_its_account() {
         pair.log_in();
         assert_eq!(pair.sent(), ["HELLO 2", "LOGIN alice false", "DELIVER"]);
     }
+}
+
+fn key(byte: u8) -> Fingerprint {
+    Fingerprint::of_key(&[byte])
+}
+
+/// A server that has key 3, and had key 2 before.
+fn by_key() -> Identity {
+    Identity::Key(Chain { key: key(3), before: vec![key(2)] })
+}
+
+/// A token went to whoever answered under the server's name.
+#[test]
+fn a_token_goes_only_to_the_server_that_gave_it() {
+    let check = |origin: Origin, identity: Identity, expected: &str| {
+        let token = Some(Kept { token: SessionToken([3; 32]), origin });
+        let mut pair = Pair::new(LinkConfig { seat: Seat { token, ..config().seat }, ..config() });
+        pair.told();
+        pair.identity = identity.clone();
+        pair.connected();
+        if expected != "RESUME" {
+            assert_eq!(
+                (pair.told(), pair.sent()),
+                (vec![format!("stopped {expected}")], Vec::new()),
+                "{origin:?}"
+            );
+            assert!(!pair.socket);
+            assert_eq!(pair.token(), Some(SessionToken([3; 32])), "it stays, for when the server is back");
+            return;
+        }
+        pair.welcome();
+        assert!(pair.last_sent().starts_with("RESUME"), "{origin:?} {identity:?}");
+        pair.say(Reply::Resumed(Resumed { account: Uuid::nil(), waiting: 0, token: SessionToken([4; 32]) }));
+        let kept = pair.history.seat(pair.seat.account, "tui").expect("a seat").token;
+        assert_eq!(kept, Some(Kept { token: SessionToken([4; 32]), origin: identity.origin() }));
+    };
+    check(Origin::Plain, Identity::Plain, "RESUME");
+    check(Origin::Authority, Identity::Authority, "RESUME");
+    check(Origin::Key(key(3)), by_key(), "RESUME");
+    // The key before vouches for the new one: the token moves with it.
+    check(Origin::Key(key(2)), by_key(), "RESUME");
+    for origin in [Origin::Plain, Origin::Authority, Origin::Key(key(9))] {
+        check(origin, by_key(), "NeedPassword");
+    }
+    for identity in [Identity::Plain, Identity::Authority] {
+        check(Origin::Key(key(3)), identity, "NeedPassword");
+    }
+    check(Origin::Authority, Identity::Plain, "NeedPassword");
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_told_nothing_and_not_tried_again() {
+    let mut pair = Pair::new(with_password());
+    pair.told();
+    let server = Server::parse("chat.example").expect("an address");
+    pair.handle(Input::Untrusted(Untrusted {
+        server,
+        shown: key(1),
+        doubt: Doubt::Changed { kept: key(2) },
+    }));
+    assert_eq!(pair.told(), ["untrusted", "stopped Untrusted"]);
+    pair.pass(3_600.0);
+    assert_eq!((pair.told(), pair.sent(), pair.socket), (Vec::new(), Vec::new(), false));
+    pair.command(Command::Reconnect);
+    assert!(pair.socket, "somebody may have said that it is the right one");
 }

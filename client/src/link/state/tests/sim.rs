@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::pair::{begin, config};
 use crate::event::Event;
 use crate::history::{History, Seat};
+use crate::link::dial::Identity;
 use crate::link::state::State;
 use crate::link::{Command, Draft, Input, LinkConfig, Output};
 use crate::peer::Peer;
@@ -150,7 +151,7 @@ impl World {
         if self.wires.is_none() && self.dice.roll(3) > 0 {
             self.server.streaming = false;
             self.wires = Some(Default::default());
-            self.handle(Input::Connected);
+            self.handle(Input::Connected(Identity::Plain));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod moments;
 mod reading;
+mod trusting;
 mod writing;
 
 use crate::delivery::Delivery;
