@@ -82,6 +82,8 @@ pub(crate) struct Asked {
     pub(crate) keys: Box<dyn Write + Send>,
     shown: mpsc::Receiver<Vec<u8>>,
     pub(crate) text: String,
+    /// What a terminal shows of it.
+    screen: vt100::Parser,
 }
 
 impl Asked {
@@ -104,14 +106,16 @@ impl Asked {
             }
         });
         let keys = pair.master.take_writer().expect("writable");
-        Asked { child, master: pair.master, keys, shown, text: String::new() }
+        let screen = vt100::Parser::default();
+        Asked { child, master: pair.master, keys, shown, text: String::new(), screen }
     }
 
     #[track_caller]
     pub(crate) fn shows(&mut self, words: &str) {
-        while !self.text.contains(words) && !without_escapes(&self.text).contains(words) {
+        while !self.text.contains(words) && !self.screen.screen().contents().contains(words) {
             let more = self.shown.recv_timeout(PATIENCE);
             let bytes = more.unwrap_or_else(|_| panic!("no {words:?} in {:?}", self.text));
+            self.screen.process(&bytes);
             self.text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
@@ -178,20 +182,6 @@ fn a_password_prompt_gives_the_terminal_back() {
     asked.ends_with(0);
     assert!(!asked.text.contains("sesam"), "{}", asked.text);
     assert_eq!(desk.server.world().accounts["carol"].password.as_deref(), Some("open sesame"));
-}
-
-/// What a screen has written, without styles; where it goes on elsewhere there is a space.
-fn without_escapes(text: &str) -> String {
-    let mut pieces = text.split("\x1b[");
-    let mut plain = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let end = piece.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(piece.len());
-        if piece[end..].starts_with('H') {
-            plain.push(' ');
-        }
-        plain.push_str(piece.get(end + 1..).unwrap_or_default());
-    }
-    plain
 }
 
 /// Only the library of the pseudo terminal names the type, and only its `Debug` tells without a further dependency.
