@@ -31,6 +31,8 @@ const OUT_BEFORE_LOGIN: u64 = 4 * 1024;
 const OUT_BEFORE_LOGIN_OPEN: u64 = 256 * 1024;
 /// A message written to a text session is taken when the connection lives so much longer.
 const TAKEN_AFTER: Duration = Duration::from_secs(60);
+/// A clock that is looked at so long after it ran out tells that the server itself did not run.
+const ABSENT_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -256,9 +258,15 @@ impl Session {
         [login, frame, heartbeat].into_iter().flatten().min()
     }
 
-    /// Tells what to do where a clock has run out.
+    /// Tells what to do where a clock has run out. Where it ran out long before, the server itself did not run: it was
+    /// stopped, or its machine slept. That is nobody's silence, and all clocks begin anew.
     pub fn alarm(&mut self, now: Duration) -> Option<Alarm> {
         if self.busy_since.is_some() {
+            return None;
+        }
+        if self.deadline().is_some_and(|due| due + ABSENT_AFTER <= now) {
+            (self.heard, self.pings, self.out_since) = (now, 0, now);
+            self.partial_since = self.partial_since.map(|_| now);
             return None;
         }
         let late = |since: Duration, time: Duration| since.checked_add(time).is_some_and(|end| end <= now);
@@ -486,6 +494,24 @@ mod tests {
         assert_eq!((session.alarm(89 * S), session.alarm(90 * S)), (None, Some(Alarm::Drop)));
         session.heard(61 * S, false);
         assert_eq!((session.deadline(), session.alarm(90 * S)), (Some(91 * S), None));
+    }
+
+    /// After two minutes in which the server was stopped, all its clients were given up at once.
+    #[test]
+    fn time_in_which_the_server_did_not_run_is_no_silence() {
+        let mut greeted = session(false);
+        greeted.greeted();
+        greeted.logged_in();
+        greeted.heard(10 * S, true);
+        assert_eq!(greeted.alarm(130 * S), None);
+        assert_eq!(greeted.deadline(), Some(140 * S), "the rest of the frame has its ten seconds");
+        greeted.heard(131 * S, false);
+        assert_eq!(greeted.alarm(161 * S), Some(Alarm::Ping));
+        assert_eq!((greeted.alarm(300 * S), greeted.alarm(330 * S)), (None, Some(Alarm::Ping)));
+        assert_eq!((greeted.alarm(360 * S), greeted.alarm(390 * S)), (Some(Alarm::Ping), Some(Alarm::Drop)));
+        let mut new = session(false);
+        assert_eq!((new.alarm(60 * S), new.deadline()), (None, Some(70 * S)));
+        assert_eq!(new.alarm(70 * S), Some(timed_out("no login came in time")));
     }
 
     /// Bytes lay in the machine, unread on purpose, and the connection was given up for silence.
