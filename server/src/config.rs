@@ -7,8 +7,9 @@ mod file;
 pub mod network;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
@@ -188,6 +189,8 @@ pub struct Listen {
 pub struct Config {
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// Sockets that a service manager opened, which stand for the addresses.
+    pub sockets: Vec<Arc<TcpListener>>,
     /// The folder for everything that is kept.
     pub data: PathBuf,
     /// What ok means.
@@ -267,6 +270,16 @@ pub enum ConfigError {
     /// Two limits do not fit each other.
     #[error("{0}")]
     Limits(LimitError),
+    /// A service manager passed something that cannot be listened on.
+    #[error(
+        "socket {place} that was passed is no listening TCP socket ({why}): a socket unit needs ListenStream= with an address and a port, and Accept=no"
+    )]
+    Socket {
+        /// The how-manieth it is.
+        place: usize,
+        /// What it is.
+        why: String,
+    },
     /// The platform has no data folder.
     #[error("cannot find a folder for data: give one with --data ({0})")]
     NoDataFolder(String),
@@ -327,6 +340,7 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
     };
     Ok(Config {
         listen,
+        sockets: Vec::new(),
         data,
         durability: args.durability.or(file.durability).unwrap_or(Durability::Power),
         auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),

@@ -13,6 +13,7 @@
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`ops`]: the operator's commands, and the door they come through.
+//! * [`manager`]: what a service manager and the server tell each other.
 //! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
@@ -30,6 +31,7 @@ pub mod ids;
 pub mod keeper;
 pub mod limits;
 pub mod mailbox;
+pub mod manager;
 pub mod net;
 pub mod ops;
 pub mod outbox;

@@ -1,14 +1,16 @@
 //! Arguments become a config, the config a running server, its errors exit codes: 0 after an orderly end, 1 where the
 //! server could not run or go on, 2 for arguments that are none.
 
+mod threads;
+
 use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use bellhop_server::config::{Args, Config, LogLevel};
-use bellhop_server::ops;
 use bellhop_server::server::Server;
+use bellhop_server::{manager, ops};
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -17,7 +19,9 @@ fn main() -> ExitCode {
     if let Some(command) = args.command.take() {
         return ops::command::run(command);
     }
-    let config = match Config::load(args) {
+    let loaded =
+        Config::load(args).and_then(|mut config| manager::take_sockets(&mut config).map(|()| config));
+    let config = match loaded {
         Ok(config) => config,
         Err(error) => {
             complain(&error);
@@ -35,13 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> anyhow::Result<()> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Passwords are hashed by as many threads as there are processors; a few more serve start and stop.
-        .max_blocking_threads(cores + 4)
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = threads::runtime().context("cannot start the threads that the server needs")?;
     runtime.block_on(async {
         // Before anything is said to be ready, so that no signal meets a server that does not listen to it.
         let shutdown = shutdown_signal().context("cannot listen to signals")?;
@@ -51,7 +49,14 @@ fn run(config: &Config) -> anyhow::Result<()> {
             // Whoever reads no further, such as `head -1`, does not mean to end the server.
             tracing::warn!(%error, listening = ?server.addrs(), "cannot write to standard output");
         }
+        manager::ready(server.addrs());
         let (identity, clock) = (server.identity().clone(), server.core().clock.clone());
+        let watch = tokio::spawn(manager::watch(server.core().clone()));
+        let shutdown = async {
+            shutdown.await;
+            watch.abort();
+            manager::stopping();
+        };
         tokio::select! {
             ended = server.run(shutdown) => Ok(ended?),
             never = hang_ups.each(|| identity.reload(clock.now())) => match never {},

@@ -23,7 +23,7 @@ use crate::engine::Engine;
 use crate::identity::{Files, Identity, IdentityError};
 use crate::mailbox::Effects;
 use crate::net::admission::Admission;
-use crate::net::listener::{Acceptor, Connections, listen_all};
+use crate::net::listener::{Acceptor, Connections, listen_all, listen_on};
 use crate::service::Policy;
 use crate::store::{Store, StoreError};
 
@@ -238,6 +238,14 @@ impl Server {
     }
 }
 
+/// The sockets that were passed, or those of the addresses.
+fn listeners(config: &Config, buffers: Option<usize>) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+    match (config.sockets.is_empty(), config.listen.first()) {
+        (false, Some(first)) => listen_on(&config.sockets, buffers).map_err(|cause| (first.addr, cause)),
+        _ => listen_all(&config.listen, buffers),
+    }
+}
+
 /// What a listener allows.
 fn policy(config: &Config, loopback: bool) -> Policy {
     let open = match config.auth {
@@ -271,7 +279,7 @@ fn entrances(config: &Config, core: &Core) -> Result<(Arc<Identity>, Vec<TcpList
         bytes => Some(bytes as usize),
     };
     let listeners =
-        listen_all(&config.listen, buffers).map_err(|(addr, cause)| ServerError::Listen { addr, cause })?;
+        listeners(config, buffers).map_err(|(addr, cause)| ServerError::Listen { addr, cause })?;
     Ok((Arc::new(identity), listeners))
 }
 

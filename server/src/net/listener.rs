@@ -107,6 +107,26 @@ pub fn listen_all(
     }
 }
 
+/// Listens on sockets that were opened for this process, with kernel buffers as above.
+///
+/// # Errors
+///
+/// As the operating system says.
+pub fn listen_on(
+    sockets: &[Arc<std::net::TcpListener>],
+    buffers: Option<usize>,
+) -> io::Result<Vec<TcpListener>> {
+    let adopted = sockets.iter().map(|socket| {
+        let socket = socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        if let Some(bytes) = buffers {
+            set_buffers(&SockRef::from(&socket), bytes);
+        }
+        TcpListener::from_std(socket)
+    });
+    adopted.collect()
+}
+
 fn listen_once(
     listen: &[Listen],
     buffers: Option<usize>,

@@ -265,7 +265,8 @@ mod tests {
         use Judgement::{Another, Lost, PowerLoss, Whole};
         let unsynced = Mark { synced: false, ..MARK };
         let at = |row, account, changes| Reached { row, account, changes };
-        let cases: [(&str, Mark, (u64, u64), Reached, Judgement); 12] = [
+        type Case = (&'static str, Mark, (u64, u64), Reached, Judgement);
+        let cases: [Case; 12] = [
             ("as it was", MARK, (7, 3), at(10, 2, 5), Whole),
             ("a commit more than the mark saw", MARK, (7, 3), at(11, 2, 5), Whole),
             ("after a power loss", MARK, (7, 4), at(10, 2, 5), Whole),
