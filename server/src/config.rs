@@ -83,6 +83,16 @@ pub enum LogLevel {
     Trace,
 }
 
+/// On, or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
 const EXAMPLES: &str = "Examples:
   bellhop-server                          listen on 127.0.0.1:2050 and [::1]:2050
   bellhop-server 3000 --data /srv/bellhop another port and folder
@@ -170,6 +180,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub log: Option<LogLevel>,
 
+    /// Whether the log tells the addresses of those who connect [default: on]
+    #[arg(long, value_enum)]
+    pub log_addresses: Option<Switch>,
+
     /// What the operator asks; without it, the server runs
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -209,6 +223,8 @@ pub struct Config {
     pub limits: Limits,
     /// How much the log tells.
     pub log: LogLevel,
+    /// Whether it tells the addresses of those who connect.
+    pub log_addresses: Switch,
 }
 
 /// Why there is no config.
@@ -350,6 +366,7 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
         plaintext_from,
         limits,
         log: args.log.or(file.log).unwrap_or(LogLevel::Info),
+        log_addresses: args.log_addresses.or(file.log_addresses).unwrap_or(Switch::On),
     })
 }
 

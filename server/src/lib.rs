@@ -14,6 +14,7 @@
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`ops`]: the operator's commands, and the door they come through.
 //! * [`manager`]: what a service manager and the server tell each other.
+//! * [`log`]: lines on standard error.
 //! * [`clock`]: the only reader of clocks and randomness.
 
 pub mod auth;
@@ -30,6 +31,7 @@ pub mod identity;
 pub mod ids;
 pub mod keeper;
 pub mod limits;
+pub mod log;
 pub mod mailbox;
 pub mod manager;
 pub mod net;

@@ -8,11 +8,11 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use bellhop_server::config::{Args, Config, LogLevel};
+use bellhop_server::config::{Args, Config, Switch};
+use bellhop_server::log::{Log, Settings};
 use bellhop_server::server::Server;
 use bellhop_server::{manager, ops};
 use clap::Parser;
-use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
@@ -28,23 +28,33 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    start_log(config.log);
-    match run(&config) {
+    let log = match start_log(&config) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("cannot start a thread for the log: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match run(&config, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            log.say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
-    }
+    };
+    log.end();
+    code
 }
 
-fn run(config: &Config) -> anyhow::Result<()> {
+fn run(config: &Config, log: &Log) -> anyhow::Result<()> {
     let runtime = threads::runtime().context("cannot start the threads that the server needs")?;
     runtime.block_on(async {
         // Before anything is said to be ready, so that no signal meets a server that does not listen to it.
         let shutdown = shutdown_signal().context("cannot listen to signals")?;
         let mut hang_ups = HangUps::listen().context("cannot listen to signals")?;
         let server = Server::start(config).await?;
+        // What was told of the start comes before the word that it is done.
+        log.flush();
         if let Err(error) = announce(&server) {
             // Whoever reads no further, such as `head -1`, does not mean to end the server.
             tracing::warn!(%error, listening = ?server.addrs(), "cannot write to standard output");
@@ -74,28 +84,21 @@ fn announce(server: &Server) -> std::io::Result<()> {
     out.flush()
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "what ends the program is said where a person or a service manager reads it"
-)]
+/// What ends the program is said where a person or a service manager reads it, if one still does.
 fn complain(error: &dyn std::fmt::Display) {
-    eprintln!("bellhop-server: {error}");
+    let _ = writeln!(std::io::stderr(), "bellhop-server: {error}");
 }
 
-fn start_log(level: LogLevel) {
-    let level = match level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
+fn start_log(config: &Config) -> std::io::Result<Log> {
+    let settings = Settings {
+        level: config.log,
+        addresses: config.log_addresses == Switch::On,
+        per_second: config.limits.log_rate,
+        colours: std::io::stderr().is_terminal(),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let log = Log::start(settings, std::io::stderr())?;
+    Log::tell_panics();
+    Ok(log)
 }
 
 #[cfg(unix)]

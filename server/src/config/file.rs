@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
-use super::{Auth, ConfigError, Durability, LogLevel, Register};
+use super::{Auth, ConfigError, Durability, LogLevel, Register, Switch};
 
 /// What a file says.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +26,8 @@ pub(super) struct File {
     plaintext_from: Vec<Spanned<String>>,
     limit: BTreeMap<String, Spanned<LimitValue>>,
     pub(super) log: Option<LogLevel>,
+    #[serde(rename = "log-addresses")]
+    pub(super) log_addresses: Option<Switch>,
     #[serde(skip)]
     path: PathBuf,
     #[serde(skip)]
