@@ -21,6 +21,8 @@ mod machine;
 mod report;
 #[cfg(target_os = "linux")]
 mod steps;
+#[cfg(target_os = "linux")]
+mod vanish;
 
 use std::process::ExitCode;
 
@@ -44,7 +46,7 @@ mod linux {
 
     use crate::report::{Line, Report};
     use crate::steps::{STEPS, Shown, Step};
-    use crate::{machine, steps};
+    use crate::{machine, steps, vanish};
 
     #[derive(Parser)]
     struct Args {
@@ -53,6 +55,9 @@ mod linux {
         /// Decides every random choice
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Runs the part of a step that has a network of its own
+        #[arg(long, hide = true)]
+        vanish: bool,
         /// Lists the steps and runs none
         #[arg(long)]
         list: bool,
@@ -60,6 +65,10 @@ mod linux {
 
     pub(super) fn run() -> ExitCode {
         let args = Args::parse();
+        if args.vanish {
+            vanish::inside();
+            return ExitCode::SUCCESS;
+        }
         let wanted = |step: &&Step| {
             let matches = |word: &String| {
                 step.row.split(' ').any(|row| row.eq_ignore_ascii_case(word))

@@ -1,5 +1,6 @@
 //! The steps: a row, a name, and how it is run.
 
+use crate::vanish;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::Duration;
@@ -67,6 +68,7 @@ pub(crate) const STEPS: &[Step] = &[
     run("F7", "disk below its reserve", |_| fill_disk(&[])),
     run("F8", "slow disk", |_| slow_syncs()),
     tests("F11 F12 F13 F14 F22", "networks", IT, "links::", &[]),
+    run("F13", "network taken away", |_| vanish::run()),
     run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024))),
     run("F16", "slow senders from 4 addresses", |_| slow_senders(4, 99)),
     run("F16", "slow senders from 250 addresses", |_| slow_senders(250, 50)),

@@ -175,8 +175,10 @@ pub fn endure(fault: &Fault, moment: Moment) -> Endured {
     let (home, inject) = (Home::new(), fault.to_string());
     // Work that was done before, so that there is something to open and to read.
     let before = Process::start(&home.data(), &FREE);
-    let mut load =
-        Load::start(before.addr(), Work { recipient: Recipient::Late, unanswered: 4, padding: 100 });
+    let mut load = Load::start(
+        before.addr(),
+        Work { recipient: Recipient::Late, senders: 2, unanswered: 4, padding: 100 },
+    );
     load.progress(40);
     before.kill();
 

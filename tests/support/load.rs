@@ -18,8 +18,8 @@ use crate::checker::{History, Verdict};
 use crate::peer::Peer;
 use crate::wait::{PATIENCE, wait_for, waited};
 
-/// Who sends.
-pub const SENDERS: [&str; 2] = ["alice", "carol"];
+/// Who sends; the first ones of them, as many as a test wants.
+pub const SENDERS: [&str; 8] = ["alice", "carol", "dora", "erin", "frank", "grace", "heidi", "ivan"];
 /// Who receives.
 pub const RECIPIENT: &str = "bob";
 /// Within this time after the last fault, everything that was kept has arrived.
@@ -35,6 +35,8 @@ pub const FREE: [&str; 6] =
 pub struct Work {
     /// When the recipient is there.
     pub recipient: Recipient,
+    /// How many people send at once.
+    pub senders: usize,
     /// How many POSTs a sender has unanswered at most.
     pub unanswered: usize,
     /// Bytes by which every text is longer than it has to be.
@@ -44,7 +46,7 @@ pub struct Work {
 impl Work {
     /// Short texts, many under way.
     pub fn of(recipient: Recipient) -> Work {
-        Work { recipient, unanswered: 32, padding: 0 }
+        Work { recipient, senders: 2, unanswered: 32, padding: 0 }
     }
 }
 
@@ -91,7 +93,7 @@ impl Load {
         });
         drop(Peer::hello(addr, RECIPIENT, 9));
         let mut load = Load { shared, senders: Vec::new(), receiver: None };
-        for (name, device) in SENDERS.into_iter().zip(1..) {
+        for (name, device) in SENDERS.into_iter().zip(1..).take(work.senders) {
             load.senders.push(load.party(name, move |shared| send(shared, name, device)));
         }
         if work.recipient == Recipient::Early {

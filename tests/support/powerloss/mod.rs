@@ -80,8 +80,10 @@ impl Recording {
         strace.arg(format!("--trace={CALLS}")).arg(binary("bellhop-server"));
         let args: Vec<&str> = FREE.iter().chain(args).copied().collect();
         let server = Process::start_as(&mut strace, &home.data(), &args);
-        let mut load =
-            Load::start(server.addr(), Work { recipient: Recipient::Late, unanswered: 4, padding });
+        let mut load = Load::start(
+            server.addr(),
+            Work { recipient: Recipient::Late, senders: 2, unanswered: 4, padding },
+        );
         load.progress(messages / 2);
         load.receive();
         load.progress(messages - messages / 2);
