@@ -102,7 +102,8 @@ const EXAMPLES: &str = "Examples:
                                           passwords for all; whoever comes makes an account
 
 When it is ready the server writes a line `listening on ADDRESS` to standard output for each
-address; logs go to standard error. SIGINT or SIGTERM ends it in order.";
+address, and then `fingerprint SHA256:...`, what clients know it by; logs go to standard error.
+SIGINT or SIGTERM ends it in order; SIGHUP has the certificate read again.";
 
 /// The names of all limits, with their defaults.
 fn limits_help() -> String {

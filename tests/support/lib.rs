@@ -28,6 +28,7 @@ pub mod random;
 pub mod server;
 #[cfg(unix)]
 pub mod terminal;
+pub mod tls;
 pub mod tools;
 pub mod wait;
 

@@ -9,7 +9,9 @@ use bellhop_protocol::op::ANSWER;
 use bellhop_protocol::post::Post;
 use bellhop_protocol::session::Hello;
 use bellhop_protocol::{Address, DeviceId, OpCode, Reply, Request, frame};
+use rustls::{ClientConfig, ClientConnection};
 
+use crate::tls::client_config;
 use crate::wait::PATIENCE;
 
 /// A frame as it came.
@@ -37,6 +39,7 @@ impl Got {
 #[derive(Debug)]
 pub struct Peer {
     stream: TcpStream,
+    tls: Option<Box<ClientConnection>>,
     unread: Vec<u8>,
     /// Frames with op-code 06, 09 or 0C that came while an answer was awaited.
     pub pushed: Vec<Got>,
@@ -53,7 +56,23 @@ impl Peer {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Peer { stream, unread: Vec::new(), pushed: Vec::new() }
+        Peer { stream, tls: None, unread: Vec::new(), pushed: Vec::new() }
+    }
+
+    /// Connects by TLS to the server with this fingerprint.
+    pub fn connect_tls(addr: SocketAddr, fingerprint: &str) -> Peer {
+        Peer::try_tls(addr, client_config(fingerprint)).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Connects by TLS, or says why the handshake failed.
+    pub fn try_tls(addr: SocketAddr, config: ClientConfig) -> std::io::Result<Peer> {
+        let mut peer = Peer::connect(addr);
+        let mut tls = ClientConnection::new(config.into(), addr.ip().into()).unwrap();
+        while tls.is_handshaking() || tls.wants_write() {
+            tls.complete_io(&mut peer.stream)?;
+        }
+        peer.tls = Some(Box::new(tls));
+        Ok(peer)
     }
 
     /// Connects and logs in, or creates the account first.
@@ -92,7 +111,10 @@ impl Peer {
 
     /// Writes bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).unwrap();
+        match &mut self.tls {
+            None => self.stream.write_all(bytes).unwrap(),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).write_all(bytes).unwrap(),
+        }
     }
 
     /// Writes as much as the server takes.
@@ -135,7 +157,11 @@ impl Peer {
                 self.unread.drain(..len);
                 return Some(got);
             }
-            match self.stream.read(&mut chunk) {
+            let read = match &mut self.tls {
+                None => self.stream.read(&mut chunk),
+                Some(tls) => rustls::Stream::new(&mut **tls, &mut self.stream).read(&mut chunk),
+            };
+            match read {
                 Ok(0) => {
                     assert!(self.unread.is_empty(), "closed within a frame");
                     return None;
@@ -206,12 +232,17 @@ impl Peer {
 
     /// The same connection once more, to read from it in another thread.
     pub fn split(&mut self) -> Peer {
+        assert!(self.tls.is_none(), "TLS has one reader");
         let stream = self.stream.try_clone().unwrap();
-        Peer { stream, unread: std::mem::take(&mut self.unread), pushed: Vec::new() }
+        Peer { stream, tls: None, unread: std::mem::take(&mut self.unread), pushed: Vec::new() }
     }
 
     /// Sends no more, and goes on reading.
     pub fn finish(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            tls.complete_io(&mut self.stream).unwrap();
+        }
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 

@@ -42,6 +42,7 @@ pub fn binary(name: &'static str) -> PathBuf {
 pub struct Process {
     child: Child,
     addr: SocketAddr,
+    fingerprint: String,
 }
 
 impl Process {
@@ -88,12 +89,21 @@ impl Process {
         let Some(line) = lines.next() else { return Err(child.wait().unwrap()) };
         let line = line.unwrap();
         let addr = line.strip_prefix("listening on ").expect("the line of PROTOCOL").parse().unwrap();
-        Ok(Process { child, addr })
+        let fingerprint = lines
+            .map(Result::unwrap)
+            .find_map(|line| line.strip_prefix("fingerprint ").map(str::to_owned))
+            .expect("the server says what it is known by");
+        Ok(Process { child, addr, fingerprint })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What it is known by.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Its process id; under a tracer, the server's own.

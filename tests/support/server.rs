@@ -55,6 +55,7 @@ pub type Ended = Result<(), ServerError>;
 /// A running server.
 pub struct Local {
     addr: SocketAddr,
+    fingerprint: String,
     core: Arc<Core>,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Ended>>,
@@ -94,16 +95,22 @@ impl Local {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let server = runtime.block_on(Server::start_with(&config, around))?;
         let (addr, core) = (server.addrs()[0], server.core().clone());
+        let fingerprint = server.identity().fingerprint().to_string();
         let (stop, stopped) = oneshot::channel();
         let task = runtime.spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Ok(Local { addr, core, stop: Some(stop), task: Some(task), runtime, home: home.clone() })
+        Ok(Local { addr, fingerprint, core, stop: Some(stop), task: Some(task), runtime, home: home.clone() })
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What it is known by.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// What its parts share.

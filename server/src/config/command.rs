@@ -59,6 +59,22 @@ folder tls) are not in it.")]
         #[command(flatten)]
         place: Place,
     },
+    /// What clients know the server by
+    Fingerprint {
+        /// Which server.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make the server a new key, which the old one vouches for, while it runs or while it does not
+    #[command(after_help = "\
+Clients that know the old key come to know the new one by themselves. The old key is destroyed.
+This is no help after a theft: whoever has the old key can make such a new key as well. Then remove
+the folder tls from the data folder, start the server, and tell everybody the new fingerprint.")]
+    RotateKey {
+        /// Which server.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Take no more connections, let those that are there finish, and end the server
     Drain {
         /// After so many seconds whoever still speaks is told to go

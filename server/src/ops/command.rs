@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+use super::identity;
 use crate::config::command::Command;
 
 /// Does what was asked.
@@ -19,6 +20,8 @@ pub fn run(command: Command) -> ExitCode {
 
 fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Fingerprint { place } => identity::fingerprint(place),
+        Command::RotateKey { place } => identity::rotate(place),
         Command::Status { .. }
         | Command::User(_)
         | Command::Backup { .. }
