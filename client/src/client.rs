@@ -148,6 +148,17 @@ impl Client {
         self.link(Command::Ask { tag, op, data })
     }
 
+    /// Gives the account another password; `old` is the one until now, empty where there is none. [`Event::Answer`] has
+    /// the same `tag`. All other logins of the account end; one that was kept for this device is made anew, which
+    /// [`Event::TokenKept`] tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn change_password(&self, tag: u64, old: Secret, new: Secret) -> Result<(), Busy> {
+        self.link(Command::Password { tag, old, new })
+    }
+
     /// Asks for [`Event::Synced`] when the server has read everything that was written to it up to here: messages as
     /// far as its window has room for them, acknowledgements, questions. Without a connection nothing comes; where it
     /// ends first, [`Event::Offline`] does.

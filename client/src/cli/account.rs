@@ -30,7 +30,7 @@ pub(crate) async fn create(
 ) -> Result<(), End> {
     let user = name(user)?;
     setup.ask_password(&user, true).await?;
-    log_in_devices(setup, common, output, &user, true).await?;
+    log_in_devices(setup, common, output, &user, &KEPT, true).await?;
     finish(setup, output, &user, "created").await
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn login(
         None => setup.user()?,
     };
     setup.ask_password(&user, false).await?;
-    log_in_devices(setup, common, output, &user, false).await?;
+    log_in_devices(setup, common, output, &user, &KEPT, false).await?;
     finish(setup, output, &user, "logged-in").await
 }
 
@@ -54,16 +54,17 @@ async fn finish(setup: &Setup, output: &Output, user: &Username, state: &str) ->
     output.result(&Line::Account { state, user: user.as_str(), server: setup.server.to_string() }).await
 }
 
-/// Logs in once without a password; with one, once a device, so that each has a token of its own.
-async fn log_in_devices(
+/// Logs in once without a password; with one, once for each of `kept`, so that each has a token of its own.
+pub(super) async fn log_in_devices(
     setup: &Setup,
     common: &Common,
     output: &Output,
     user: &Username,
+    kept: &[&str],
     create: bool,
 ) -> Result<(), End> {
     let remember = setup.password.is_some();
-    let devices = if remember { &KEPT[..] } else { &KEPT[..1] };
+    let devices = if remember { kept } else { &KEPT[..1] };
     for (at, device) in devices.iter().enumerate() {
         let role = if remember { Role::Named((*device).to_owned()) } else { Role::Send };
         let config = setup.config(user, role, Receive::Nothing);

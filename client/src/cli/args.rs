@@ -116,6 +116,15 @@ Example:
         /// The account's name; else the one who logged in last
         user: Option<String>,
     },
+    /// Give the account another password
+    #[command(after_help = "\
+Asks for both on the terminal, where no file is given. All other logins of the
+account end, on other machines as well; this home's are made anew.")]
+    Passwd {
+        /// A file whose first line is the new password, and that nobody else can read; --password-file is for the old one
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
     /// Forget the login
     Logout,
     /// Delete an account and everything that waits for it

@@ -8,6 +8,7 @@ mod args;
 mod exit;
 mod list;
 mod output;
+mod passwd;
 mod password;
 mod raw;
 mod receive;
@@ -132,6 +133,7 @@ async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Outp
         Command::List { pattern } => list::run(setup, common, output, pattern.as_deref()).await,
         Command::Create { user } => account::create(setup, common, output, &user).await,
         Command::Login { user } => account::login(setup, common, output, user.as_deref()).await,
+        Command::Passwd { new_password_file } => passwd::run(setup, common, output, new_password_file).await,
         Command::Logout => account::logout(setup, common, output).await,
         Command::Delete { user, yes } => account::delete(setup, common, output, &user, yes).await,
         Command::Raw { ops } => raw::run(setup, common, output, ops).await,

@@ -150,6 +150,15 @@ pub(crate) enum Command {
         /// Its data; may hold a password.
         data: Secret,
     },
+    /// Give the account another password.
+    Password {
+        /// Comes back with the answer.
+        tag: u64,
+        /// The password until now; empty where there is none.
+        old: Secret,
+        /// The password from now on.
+        new: Secret,
+    },
     /// Say when the server has handled everything up to here.
     Sync(u64),
     /// Try to connect now.

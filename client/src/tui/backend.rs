@@ -125,6 +125,11 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
             let asked = client.ask(tag, op, data.clone());
             return asked.err().and_then(|busy| refused(Effect::Ask { tag, op, data }, &busy.to_string()));
         }
+        Effect::Password { tag, old, new } => {
+            let asked = client.change_password(tag, old.clone(), new.clone());
+            let effect = Effect::Password { tag, old, new };
+            return asked.err().and_then(|busy| refused(effect, &busy.to_string()));
+        }
         Effect::Retry(n) => client.retry(n),
         Effect::Withdraw(n) => client.withdraw(n),
         Effect::Page { key, around } => client.page(key, around, PAGE),
@@ -144,6 +149,10 @@ fn refused(effect: Effect, reason: &str) -> Option<Event> {
     match effect {
         Effect::Send { tag, to, text } => Some(Event::NotKept { tag, to, reason, text }),
         Effect::Ask { tag, op, .. } => {
+            Some(Event::Answer(Answer { tag, op, fields: Err(reason), verdict: Verdict::Done }))
+        }
+        Effect::Password { tag, .. } => {
+            let op = bellhop_protocol::OpCode::Password.byte();
             Some(Event::Answer(Answer { tag, op, fields: Err(reason), verdict: Verdict::Done }))
         }
         Effect::Retry(_) | Effect::Withdraw(_) | Effect::Reconnect => Some(Event::Problem(reason)),

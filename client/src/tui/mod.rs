@@ -22,6 +22,7 @@ mod keymap;
 mod layout;
 mod model;
 mod pane;
+mod passwords;
 mod run;
 mod signals;
 #[cfg(test)]

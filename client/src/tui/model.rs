@@ -11,6 +11,7 @@ use super::form::Form;
 use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
 use super::pane::{Line, Look, Pane};
+use super::passwords::Passwords;
 use super::window::Window;
 use crate::config::{Server, Trust};
 use crate::delivery::Delivery;
@@ -100,6 +101,8 @@ pub(crate) enum Overlay {
         on_password: bool,
         by_hand: Option<crate::Secret>,
     },
+    /// Another password is asked for.
+    Passwd(Box<Passwords>),
     /// The server is not trusted: a person may say that it is the right one, or can only be told.
     Trust {
         untrusted: Box<Untrusted>,
@@ -209,6 +212,11 @@ pub(crate) enum Effect {
         tag: u64,
         op: u8,
         data: crate::Secret,
+    },
+    Password {
+        tag: u64,
+        old: crate::Secret,
+        new: crate::Secret,
     },
     Page {
         key: String,

@@ -32,6 +32,7 @@ pub(crate) enum Does {
     Login,
     Logout,
     Deliver,
+    Passwd,
     DeleteAccount,
     Raw,
     Reconnect,
@@ -70,6 +71,7 @@ commands! {
     Login, "login", "[NAME]", "log in";
     Logout, "logout", "", "log out";
     Deliver, "deliver", "", "ask the server what waits";
+    Passwd, "passwd", "", "give the account another password";
     DeleteAccount, "delete-account", "", "delete this account; asks first";
     Raw, "raw", "OP|TEXT", "an op by hand, known or not";
     Reconnect, "reconnect", "", "connect now";

@@ -5,6 +5,9 @@ mod cli;
 mod desk;
 mod greedy;
 mod library;
+mod passwd;
+#[cfg(target_os = "linux")]
+mod secrets;
 mod server;
 #[cfg(unix)]
 mod signals;

@@ -110,6 +110,10 @@ impl Asked {
         Asked { child, master: pair.master, keys, shown, text: String::new(), screen }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.process_id().expect("it runs")
+    }
+
     #[track_caller]
     pub(crate) fn shows(&mut self, words: &str) {
         while !self.text.contains(words) && !self.screen.screen().contents().contains(words) {
@@ -132,7 +136,7 @@ impl Asked {
     }
 
     fn kill(&self, signal: Signal) {
-        let id = self.child.process_id().expect("it runs").cast_signed();
+        let id = self.id().cast_signed();
         kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it runs");
     }
 }

@@ -7,6 +7,8 @@ use bellhop_protocol::item::Read;
 use bellhop_protocol::name::NAME_MAX;
 use bellhop_protocol::op::{OpCode, PEER_FIRST};
 use bellhop_protocol::post::Post;
+use bellhop_protocol::session::NewPassword;
+use bellhop_protocol::text;
 use bellhop_protocol::{Address, Code, MessageId, Request};
 
 use super::{ASKED_MAX, Asked, Phase, READS_MAX, State, frames, is_text};
@@ -21,6 +23,8 @@ const OUTBOX_MAX: u64 = 10_000;
 const POST_FIELDS: usize = 8 + 1 + 1;
 /// Bytes of the longest entry of a READ: an id, a length, an address.
 const READ_ENTRY: usize = 16 + 1 + 2 * NAME_MAX + 1;
+/// PROTOCOL.md, CREATE: no password has more bytes.
+const PASSWORD_MAX: usize = 256;
 /// A round trip is measured beside a message when the last measure is older.
 const ROUND_TRIP_AGE: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -43,6 +47,7 @@ impl State {
                 }
             }
             Command::Ask { tag, op, data } => self.ask(tag, op, &data),
+            Command::Password { tag, old, new } => self.change_password(tag, &old, new),
             Command::Sync(tag) if self.is_online() => self.ping(now, Some(tag)),
             Command::Sync(_) => {}
             Command::Reconnect => self.reconnect(now),
@@ -80,6 +85,23 @@ impl State {
             // Its answer, if any, is a notice that names no op.
             self.answer(tag, op, Ok(vec!["sent".into()]));
         }
+    }
+
+    fn change_password(&mut self, tag: u64, old: &Secret, new: Secret) {
+        let refusal = match self.is_online() {
+            false => Some("not connected"),
+            true if self.new_password.is_some() => Some("it is being changed already"),
+            true if [old, &new].iter().any(|secret| secret.reveal().len() > PASSWORD_MAX) => {
+                Some("a password has at most 256 bytes")
+            }
+            true => None,
+        };
+        if let Some(reason) = refusal {
+            return self.answer(tag, OpCode::Password.byte(), Err(reason.into()));
+        }
+        let until_now = Some(old.reveal()).filter(|old| !old.is_empty()).map(text::Secret);
+        self.put(&Request::Password(NewPassword { old: until_now, new: text::Secret(new.reveal()) }));
+        self.new_password = Some((tag, new));
     }
 
     fn reconnect(&mut self, now: Instant) {

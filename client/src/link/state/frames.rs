@@ -58,6 +58,7 @@ impl State {
             Reply::Welcome(welcome) => self.welcome(now, welcome),
             Reply::Refused(OpCode::Hello, failure) => self.refused_hello(now, failure),
             Reply::Refused(OpCode::Resume, failure) => self.refused_token(now, failure),
+            Reply::Refused(OpCode::Password, failure) => self.refused_password(now, failure),
             Reply::Refused(_, failure) => self.event(Event::Notice(sign_in::sentence(&failure))),
             Reply::Resumed(resumed) => self.resumed(now, resumed),
             Reply::Token(token) if self.config.remember => {
@@ -70,8 +71,7 @@ impl State {
             Reply::Message(message) => self.message(now, message),
             Reply::Receipt(receipt) => self.receipt(now, receipt),
             Reply::Delivery { .. } => self.violation(now, "a message without a seq"),
-            // This client does not ask for it.
-            Reply::PasswordChanged => self.violation(now, "an answer to what was not asked"),
+            Reply::PasswordChanged => self.password_changed(now),
             Reply::Unknown(frame) => self.unknown(frame),
         }
     }

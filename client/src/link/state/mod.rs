@@ -39,6 +39,7 @@ use super::outbox::{Outbox, Room};
 use super::pulse::{Call, Pulse};
 use super::{Change, Command, Deadline, Draft, Input, LinkConfig, Output, Received};
 use crate::event::{Event, Stop, StopKind, Trouble, TroubleKind};
+use crate::secret::Secret;
 
 /// A socket must be open within this time.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -162,6 +163,8 @@ pub(crate) struct State {
     created: bool,
     /// Why the server is about to close, as it said.
     parting: Option<Trouble>,
+    /// The password that the server was asked to take, and the tag of whoever asked.
+    new_password: Option<(u64, Secret)>,
     /// What the user of the library wants and what was not done yet.
     commands: VecDeque<Command>,
     changes: Vec<Change>,
@@ -209,6 +212,7 @@ impl State {
             one_by_one: false,
             created: false,
             parting: None,
+            new_password: None,
             commands: VecDeque::new(),
             changes: Vec::new(),
             storing: false,
@@ -238,7 +242,8 @@ impl State {
         }
         self.go_on(now);
         let awaited = self.outbox.awaited().filter(|_| self.is_online());
-        let owes = awaited.is_some() || !self.asked.is_empty() || !self.pings.is_empty();
+        let asks = !self.asked.is_empty() || self.new_password.is_some() || !self.pings.is_empty();
+        let owes = awaited.is_some() || asks;
         self.pulse.owes(now, owes && self.is_online());
         self.pulse.awaits(now, awaited);
     }
@@ -272,7 +277,10 @@ impl State {
 
     /// The next command. One that is written to the server at once stands behind what goes over the disk first.
     fn next_command(&mut self) -> Option<Command> {
-        let at_once = matches!(self.commands.front(), Some(Command::Ask { .. } | Command::Sync(_)));
+        let at_once = matches!(
+            self.commands.front(),
+            Some(Command::Ask { .. } | Command::Password { .. } | Command::Sync(_))
+        );
         let disk_first = self.storing || !self.changes.is_empty() || self.may_number().is_some();
         if at_once && disk_first { None } else { self.commands.pop_front() }
     }
@@ -411,6 +419,10 @@ impl State {
             if let Asked::User { tag, op } = asked {
                 self.answer(tag, op, Err("no answer: the connection ended".into()));
             }
+        }
+        if let Some((tag, _)) = self.new_password.take() {
+            let reason = "no answer: the connection ended, and one of the two passwords counts";
+            self.answer(tag, OpCode::Password.byte(), Err(reason.into()));
         }
         self.inbox.lost();
         (self.hold_until, self.refused_since, self.one_by_one) = (None, None, false);

@@ -6,17 +6,18 @@ use bellhop_protocol::code::Failure;
 use bellhop_protocol::frame::LIMIT_MAX;
 use bellhop_protocol::session::{Hello, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::Secret;
-use bellhop_protocol::{Code, Request, VERSION};
+use bellhop_protocol::{Code, OpCode, Request, VERSION};
 use uuid::Uuid;
 
 use super::{Asked, Names, Phase, SIGN_IN_MAX, State, With};
-use crate::event::{Event, Online, StopKind, TroubleKind};
+use crate::event::{Answer, Event, Online, StopKind, TroubleKind};
 use crate::history::Kept;
 use crate::link::Change;
 use crate::link::dial::Identity;
 use crate::link::inbound::data_limit;
 use crate::link::pulse::Pulse;
 use crate::link::trust::Untrusted;
+use crate::raw::Verdict;
 use crate::text::{self, Kind, clean};
 
 impl State {
@@ -133,6 +134,34 @@ impl State {
         let created = std::mem::take(&mut self.created);
         self.event(Event::Online(Online { agent, node, round_trip, created }));
         self.write_reads();
+    }
+
+    /// PASSWORD was accepted: every token of the account is void, so one that was kept here is asked for anew.
+    pub(super) fn password_changed(&mut self, now: Instant) {
+        let Some((tag, new)) = self.new_password.take() else {
+            return self.violation(now, "an answer to a PASSWORD that was not sent");
+        };
+        if self.config.seat.token.take().is_some() {
+            self.changes.push(Change::Token(None));
+            self.config.remember = true;
+        }
+        if self.config.remember {
+            self.put(&Request::Token);
+        }
+        self.config.password = Some(new);
+        self.answer(tag, OpCode::Password.byte(), Ok(vec!["ok".into()]));
+    }
+
+    /// PASSWORD was refused: nothing has changed.
+    pub(super) fn refused_password(&mut self, now: Instant, failure: Failure<'_>) {
+        let Some((tag, _)) = self.new_password.take() else {
+            return self.violation(now, "an answer to a PASSWORD that was not sent");
+        };
+        let reason = failure.reason.to_string();
+        let fields = vec!["error".to_owned(), clean(&reason, Kind::Line).into_owned(), sentence(&failure)];
+        let verdict = Verdict::Refused(failure.reason.code());
+        let op = OpCode::Password.byte();
+        self.event(Event::Answer(Answer { tag, op, fields: Ok(fields), verdict }));
     }
 
     /// HELLO or RESUME was refused.

@@ -10,6 +10,7 @@ use crate::event::{
     Answer, Around, Event, Message, Page, Secured, StateChange, Stop, StopKind, Trouble, TroubleKind,
 };
 use crate::peer::Peer;
+use crate::raw::Verdict;
 use crate::text::shown;
 use crate::text::wrap::width;
 use crate::tui::composer::Composer;
@@ -271,6 +272,16 @@ impl Model {
 
     fn answered(&mut self, answer: Answer) {
         let Some(asked) = self.asked.remove(&answer.tag) else { return };
+        if answer.op == OpCode::Password.byte() {
+            return match answer.fields {
+                Ok(_) if answer.verdict == Verdict::Done => self.say("the password was changed"),
+                Ok(fields) => self.complain(format!(
+                    "the password was not changed: {}",
+                    fields.last().map_or("", String::as_str)
+                )),
+                Err(reason) => self.complain(format!("the password: {reason}")),
+            };
+        }
         let text = match answer.fields {
             Ok(fields) => format!("{} {} {}", self.prefs.glyphs.came_from, answer.op, fields.join("|")),
             Err(reason) => format!("{} {asked}: {reason}", self.prefs.glyphs.cross),

@@ -41,6 +41,7 @@ impl Model {
             Overlay::Help { filter, chosen } => self.help_key(filter, chosen, key, effects),
             Overlay::Jump { query, found, chosen } => self.jump_key(query, found, chosen, key, effects),
             Overlay::Paste { text } => self.paste_key(text, key, effects),
+            Overlay::Passwd(passwords) => self.passwords_key(passwords, key, effects),
             Overlay::Delete { name, password, on_password, by_hand } => {
                 self.delete_key(name, password, on_password, by_hand, key, effects);
             }
@@ -69,6 +70,7 @@ impl Model {
                 }
             }
             Some(Overlay::Trust { typed, .. }) => typed,
+            Some(Overlay::Passwd(passwords)) => passwords.field(),
             Some(Overlay::Quit) | None => return,
         };
         if !paste_line(field, pasted) {

@@ -95,6 +95,11 @@ impl Model {
             Does::Logout => self.ask(OpCode::Logout, "", effects),
             Does::Create | Does::Login => self.log_in_as(arguments.trim_end(), command, effects),
             Does::Open => self.open_named(arguments.trim_end(), effects),
+            Does::Passwd if self.link != Link::Online => self.hint("not connected"),
+            Does::Passwd => {
+                self.done(effects);
+                self.overlay = Some(Overlay::Passwd(Box::default()));
+            }
             Does::DeleteAccount => {
                 self.done(effects);
                 self.ask_delete(None);

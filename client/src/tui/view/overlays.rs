@@ -11,6 +11,7 @@ use crate::text::wrap::{ellipsis, width, wrap};
 use crate::tui::composer::{BOX_MAX, Composer};
 use crate::tui::help;
 use crate::tui::model::{Found, Model, Overlay, SERVER};
+use crate::tui::passwords::Passwords;
 use crate::tui::trusting;
 use crate::tui::update::MESSAGE_MAX;
 
@@ -27,6 +28,7 @@ pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) 
         Overlay::Delete { name, password, on_password, by_hand } => {
             delete(model, name, password, *on_password, by_hand.is_some(), painter)
         }
+        Overlay::Passwd(passwords) => self::passwords(model, passwords, painter),
         Overlay::Trust { untrusted, typed } => trust(model, untrusted, typed, painter),
         Overlay::Quit => quit(model, painter),
     }
@@ -187,6 +189,22 @@ fn delete(
     let columns = COLUMNS + 6;
     let lines = wrapped(model, &text, columns);
     let question = Question { title: "Delete this account?", columns, lines, fields: &fields, keys };
+    self::question(model, &question, painter)
+}
+
+fn passwords(model: &Model, passwords: &Passwords, painter: &mut Painter<'_>) -> Caret {
+    let mask = model.prefs.glyphs.mask;
+    let masked = passwords.fields.each_ref().map(|typed| typed.masked(0, mask));
+    let prompts: [&[&str]; 3] =
+        [&["Password until now: ", "Old: "], &["New password: ", "New: "], &["The same again: ", "Again: "]];
+    let fields: Vec<Field<'_>> = (0..)
+        .zip(prompts.iter().zip(&masked))
+        .map(|(at, (prompts, typed))| Field { prompts, typed, here: passwords.at == at })
+        .collect();
+    let columns = COLUMNS + 6;
+    let lines = wrapped(model, "All other logins of this account end, on other machines as well.", columns);
+    let keys = &["Tab next    Enter change    Esc cancel", "Tab  Enter change  Esc", "Tab, Enter, Esc"];
+    let question = Question { title: "Another password", columns, lines, fields: &fields, keys };
     self::question(model, &question, painter)
 }
 

@@ -113,6 +113,21 @@ impl World {
                 self.accounts.get_mut(key).expect("logged in").tokens.insert(token.0, device);
                 self.say(number, Reply::Token(token));
             }
+            Request::Password(change) => {
+                let account = self.accounts.get_mut(key).expect("logged in");
+                if account.password.as_deref() != change.old.map(|secret| secret.0) {
+                    return self.refuse(number, op, data, Code::BAD_PASSWORD);
+                }
+                account.password = Some(change.new.0.to_owned());
+                account.tokens.clear();
+                for (_, live) in self.sessions.iter_mut().filter(|(other, _)| **other != number) {
+                    let mut bytes = Vec::new();
+                    text::put_error(&mut bytes, 0xFF, Code::BAD_TOKEN, "the password was changed");
+                    let _ = live.socket.write_all(&bytes);
+                    let _ = live.socket.shutdown(Shutdown::Both);
+                }
+                self.say(number, Reply::PasswordChanged);
+            }
             Request::Post(post) => return self.post(number, key, device.expect("HELLO"), post),
             Request::Ack(ack) => self.acknowledge(key, device.expect("HELLO"), ack.ranges().collect()),
             Request::Read(read) => {

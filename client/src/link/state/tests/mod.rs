@@ -8,6 +8,7 @@ mod inbox;
 mod later;
 mod order;
 mod pair;
+mod password;
 mod sign_in;
 mod sim;
 mod time;

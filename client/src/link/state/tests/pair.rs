@@ -381,6 +381,9 @@ fn describe(devices: &mut Vec<DeviceId>, op: u8, data: &[u8]) -> String {
         Ok(Request::Create { name, password }) => format!("CREATE {name} {}", password.is_some()),
         Ok(Request::Login { name, password }) => format!("LOGIN {name} {}", password.is_some()),
         Ok(Request::Resume(token)) => format!("RESUME {}", token.0[0]),
+        Ok(Request::Password(change)) => {
+            format!("PASSWORD {} {}", change.old.map_or("", |secret| secret.0), change.new.0)
+        }
         Ok(Request::Post(post)) => format!("POST {} {} {}", post.counter, post.to, post.text),
         Ok(Request::Ack(ack)) => {
             let ranges: Vec<String> = ack.ranges().map(|(first, last)| format!("{first}-{last}")).collect();
