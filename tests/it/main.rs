@@ -4,6 +4,7 @@
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
+//! * `harmless`: what others write, at each place where a terminal or a program meets it.
 //! * `hostile`: a hundred thousand things that a hostile peer may say.
 //! * `matrix`: every op-code in every state.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
@@ -29,6 +30,8 @@ mod extension;
 mod faults;
 #[cfg(target_os = "linux")]
 mod flood;
+#[cfg(unix)]
+mod harmless;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod links;

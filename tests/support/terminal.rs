@@ -20,6 +20,8 @@ pub struct Terminal {
     child: Program,
     keys: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// Every byte that the program wrote.
+    written: Arc<Mutex<Vec<u8>>>,
     /// It takes nothing any more of what the program writes.
     full: Arc<AtomicBool>,
     /// Reads what the program writes.
@@ -61,11 +63,13 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(vt100::Parser::new(count(rows), count(columns), 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
         let full = Arc::new(AtomicBool::new(false));
-        let shared = (screen.clone(), full.clone());
+        let written = Arc::<Mutex<Vec<u8>>>::default();
+        let shared = (screen.clone(), full.clone(), written.clone());
         // Ends with the terminal: nothing is left to read when the program and its terminal are gone.
         let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4_096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
+                shared.2.lock().unwrap().extend_from_slice(&bytes[..count]);
                 shared.0.lock().unwrap().process(&bytes[..count]);
                 if shared.1.load(Ordering::SeqCst) {
                     break;
@@ -73,7 +77,7 @@ impl Terminal {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Terminal { child, keys, screen, full, reader, master: pair.master }
+        Terminal { child, keys, screen, written, full, reader, master: pair.master }
     }
 
     /// The screen of somebody who makes an account at this server or, with a home that knows them, comes back.
@@ -91,6 +95,11 @@ impl Terminal {
     /// What is on the screen, row by row.
     pub fn contents(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Every byte that reached the terminal.
+    pub fn written(&self) -> Vec<u8> {
+        self.written.lock().unwrap().clone()
     }
 
     /// The id of the process.

@@ -5,6 +5,8 @@ mod session;
 mod wire;
 mod words;
 
+pub use words::is_harmless;
+
 /// What is given inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {

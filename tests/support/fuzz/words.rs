@@ -47,7 +47,7 @@ pub(super) fn clean(input: &[u8]) {
 }
 
 /// True if and only if nothing in the text drives a terminal, reorders, hides, or grows beyond its cell.
-pub(super) fn is_harmless(text: &str, lines: bool) -> bool {
+pub fn is_harmless(text: &str, lines: bool) -> bool {
     let bidi = |c| matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     let hidden = |c| {
         matches!(
