@@ -36,6 +36,12 @@ const FIELDS: &[Field] = &[
     Field { op: OpCode::Hello, name: false, data: |text| [HELLO, &str8(text)].concat() },
     Field { op: OpCode::Post, name: true, data: |text| [COUNTER, &str8(text), b"hi"].concat() },
     Field { op: OpCode::Post, name: false, data: |text| [COUNTER, &str8(b"mallory"), text].concat() },
+    Field { op: OpCode::Password, name: false, data: |text| [b"\0\0", text].concat() },
+    Field {
+        op: OpCode::Password,
+        name: false,
+        data: |text| [&(text.len() as u16).to_be_bytes()[..], text].concat(),
+    },
     Field { op: OpCode::Read, name: true, data: |text| [&[7; 16][..], &str8(text)].concat() },
 ];
 
@@ -51,7 +57,7 @@ pub(super) fn frames() -> Vec<(&'static str, Vec<u8>)> {
             each("B5 names", &names().into_iter().map(|(name, _)| name.into_bytes()).collect::<Vec<_>>());
         }
         // Passwords of a legal length cost a hash each, and are no other path than any other password.
-        let costly = field.op == OpCode::Create && !field.name;
+        let costly = [OpCode::Create, OpCode::Password].contains(&field.op) && !field.name;
         each("B9 metacharacters", &if costly { vec![b"'; --".to_vec()] } else { metacharacters() });
     }
     frames.extend(counters().into_iter().chain(acks()));

@@ -189,10 +189,13 @@ pub fn judge(input: &[u8], output: &[u8]) {
     assert!(closes || answers >= owed, "{answers} answers, {owed} are owed: {input:02x?}, {output:02x?}");
 }
 
-/// True if and only if a frame among these brings a password with a name.
+/// True if and only if a frame among these brings a password that may have to be hashed.
 pub fn costs_a_hash(mut said: &[u8]) -> bool {
     while let Ok(Some(frame)) = frame::parse(said, LIMIT_MAX) {
         said = &said[frame.wire_len()..];
+        if frame.op == OpCode::Password.byte() && frame.data.len() > 2 {
+            return true;
+        }
         let credentials = [OpCode::Create, OpCode::Login].map(OpCode::byte).contains(&frame.op);
         if credentials && frame.data.split(|byte| *byte == b'|').nth(1).is_some_and(|part| !part.is_empty()) {
             return true;
