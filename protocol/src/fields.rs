@@ -23,7 +23,8 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Refusal> {
-        Ok(self.array::<1>()?[0])
+        let [byte] = self.array::<1>()?;
+        Ok(*byte)
     }
 
     pub(crate) fn u16(&mut self) -> Result<u16, Refusal> {

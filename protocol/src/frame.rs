@@ -3,7 +3,6 @@
 //! [`parse`] looks at bytes in place and never copies or reserves anything; an incomplete frame is a normal value. A
 //! frame over the limit is refused from its header alone.
 
-use byteorder::{BigEndian, ByteOrder};
 use bytes::{BufMut, Bytes};
 
 /// Bytes before the data: the length and the op-code.
@@ -61,12 +60,14 @@ pub fn parse(bytes: &[u8], limit: u32) -> Result<Option<RawFrame<'_>>, TooLong> 
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
         return Ok(None);
     };
-    let len = BigEndian::read_u32(header);
-    let op = header[4];
+    let [a, b, c, d, op] = *header;
+    let len = u32::from_be_bytes([a, b, c, d]);
     if len > limit {
         return Err(TooLong { op, len, limit });
     }
-    Ok(rest.get(..len as usize).map(|data| RawFrame { op, data }))
+    // Where a length does not fit the machine's addresses, the frame does not either, and is never complete.
+    let data = usize::try_from(len).ok().and_then(|len| rest.get(..len));
+    Ok(data.map(|data| RawFrame { op, data }))
 }
 
 /// Appends the header of a frame that holds `len` bytes of data.
@@ -75,8 +76,9 @@ pub fn parse(bytes: &[u8], limit: u32) -> Result<Option<RawFrame<'_>>, TooLong> 
 ///
 /// When `len` does not fit the limit of any server ([`LIMIT_MAX`]).
 pub fn put_header(out: &mut impl BufMut, op: u8, len: usize) {
-    assert!(len <= LIMIT_MAX as usize, "no frame holds {len} bytes");
-    out.put_u32(len as u32);
+    let announced = u32::try_from(len).unwrap_or(u32::MAX);
+    assert!(announced <= LIMIT_MAX, "no frame holds {len} bytes");
+    out.put_u32(announced);
     out.put_u8(op);
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use byteorder::{BigEndian, ByteOrder};
 use bytes::BufMut;
 
 use crate::NUMBER_LIMIT;
@@ -82,7 +81,9 @@ impl<'a> Ack<'a> {
 
     /// The ranges, first and last number.
     pub fn ranges(self) -> impl Iterator<Item = (u64, u64)> + 'a {
-        self.0.chunks_exact(16).map(|pair| (BigEndian::read_u64(pair), BigEndian::read_u64(&pair[8..])))
+        let (numbers, _) = self.0.as_chunks::<8>();
+        let (pairs, _) = numbers.as_chunks::<2>();
+        pairs.iter().map(|[first, last]| (u64::from_be_bytes(*first), u64::from_be_bytes(*last)))
     }
 
     /// Appends the frame of an ACK of these ranges.

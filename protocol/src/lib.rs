@@ -13,6 +13,8 @@
 //! * [`name`]: user names and addresses, parsed once.
 //! * [`code`]: why something was refused, as a number and as a word.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 pub mod code;
 pub mod codec;
 mod fields;

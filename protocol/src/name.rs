@@ -44,7 +44,7 @@ impl<'a> Name<'a> {
         if name.len() > NAME_MAX {
             return Err(NameError::TooLong);
         }
-        let ascii = name.bytes().all(|byte| byte.is_ascii_graphic() && !is_reserved(byte as char));
+        let ascii = name.bytes().all(|byte| byte.is_ascii_graphic() && !is_reserved(char::from(byte)));
         if ascii || name.chars().all(is_allowed) { Ok(Name(name)) } else { Err(NameError::Forbidden) }
     }
 

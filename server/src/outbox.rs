@@ -9,6 +9,8 @@
 //! for want of budget is not woken by its own writing, since there is none: its task is told when it parks, and tries
 //! again later.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -167,8 +169,8 @@ impl Outbox {
         if share >= self.limit {
             return inner.unwritten >= self.limit;
         }
-        let due = inner.due.sends as usize + inner.due.posts as usize;
-        inner.unwritten + due * ANSWER_MAX >= share.max(OWN)
+        let due = usize::try_from(inner.due.sends.saturating_add(inner.due.posts)).unwrap_or(usize::MAX);
+        inner.unwritten.saturating_add(due.saturating_mul(ANSWER_MAX)) >= share.max(OWN)
     }
 
     /// True if and only if the budget has room for `len` more bytes of one connection.
@@ -249,7 +251,7 @@ impl Inner {
         write(&mut self.bytes);
         let len = self.bytes.len() - before;
         self.unwritten += len;
-        self.appended += len as u64;
+        self.appended += u64::try_from(len).unwrap_or(u64::MAX);
         // Most of the time there was room, and the budget, which all touch, is left alone.
         if self.bytes.capacity() != room {
             self.settle(all, self.lent);

@@ -11,11 +11,13 @@
 //!
 //! The table of PROTOCOL.md, section 7, is [`Session::check`].
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
-use bellhop_protocol::frame::LIMIT_BEFORE_LOGIN;
+use bellhop_protocol::frame::{LIMIT_BEFORE_LOGIN, LIMIT_MAX};
 use bellhop_protocol::op::PEER_FIRST;
 use bellhop_protocol::{Code, OpCode};
 
@@ -88,7 +90,7 @@ impl Session {
         Session {
             state: State::Fresh,
             open,
-            frame_limit: limits.frame as u32,
+            frame_limit: u32::try_from(limits.frame).unwrap_or(LIMIT_MAX),
             login_time: seconds(limits.login_time),
             frame_time: seconds(limits.frame_time),
             heartbeat: seconds(limits.heartbeat),

@@ -1,5 +1,7 @@
 //! The only place with sockets: carries bytes, changes and events between the rules and the world, decides nothing.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::io;
@@ -145,7 +147,9 @@ impl Driver {
                     self.input(Input::Untrusted(*untrusted));
                 }
                 Turn::Read(Ok(0)) => self.failed("the server closed the connection".into()),
-                Turn::Read(Ok(count)) => self.input(Input::Received(&incoming[..count])),
+                Turn::Read(Ok(count)) => {
+                    self.input(Input::Received(incoming.get(..count).unwrap_or_default()))
+                }
                 // TLS without its last word. Frames carry their lengths: nothing is taken for complete that is not.
                 Turn::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     self.failed("the server closed the connection".into());

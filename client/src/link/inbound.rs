@@ -3,6 +3,8 @@
 //! The buffer holds what has come and is not a whole frame yet: nothing is reserved for a length that was only
 //! announced.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::fmt;
 
 use bellhop_protocol::frame::{self, HEADER, LIMIT_AFTER_LOGIN, LIMIT_MAX, TooLong};
@@ -39,7 +41,7 @@ impl Inbound {
 
     /// The next whole frame: its op-code and its data, of which there may be at most `limit` bytes.
     pub(crate) fn next(&mut self, limit: u32) -> Result<Option<(u8, &[u8])>, TooLong> {
-        match frame::parse(&self.buffer[self.start..], limit)? {
+        match frame::parse(self.buffer.get(self.start..).unwrap_or_default(), limit)? {
             None => {
                 self.buffer.drain(..self.start);
                 self.start = 0;
@@ -52,7 +54,7 @@ impl Inbound {
                 let (op, len) = (found.op, found.data.len());
                 let data = self.start + HEADER;
                 self.start = data + len;
-                Ok(Some((op, &self.buffer[data..data + len])))
+                Ok(Some((op, self.buffer.get(data..self.start).unwrap_or_default())))
             }
         }
     }

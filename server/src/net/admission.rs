@@ -2,6 +2,8 @@
 //!
 //! Counting is plain data in virtual time; [`Permit`] gives a place back when its connection goes.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;

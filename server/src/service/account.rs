@@ -364,7 +364,7 @@ pub(super) fn password(caller: &Caller, change: NewPassword<'_>) -> Flow {
             context.ask(|reply| AccountJob::SetPassword { account, hash, keep, reply }).await
         };
         match changed.await {
-            Ok(()) => answer(&context.outbox, |out| session::put_password_changed(out)),
+            Ok(()) => answer(&context.outbox, session::put_password_changed),
             Err(refusal) => refused(&context.outbox, OpCode::Password, &refusal),
         }
     }))

@@ -1,5 +1,7 @@
 //! What a server may say, and what follows from it. A server that breaks the protocol loses the connection, no more.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 use std::time::{Duration, Instant};
 
 use bellhop_protocol::code::Failure;

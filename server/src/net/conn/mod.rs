@@ -5,6 +5,8 @@
 //! work that finished, then reading, feeding and writing, as long as any of them gets on. An idle connection holds no
 //! buffers: bytes are read into a buffer of the thread, and only what is incomplete is kept.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
+
 mod clocks;
 mod inbox;
 mod read;

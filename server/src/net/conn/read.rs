@@ -151,7 +151,7 @@ impl<S: Socket> Conn<S> {
     fn took(&mut self, bytes: &[u8], mark: u64, cx: &mut Context<'_>, now: Now, effects: &mut Effects) {
         if self.inbox.is_empty() {
             let taken = self.handle(bytes, |_| mark, cx, now, effects);
-            self.inbox.push(&bytes[taken..], mark);
+            self.inbox.push(bytes.get(taken..).unwrap_or_default(), mark);
         } else {
             self.inbox.push(bytes, mark);
             self.retry(cx, now, effects);
@@ -172,7 +172,7 @@ impl<S: Socket> Conn<S> {
     ) -> usize {
         let mut at = 0;
         while self.takes_requests() {
-            match frame::parse(&bytes[at..], self.session.frame_limit()) {
+            match frame::parse(bytes.get(at..).unwrap_or_default(), self.session.frame_limit()) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     if !self.handle_frame(frame, mark(at), cx, now, effects) {

@@ -129,10 +129,10 @@ impl<S: Socket> Conn<S> {
         // Asked before and not after it: whoever reads a message may answer before this task goes on.
         let is_text = self.caller.login.as_ref().is_some_and(|login| login.device.is_none());
         let drained = self.pushing && is_text && self.stream.is_drained();
-        match self.stream.poll_write(cx, &self.writing[self.writing_at..]) {
+        match self.stream.poll_write(cx, self.writing.get(self.writing_at..).unwrap_or_default()) {
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.writing_at += count;
-                self.written += count as u64;
+                self.written += u64::try_from(count).unwrap_or(u64::MAX);
                 self.caller.outbox.wrote(count);
                 self.stalled_since = None;
                 if drained {
