@@ -49,6 +49,7 @@ impl std::fmt::Debug for Password {
 /// Hashes passwords, a bounded number at a time.
 #[derive(Clone, Debug)]
 pub struct Hasher {
+    at_once: usize,
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     /// The hash of nobody's password, so that an unknown name takes as long as a wrong password.
@@ -60,10 +61,16 @@ impl Hasher {
     pub fn new(at_once: usize) -> Hasher {
         let nobody = hash(&crate::clock::random::<16>()).unwrap_or_default();
         Hasher {
+            at_once,
             turns: Arc::new(Semaphore::new(at_once)),
             queue: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
             nobody: nobody.into(),
         }
+    }
+
+    /// How many hashes run now.
+    pub fn running(&self) -> usize {
+        self.at_once.saturating_sub(self.turns.available_permits())
     }
 
     /// Hashes a new password.

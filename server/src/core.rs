@@ -64,6 +64,8 @@ pub struct Core {
     pub node: String,
     /// True while the wall clock is not believed: nothing is given up because of its age.
     pub clock_in_doubt: AtomicBool,
+    /// True while connections go as soon as nothing is due on them.
+    pub draining: AtomicBool,
     /// True from the moment at which the server begins to stop: no further request is taken.
     pub stopping: AtomicBool,
 }

@@ -191,6 +191,7 @@ fn open(
         readers,
         node: boot.node.clone(),
         clock_in_doubt: AtomicBool::new(false),
+        draining: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         limits,
     });

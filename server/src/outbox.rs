@@ -161,6 +161,17 @@ impl Outbox {
         }
     }
 
+    /// Wakes the connection's task, which finds out by itself what there is to do.
+    pub fn rouse(&self) {
+        let waker = self.inner.lock().waker.take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many bytes wait to be written.
+    pub fn unwritten(&self) -> usize {
+        self.inner.lock().unwritten
+    }
+
     /// True if and only if so much waits to be written that no further request should be read. Where the budget is
     /// short, what is owed counts as written: it will be.
     pub fn is_full(&self) -> bool {

@@ -24,6 +24,10 @@ use crate::identity::{Files, Identity, IdentityError};
 use crate::mailbox::Effects;
 use crate::net::admission::Admission;
 use crate::net::listener::{Acceptor, Connections, listen_all, listen_on};
+use crate::ops::desk::{Desk, Facts, Net};
+use crate::ops::door::Door;
+use crate::ops::drain::drained;
+use crate::ops::wire::Listening;
 use crate::service::Policy;
 use crate::store::{Store, StoreError};
 
@@ -106,6 +110,8 @@ pub struct Server {
     acceptors: TaskTracker,
     connections: Arc<Connections>,
     stop: CancellationToken,
+    desk: Arc<Desk>,
+    door: Door,
 }
 
 impl Server {
@@ -143,21 +149,31 @@ impl Server {
             }
         };
         warn_of_exposure(config);
+        let addrs: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let most = places(config.limits.connections);
+        let net = Net {
+            admission: Arc::new(Admission::new(&config.limits)),
+            connections: Arc::default(),
+            places: Arc::new(Semaphore::new(most)),
+            most,
+        };
+        let desk = Arc::new(Desk::new(engine.core().clone(), facts(config, &addrs, net.clone())));
         let mut server = Server {
             engine,
-            addrs: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(),
+            addrs,
             identity,
             acceptors: TaskTracker::new(),
-            connections: Arc::default(),
+            connections: net.connections.clone(),
             stop: CancellationToken::new(),
+            door: Door::open(&config.data, desk.clone()),
+            desk,
         };
-        server.accept(config, listeners);
+        server.accept(config, listeners, &net);
         Ok(server)
     }
 
-    fn accept(&mut self, config: &Config, listeners: Vec<TcpListener>) {
-        let places = Arc::new(Semaphore::new(places(config.limits.connections)));
-        let admission = Arc::new(Admission::new(&config.limits));
+    fn accept(&mut self, config: &Config, listeners: Vec<TcpListener>, net: &Net) {
         let plaintext_from: Arc<[Network]> = config.plaintext_from.clone().into();
         for listener in listeners {
             let loopback = listener.local_addr().is_ok_and(|addr| addr.ip().is_loopback());
@@ -167,8 +183,8 @@ impl Server {
                 plain: loopback,
                 plaintext_from: plaintext_from.clone(),
                 identity: self.identity.clone(),
-                places: places.clone(),
-                admission: admission.clone(),
+                places: net.places.clone(),
+                admission: net.admission.clone(),
                 connections: self.connections.clone(),
                 stop: self.stop.clone(),
             };
@@ -199,6 +215,7 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         tokio::select! {
             () = shutdown => self.stop().await,
+            () = drained(&self.desk, self.engine.core().clone(), &self.connections, &self.stop) => self.stop().await,
             failure = self.engine.failure() => {
                 // Whoever waits for an answer gets none: nobody knows what was kept.
                 self.cut_off();
@@ -214,6 +231,7 @@ impl Server {
     /// Where the store failed on its last writes.
     pub async fn stop(mut self) -> Result<(), ServerError> {
         self.stop.cancel();
+        self.door.shut();
         self.acceptors.close();
         self.acceptors.wait().await;
         let written = self.engine.finish_writing().await;
@@ -228,7 +246,14 @@ impl Server {
             tracing::info!("some connections did not take their last bytes");
         }
         self.cut_off();
-        self.engine.close(written?).await
+        let ended = match written {
+            Ok(written) => self.engine.close(written).await,
+            Err(error) => Err(error),
+        };
+        if ended.is_ok() {
+            self.door.end().await;
+        }
+        ended
     }
 
     fn cut_off(&self) {
@@ -243,6 +268,19 @@ fn listeners(config: &Config, buffers: Option<usize>) -> Result<Vec<TcpListener>
     match (config.sockets.is_empty(), config.listen.first()) {
         (false, Some(first)) => listen_on(&config.sockets, buffers).map_err(|cause| (first.addr, cause)),
         _ => listen_all(&config.listen, buffers),
+    }
+}
+
+fn facts(config: &Config, addrs: &[SocketAddr], net: Net) -> Facts {
+    let listener = |addr: &SocketAddr| Listening {
+        address: addr.to_string(),
+        allows: policy(config, addr.ip().is_loopback()).to_string(),
+    };
+    Facts {
+        data: config.data.clone(),
+        durability: config.durability.to_string(),
+        listeners: addrs.iter().map(listener).collect(),
+        net: Some(net),
     }
 }
 

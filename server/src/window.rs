@@ -68,6 +68,12 @@ impl CounterWindow {
         }
     }
 
+    /// The counters that are known to be accepted, the newest first.
+    pub fn accepted(&self) -> impl Iterator<Item = u64> + '_ {
+        let oldest = self.highest.saturating_sub(COUNTER_WINDOW - 1).max(1);
+        (oldest..=self.highest).rev().filter(|counter| self.bit(*counter))
+    }
+
     /// The window as it is stored.
     pub fn to_bytes(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];

@@ -7,6 +7,7 @@
 //! * `harmless`: what others write, at each place where a terminal or a program meets it.
 //! * `hostile`: a hundred thousand things that a hostile peer may say.
 //! * `matrix`: every op-code in every state.
+//! * `operator`: the operator's commands, on servers that run and on folders where none does.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `screen`: the terminal client on pseudo terminals.
@@ -37,6 +38,7 @@ mod hostile;
 mod links;
 mod mail;
 mod matrix;
+mod operator;
 mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;

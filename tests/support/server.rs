@@ -113,6 +113,11 @@ impl Local {
         &self.fingerprint
     }
 
+    /// Its folder.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// What its parts share.
     pub fn core(&self) -> &Arc<Core> {
         &self.core

@@ -171,6 +171,12 @@ impl Queue {
         Ok(())
     }
 
+    /// How many jobs wait, how many bytes of words, and how many mailboxes with something to save.
+    pub fn len(&self) -> (usize, usize, usize) {
+        let Inner { taken, .. } = &*self.inner.lock();
+        (taken.jobs.len(), taken.words.len(), taken.unsaved.len())
+    }
+
     /// Adds a job of which a connection or a mailbox has at most one at a time, so that it needs no bound of its own.
     pub fn control(&self, job: Job) {
         let mut inner = self.inner.lock();

@@ -133,6 +133,11 @@ impl Items {
         Load { count: self.fresh.count - self.written.count, bytes: self.fresh.bytes - self.written.bytes }
     }
 
+    /// All messages.
+    pub fn messages(&self) -> Load {
+        Load { count: self.fresh.count + self.had.count, bytes: self.fresh.bytes + self.had.bytes }
+    }
+
     /// Messages that a device has and further devices wait for.
     pub fn had(&self) -> Load {
         self.had
@@ -144,6 +149,15 @@ impl Items {
             Some(counts) => counts.get(&sender).copied().unwrap_or(0).into(),
             None => self.iter().filter(|item| is_fresh(item) && item.party == sender).count() as u64,
         }
+    }
+
+    /// How many messages that no device has are from the sender that has most of them here. Looks through all of them.
+    pub fn most_of_a_sender(&self) -> u64 {
+        let mut counts: HashMap<u32, u64> = HashMap::new();
+        self.iter()
+            .filter(|item| is_fresh(item))
+            .for_each(|item| *counts.entry(item.party).or_insert(0) += 1);
+        counts.into_values().max().unwrap_or(0)
     }
 
     /// True if and only if nothing is kept.

@@ -90,6 +90,15 @@ fn window_has_room(in_flight: &Load, item: &Item) -> bool {
         || (in_flight.count < WINDOW_ITEMS && in_flight.bytes + u64::from(item.size()) <= WINDOW_BYTES)
 }
 
+impl<O> Attached<O> {
+    fn underway(&self) -> u64 {
+        match &self.stream {
+            Stream::Open { in_flight, .. } => in_flight.count,
+            Stream::Closed | Stream::Text(_) => 0,
+        }
+    }
+}
+
 impl<O: Outlet> Attached<O> {
     /// True if and only if the session has no extension.
     pub fn is_text(&self) -> bool {
@@ -234,6 +243,18 @@ impl<O: Outlet> Mailbox<O> {
     /// True if and only if the session is here.
     pub fn has_session(&self, id: SessionId) -> bool {
         self.sessions.iter().any(|session| session.id == id)
+    }
+
+    /// How many items the session was sent and has not acknowledged.
+    pub fn underway(&self, id: SessionId) -> u64 {
+        let session = self.sessions.iter().find(|session| session.id == id);
+        session.map_or(0, Attached::underway)
+    }
+
+    /// How many items the sessions of a device were sent and have not acknowledged, and how many sessions those are.
+    pub fn underway_to(&self, slot: Slot) -> (u64, usize) {
+        let here = self.sessions.iter().filter(|session| session.slot == slot);
+        here.fold((0, 0), |(items, sessions), session| (items + session.underway(), sessions + 1))
     }
 
     /// How many sessions are here.

@@ -102,6 +102,30 @@ impl Admission {
     }
 }
 
+/// How much of the bounds is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InUse {
+    /// Connections that are not logged in.
+    pub unauth: u64,
+    /// Connections of the address that has most of them.
+    pub connections_addr: u64,
+    /// Connections that are not logged in, of the address that has most of them.
+    pub unauth_addr: u64,
+}
+
+impl Admission {
+    /// How much of the bounds is in use.
+    pub fn in_use(&self) -> InUse {
+        let state = self.state.lock();
+        let most = |of: fn(&Counts) -> u64| state.addresses.values().map(of).max().unwrap_or(0);
+        InUse {
+            unauth: state.unauthenticated,
+            connections_addr: most(|counts| counts.connections),
+            unauth_addr: most(|counts| counts.unauthenticated),
+        }
+    }
+}
+
 impl Permit {
     /// The connection is logged in.
     pub fn log_in(&mut self) {

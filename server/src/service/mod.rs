@@ -45,6 +45,16 @@ pub struct Policy {
     pub register: bool,
 }
 
+impl std::fmt::Display for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let passwords =
+            if self.password { "every account needs a password" } else { "accounts need no password" };
+        let makes =
+            if self.register { "whoever comes makes an account" } else { "the operator makes accounts" };
+        write!(f, "{passwords}, {makes}")
+    }
+}
+
 /// Who asks.
 #[derive(Debug)]
 pub struct Caller {

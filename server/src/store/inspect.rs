@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use bellhop_protocol::DeviceId;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::rows::{account_row, unsigned};
-use super::sqlite::{fault, read_rows, scan};
-use super::{AccountId, AccountRow, LogRow, RowId, StoreError, Waiting, schema};
+use super::sqlite::{devices, fault, read_rows, scan};
+use super::{AccountId, AccountRow, DeviceRow, LogRow, RowId, StoreError, Waiting, schema};
 use crate::window::CounterWindow;
 
 /// How long a read waits for a lock on the file.
@@ -75,13 +75,33 @@ impl Inspector {
         let mut rows = query.query(params![after, most as i64]).map_err(fault)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(fault)? {
-            found.push(AccountLine {
-                row: account_row(row)?,
-                devices: unsigned(row.get(8).map_err(fault)?),
-                seen_ms: row.get::<_, Option<i64>>(9).map_err(fault)?.map(unsigned),
-            });
+            found.push(account_line(row)?);
         }
         Ok(found)
+    }
+
+    /// The account with this folded name.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read.
+    pub fn account(&self, folded: &str) -> Result<Option<AccountLine>, StoreError> {
+        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms, sum,
+                          (SELECT count(*) FROM device WHERE account = account.id),
+                          (SELECT max(seen_ms) FROM device WHERE account = account.id)
+                   FROM account WHERE folded = ?1";
+        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
+        let mut rows = query.query([folded]).map_err(fault)?;
+        rows.next().map_err(fault)?.map(account_line).transpose()
+    }
+
+    /// The devices of an account.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read.
+    pub fn devices(&self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+        devices(&self.db, account)
     }
 
     /// The name of an account, or of a deleted one that is not purged yet.
@@ -134,4 +154,12 @@ impl Inspector {
         }
         Ok(())
     }
+}
+
+fn account_line(row: &Row<'_>) -> Result<AccountLine, StoreError> {
+    Ok(AccountLine {
+        row: account_row(row)?,
+        devices: unsigned(row.get(8).map_err(fault)?),
+        seen_ms: row.get::<_, Option<i64>>(9).map_err(fault)?.map(unsigned),
+    })
 }

@@ -318,15 +318,7 @@ impl Store for SqliteStore {
     }
 
     fn devices(&mut self, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
-        let sql = "SELECT account, id, floor, ranges, receiving, seen_ms, counters, sum
-                   FROM device WHERE account = ?1";
-        let mut query = self.db.prepare_cached(sql).map_err(fault)?;
-        let mut rows = query.query([account.0]).map_err(fault)?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(fault)? {
-            found.push(device_row(row)?);
-        }
-        Ok(found)
+        devices(&self.db, account)
     }
 
     fn window(&mut self, account: AccountId, device: DeviceId) -> Result<Option<CounterWindow>, StoreError> {
@@ -419,6 +411,19 @@ impl Reader for SqliteReader {
         }
         Ok(())
     }
+}
+
+/// The devices of an account.
+pub(super) fn devices(db: &Connection, account: AccountId) -> Result<Vec<DeviceRow>, StoreError> {
+    let sql = "SELECT account, id, floor, ranges, receiving, seen_ms, counters, sum
+               FROM device WHERE account = ?1";
+    let mut query = db.prepare_cached(sql).map_err(fault)?;
+    let mut rows = query.query([account.0]).map_err(fault)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        found.push(device_row(row)?);
+    }
+    Ok(found)
 }
 
 /// The rows of the log above `after`, in order, without their words.

@@ -74,6 +74,7 @@ impl Bench {
             readers: Readers::start(&*faulty, ids).unwrap().0,
             node: boot.node.clone(),
             clock_in_doubt: false.into(),
+            draining: false.into(),
             stopping: false.into(),
             limits,
         });

@@ -16,6 +16,7 @@ mod write;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ use self::inbox::Inbox;
 use super::admission::Permit;
 use super::door::{Door, Entrance};
 use super::stream::{Socket, Stream};
+use crate::hub::Login;
 use crate::mailbox::Effects;
+use crate::outbox::Due;
 use crate::service::delivery::{self, Fetching};
 use crate::service::{Caller, Done, Flow, Hold, Work};
 use crate::session::{Session, TakenClock};
@@ -147,6 +150,10 @@ impl<S: Socket> Conn<S> {
             if self.end == End::Over {
                 return Poll::Ready(());
             }
+            if !on && self.may_leave() {
+                self.close(&Refusal::new(Code::SHUTTING_DOWN, "the server is going down"), effects);
+                on = true;
+            }
             if !on {
                 if !self.poll_timer(cx, now.up, effects) {
                     return Poll::Pending;
@@ -165,6 +172,19 @@ impl<S: Socket> Conn<S> {
             Some(Door::Other) => self.entrance.plain,
             Some(Door::Frames | Door::Http) => false,
         }
+    }
+
+    /// True if and only if connections shall go and nothing is due on this one: no request and no answer, and nothing
+    /// that it was sent and has yet to acknowledge.
+    fn may_leave(&self) -> bool {
+        let core = &self.caller.core;
+        if !core.draining.load(Ordering::Relaxed) || !matches!(self.end, End::No | End::HalfClosed) {
+            return false;
+        }
+        let busy = self.work.is_some() || self.held.is_some() || self.delivering || !self.inbox.is_empty();
+        let due = self.caller.outbox.due() != Due::default() || self.caller.outbox.unwritten() > 0;
+        let underway = |login: &Login| login.account.mailbox.lock().underway(login.session);
+        !busy && !due && self.caller.login.as_deref().map_or(0, underway) == 0 && self.stream.is_drained()
     }
 
     // ---- work that takes its time

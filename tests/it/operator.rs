@@ -1,0 +1,462 @@
+//! The operator's commands: by the real binary, on servers that run and on folders where none does.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use bellhop_protocol::OpCode::{Deliver, List, Send};
+use bellhop_protocol::{OpCode, Reply};
+use bellhop_tests::peer::Peer;
+use bellhop_tests::process::{Process, binary, run};
+use bellhop_tests::server::{Home, Local};
+use bellhop_tests::wait::wait_for;
+use serde_json::Value;
+
+const PASSWORD: &str = "open sesame";
+
+/// What a command came to: its exit code, what it said, and what it complained of.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    said: String,
+    complaint: String,
+}
+
+impl Ran {
+    fn of((status, said, complaint): (ExitStatus, String, String)) -> Ran {
+        Ran { code: status.code(), said, complaint }
+    }
+
+    /// It was done, and nothing complained of.
+    fn done(self) -> String {
+        assert_eq!((self.code, self.complaint.as_str()), (Some(0), ""), "{}", self.said);
+        self.said
+    }
+
+    /// It was refused, in one line that says this.
+    fn refused(self, code: i32, part: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.complaint.contains(part), "{part}: {self:?}");
+        assert_eq!(self.complaint.lines().count(), 1, "{self:?}");
+        assert!(self.complaint.starts_with("bellhop-server: "), "{self:?}");
+        assert!(!self.complaint.contains('\u{1b}'), "{self:?}");
+    }
+}
+
+fn command(data: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(binary("bellhop-server"));
+    command.args(args).arg("--data").arg(data);
+    command
+}
+
+fn op(data: &Path, args: &[&str]) -> Ran {
+    Ran::of(run(&mut command(data, args)))
+}
+
+/// The same with a password on standard input.
+fn op_with(data: &Path, args: &[&str], input: &str) -> Ran {
+    let mut child = command(data, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran::of((output.status, text(output.stdout), text(output.stderr)))
+}
+
+fn json(data: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(&op(data, args).done()).unwrap()
+}
+
+/// The rows of `user list --json`, by name.
+fn users(data: &Path, args: &[&str]) -> Vec<(String, Value)> {
+    let said = op(data, &[&["user", "list", "--json"], args].concat()).done();
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    said.lines().map(line).map(|user| (user["name"].as_str().unwrap().to_owned(), user)).collect()
+}
+
+fn names(data: &Path, args: &[&str]) -> Vec<String> {
+    users(data, args).into_iter().map(|(name, _)| name).collect()
+}
+
+fn level(status: &Value, name: &str) -> (Value, Value) {
+    let limits = status["limits"].as_array().unwrap();
+    let limit = limits.iter().find(|limit| limit["name"] == name).unwrap();
+    (limit["value"].clone(), limit["in-use"].clone())
+}
+
+// ---- status
+
+#[test]
+fn status_tells_what_there_is_and_how_much_of_it_is_in_use() {
+    let server = Local::start(&["--limit", "sends=off"]);
+    let (core, data) = (server.core().clone(), server.home().data());
+    let mut alice = server.hello("alice", 1);
+    drop(server.login("bob"));
+    let _stranger = server.connect();
+    for counter in 1..=3 {
+        alice.post(counter, "bob", "12345", true);
+        alice.answer(OpCode::Post.answer());
+    }
+    // The last ones to come and go are counted when their task has run.
+    let status = wait_for("two connections", || {
+        let status = json(&data, &["status", "--json"]);
+        (status["connections"] == 2).then_some(status)
+    });
+    assert_eq!(status["node"], Value::from(core.node.as_str()));
+    assert_eq!(status["durability"], "power");
+    assert_eq!((&status["unauthenticated"], &status["sessions"]), (&1.into(), &1.into()));
+    let waiting = serde_json::json!({ "messages": 3, "bytes": 15, "unread": 3, "receipts": 0 });
+    assert_eq!(status["waiting"], waiting);
+    assert_eq!(status["listeners"][0]["address"], Value::from(server.addr().to_string()));
+    assert!(status["store"]["database"].as_u64().unwrap() > 0 && status["store"]["rows"] == 3);
+    assert_eq!(level(&status, "mailbox"), (10_000.into(), 3.into()));
+    assert_eq!(level(&status, "mailbox-bytes"), (16_777_216.into(), 15.into()));
+    assert_eq!(level(&status, "mailbox-sender"), (2_000.into(), 3.into()));
+    assert_eq!(level(&status, "sessions"), (8.into(), 1.into()));
+    assert_eq!(level(&status, "connections").1, 2);
+    assert_eq!(level(&status, "unauth"), (128.into(), 1.into()));
+    assert_eq!(level(&status, "sends"), (Value::Null, Value::Null));
+    let named = |list: &Value, of: fn(&Value) -> &Value| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|row| of(row).as_str().unwrap().to_owned()).collect()
+    };
+    let counters: Vec<&str> = core.counters.list().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(named(&status["counters"], |row| &row[0]), counters);
+    let limits: Vec<&str> = core.limits.list().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(named(&status["limits"], |row| &row["name"]), limits);
+    // The same for people: every limit and every counter has its line.
+    let text = op(&data, &["status"]).done();
+    for name in limits.iter().chain(&counters) {
+        assert!(
+            text.lines().any(|line| line.trim_start().starts_with(&format!("{name} "))),
+            "{name}: {text}"
+        );
+    }
+}
+
+// ---- accounts
+
+#[test]
+fn accounts_are_made_changed_and_deleted_on_a_server_that_runs() {
+    let server = Local::start(&["--auth", "password"]);
+    let data = server.home().data();
+    op_with(&data, &["user", "add", "Alice"], &format!("{PASSWORD}\n")).done();
+    let mut alice = server.connect();
+    assert!(alice.ask(OpCode::Login, "alice|wrong password").starts_with("error|bad-password|"));
+    assert!(alice.ask(OpCode::Login, &format!("alice|{PASSWORD}")).starts_with("ok|"));
+    op(&data, &["user", "add", "robot", "--no-password"]).done();
+    assert_eq!(names(&data, &[]), ["Alice", "robot"]);
+    assert_eq!(names(&data, &["A*"]), ["Alice"]);
+    let [(_, alice_row), (_, robot)] = users(&data, &[]).try_into().unwrap();
+    assert_eq!((&alice_row["password"], &robot["password"]), (&true.into(), &false.into()));
+    assert_eq!((&alice_row["sessions"], &robot["sessions"]), (&1.into(), &0.into()));
+    for (args, part) in [
+        (&["user", "add", "ALICE", "--no-password"][..], "belongs to somebody"),
+        (&["user", "add", "a b", "--no-password"], "holds no spaces"),
+        (&["user", "add", "x\u{1b}[2J", "--no-password"], "is no name"),
+        (&["user", "del", "nobody", "--yes"], "nobody"),
+        (&["user", "passwd", "robot"], "8 to 256 bytes"),
+        (&["user", "add", "carol"], "8 to 256 bytes"),
+    ] {
+        op(&data, args).refused(1, part);
+    }
+    op_with(&data, &["user", "passwd", "alice"], "another word\n").done();
+    alice.ends_with("bad-token");
+    let mut alice = server.connect();
+    assert!(alice.ask(OpCode::Login, &format!("alice|{PASSWORD}")).starts_with("error|bad-password|"));
+    assert!(alice.ask(OpCode::Login, "alice|another word").starts_with("ok|"));
+    op(&data, &["user", "del", "Alice"]).refused(2, "say --yes");
+    op(&data, &["user", "del", "alice", "--yes"]).done();
+    alice.ends_with("account-deleted");
+    assert_eq!(names(&data, &[]), ["robot"]);
+}
+
+/// An account that was made before the first start could not be, and the first start had nobody who can log in.
+#[test]
+fn accounts_are_made_where_no_server_runs() {
+    let home = Arc::new(Home::new());
+    let data = home.data();
+    op(&data, &["user", "list"]).refused(1, "no server has kept anything");
+    op_with(&data, &["user", "add", "alice"], PASSWORD).done();
+    op(&data, &["user", "add", "bob", "--no-password"]).done();
+    op(&data, &["user", "del", "bob", "--yes"]).done();
+    op(&data, &["user", "add", "alice", "--no-password"]).refused(1, "belongs to somebody");
+    assert_eq!(names(&data, &[]), ["alice"]);
+    let server = Local::start_in(&home, &["--auth", "password"]);
+    let mut alice = server.connect();
+    assert!(alice.ask(OpCode::Login, &format!("alice|{PASSWORD}")).starts_with("ok|"));
+    // What the operator made of an account that nobody is, is what the server goes on with.
+    assert_eq!(names(&data, &[]), ["alice"]);
+}
+
+// ---- backup and check
+
+#[test]
+fn a_backup_that_is_put_back_has_what_was_acknowledged() {
+    let home = Arc::new(Home::new());
+    let server = Local::start_in(&home, &["--limit", "sends=off"]);
+    let data = home.data();
+    drop(server.hello("bob", 2));
+    let mut alice = server.login("alice");
+    for number in 0..20 {
+        assert!(alice.ask(Send, &format!("bob|before {number}")).starts_with("ok|"));
+    }
+    let file = home.path().join("copy.db");
+    let said = op(&data, &["backup", file.to_str().unwrap()]).done();
+    assert!(said.contains("2 accounts") && said.contains("20 messages"), "{said}");
+    op(&data, &["backup", file.to_str().unwrap()]).refused(1, "is there already");
+    assert!(alice.ask(Send, "bob|after").starts_with("ok|"));
+    let mut bob = server.hello("bob", 2);
+    bob.ask(Deliver, "");
+    let seqs: Vec<u64> = (0..21).map(|_| seq(&bob.push())).collect();
+    drop((alice, bob));
+    server.stop().unwrap();
+
+    let restored = Arc::new(Home::new());
+    std::fs::copy(&file, restored.data().join("bellhop.db")).unwrap();
+    let server = Local::start_in(&restored, &["--limit", "sends=off"]);
+    let mut bob = server.hello("bob", 2);
+    bob.ask(Deliver, "");
+    let again: Vec<u64> = (0..20).map(|_| seq(&bob.push())).collect();
+    assert_eq!(again, seqs[..20], "what was kept before is there, under its number");
+    bob.is_quiet();
+    // The number of the message that is lost was acknowledged by somebody; a new one does not get it.
+    assert!(server.login("alice").ask(Send, "bob|new").starts_with("ok|"));
+    let new = seq(&bob.push());
+    assert!(new > seqs[20], "{new} after {}", seqs[20]);
+    assert!(op(&restored.data(), &["check"]).done().contains("whole"));
+}
+
+fn seq(got: &bellhop_tests::peer::Got) -> u64 {
+    assert_eq!(got.op, OpCode::Message.byte(), "{got:?}");
+    u64::from_be_bytes(got.data[..8].try_into().unwrap())
+}
+
+#[test]
+fn a_check_says_what_is_wrong_and_changes_nothing() {
+    let home = Arc::new(Home::new());
+    let (data, path) = (home.data(), home.data().join("bellhop.db"));
+    op(&data, &["check"]).refused(1, "no server has kept anything");
+    let server = Local::start_in(&home, &[]);
+    drop(server.login("bob"));
+    assert!(server.login("alice").ask(Send, "bob|hi").starts_with("ok|"));
+    assert!(op(&data, &["check"]).done().contains("whole; 2 accounts"), "on a server that runs");
+    server.stop().unwrap();
+    assert!(op(&data, &["check"]).done().contains("1 message"), "and where none does");
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let root = 3 * 4_096;
+    bytes[root..root + 200].fill(0xA5);
+    std::fs::write(&path, &bytes).unwrap();
+    let found = op(&data, &["check"]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(!found.said.is_empty() || !found.complaint.is_empty(), "{found:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    let copy = home.path().join("copy.db");
+    assert_eq!(op(&data, &["backup", copy.to_str().unwrap()]).code, Some(1));
+    assert!(!copy.exists(), "what is damaged is not copied");
+    std::fs::write(&path, "another file, which is no database at all").unwrap();
+    op(&data, &["check"]).refused(1, "cannot be read");
+}
+
+// ---- why
+
+#[test]
+fn why_tells_where_a_message_is_and_what_happens_next() {
+    let server = Local::start(&[]);
+    let data = server.home().data();
+    let mut bob = server.hello("bob", 2);
+    bob.ask(Deliver, "");
+    drop(bob);
+    let mut alice = server.hello("alice", 1);
+    alice.ask(Deliver, "");
+    alice.post(1, "bob", "a secret text", true);
+    let id = match alice.answer(OpCode::Post.answer()).reply() {
+        Reply::Posted(answer) => answer.result.unwrap().id.0.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let why = op(&data, &["why", &id]).done();
+    for part in
+        ["from alice to bob: 13 bytes", "kept since", "waits for device 0202", "last seen", "expires on"]
+    {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(why.contains("alice is to learn how it ends") && !why.contains("secret"), "{why}");
+    let user = op(&data, &["why", "bob"]).done();
+    for part in ["not here", "1 item waits for it", "1 message waits", "the oldest waits since", "expires on"]
+    {
+        assert!(user.contains(part), "{part}: {user}");
+    }
+
+    let mut bob = server.hello("bob", 2);
+    bob.ask(Deliver, "");
+    let got = bob.push();
+    let underway = op(&data, &["why", &id]).done();
+    assert!(underway.contains("which is here; 1 item underway"), "{underway}");
+    bob.ack(seq(&got), seq(&got));
+    alice.push();
+    let taken = op(&data, &["why", &id]).done();
+    assert!(taken.contains("taken by 1 device of bob: 0202"), "{taken}");
+    assert!(taken.contains("waits for nobody") && taken.contains("a receipt, delivered"), "{taken}");
+    assert!(op(&data, &["why", "bob"]).done().contains("0 messages wait"), "nothing waits any more");
+    assert!(op(&data, &["why", "00000000-0000-4000-8000-000000000000"]).done().contains("nobody knows it"));
+    op(&data, &["why", "nobody"]).refused(1, "nobody has the name");
+    op(&data, &["why", "x\u{1b}[2J"]).refused(1, "no id of a message");
+}
+
+// ---- drain
+
+#[test]
+fn a_drain_lets_what_is_due_finish_and_ends_the_server() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &[]);
+    let addr = server.addr();
+    let mut quiet = Peer::hello(addr, "alice", 1);
+    let mut busy = Peer::hello(addr, "bob", 2);
+    busy.ask(Deliver, "");
+    quiet.post(1, "bob", "hi", false);
+    quiet.answer(OpCode::Post.answer());
+    let got = busy.push();
+    let mut draining =
+        command(&home.data(), &["drain", "--grace", "60"]).stdout(Stdio::piped()).spawn().unwrap();
+    // Nothing is due on this one, while the other has yet to acknowledge what it was brought.
+    quiet.ends_with("shutting-down");
+    assert!(std::net::TcpStream::connect(addr).is_err(), "nobody new is let in");
+    assert_eq!(json(&home.data(), &["status", "--json"])["draining"], true);
+    assert_eq!(busy.ask(List, "nobody-has-such-a-name"), "ok", "it is still served");
+    busy.ack(seq(&got), seq(&got));
+    busy.ends_with("shutting-down");
+    assert!(server.wait().success());
+    assert!(draining.wait().unwrap().success());
+    op(&home.data(), &["status"]).refused(1, "no server runs");
+    // The acknowledgement was saved.
+    let server = Process::start(&home.data(), &[]);
+    let mut busy = Peer::hello(server.addr(), "bob", 2);
+    busy.ask(Deliver, "");
+    busy.is_quiet();
+}
+
+#[test]
+fn who_does_not_finish_in_time_is_told_to_go() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &[]);
+    let mut alice = Peer::login(server.addr(), "alice");
+    let mut bob = Peer::hello(server.addr(), "bob", 2);
+    bob.ask(Deliver, "");
+    alice.ask(Send, "bob|hi");
+    bob.push();
+    let said = op(&home.data(), &["drain", "--grace", "1"]).done();
+    assert!(said.contains("takes no more connections; 2 are here") && said.contains("has ended"), "{said}");
+    bob.ends_with("shutting-down");
+    assert!(server.wait().success());
+}
+
+// ---- wrong words, and the door
+
+#[test]
+fn wrong_words_are_answered_in_one_line() {
+    let home = Home::new();
+    let data = home.data();
+    op(&data, &["status"]).refused(1, "no server runs");
+    op(&data, &["drain"]).refused(1, "no server runs");
+    op(&data, &["backup", "/"]).refused(2, "names no file");
+    op(&data, &["why", "alice"]).refused(1, "no server has kept anything");
+    let gone = home.path().join("gone\u{1b}[31m");
+    op(&gone, &["status"]).refused(1, "no server runs");
+    assert!(!gone.exists(), "asking makes no folder");
+    for words in [&["status", "me"][..], &["why"], &["user", "add"], &["user"], &["why", "a", "b"], &["frob"]]
+    {
+        assert_eq!(op(&data, words).code, Some(2), "{words:?}");
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
+        op(&data, &["user", "add", "a", "--no-password"]).refused(1, "chmod 700");
+    }
+}
+
+#[cfg(unix)]
+mod door {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    /// What the door answers to these bytes.
+    fn answer(data: &Path, bytes: &[u8]) -> String {
+        let mut stream = UnixStream::connect(data.join("control")).unwrap();
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut line = String::new();
+        let _ = BufReader::new(stream).read_line(&mut line);
+        line
+    }
+
+    #[test]
+    fn it_is_the_owners_alone_and_goes_with_the_server() {
+        let home = Arc::new(Home::new());
+        let control = home.data().join("control");
+        // What a server that was killed leaves.
+        drop(UnixListener::bind(&control).unwrap());
+        let server = Local::start_in(&home, &[]);
+        let found = std::fs::metadata(&control).unwrap();
+        assert!(found.file_type().is_socket());
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        server.stop().unwrap();
+        assert!(!control.exists());
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_and_the_next_one_served() {
+        let server = Local::start(&[]);
+        let data = server.home().data();
+        let long = format!("{{\"why\":{{\"what\":\"{}\"}}}}\n", "x".repeat(70_000));
+        for (bytes, part) in [
+            (&b""[..], "does not know the request"),
+            (b"\n", "does not know the request"),
+            (b"{\"dance\":{}}\n", "does not know the request"),
+            (b"{\"why\":{\"what\":\"a\",\"text\":true}}\n", "does not know the request"),
+            (b"\xFF\xFE\n", "does not know the request"),
+            (b"GET / HTTP/1.1\r\n\r\n", "does not know the request"),
+            (long.as_bytes(), "too long"),
+        ] {
+            let line = answer(&data, bytes);
+            assert!(line.contains("error") && line.contains(part), "{part}: {line}");
+        }
+        // Some who never ask, and nobody else is held up.
+        let _silent: Vec<UnixStream> =
+            (0..7).map(|_| UnixStream::connect(data.join("control")).unwrap()).collect();
+        assert!(answer(&data, b"\"status\"\n").contains("\"node\""));
+    }
+
+    /// The path of a socket has at most some hundred bytes; a folder's may have more.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn it_opens_in_a_folder_with_a_long_path() {
+        let home = Home::new();
+        let data = home.data().join("d".repeat(120));
+        let _server = Process::start(&data, &[]);
+        assert_eq!(json(&data, &["status", "--json"])["durability"], "power");
+        assert!(data.join("control").exists());
+    }
+
+    /// A server that was going to end waited for somebody's backup.
+    #[test]
+    fn the_servers_end_ends_what_reads_beside_it() {
+        let server = Local::start(&[]);
+        let mut held = UnixStream::connect(server.home().data().join("control")).unwrap();
+        held.write_all(b"\"hold\"\n").unwrap();
+        // It is served when another one, asked later, was answered.
+        answer(&server.home().data(), b"\"status\"\n");
+        server.stop().unwrap();
+        let mut line = String::new();
+        BufReader::new(held).read_line(&mut line).unwrap();
+        assert!(line.is_empty() || line.contains("done"), "{line}");
+    }
+}
