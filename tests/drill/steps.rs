@@ -58,6 +58,8 @@ const fn tests(
 pub(crate) const STEPS: &[Step] = &[
     tests("F1", "kills", IT, "killed_at_random_moments", &[("BELLHOP_KILLS", "200")]),
     run("F2", "power loss", power_loss),
+    tests("F3", "ends under load", IT, "terminated_under_load", &[("BELLHOP_ENDS", "50")]),
+    tests("F4", "starts killed at every call", IT, "is_killed_anywhere", &[("BELLHOP_START_STEP", "1")]),
     run("F5", "fsync fails", |_| swept("fsync", "EIO")),
     run("F6", "pwrite64 fails", |_| swept("pwrite64", "EIO")),
     run("F6", "pread64 fails", |_| swept("pread64", "EIO")),
@@ -67,6 +69,9 @@ pub(crate) const STEPS: &[Step] = &[
     run("F7", "full disk", |_| fill_disk(&["--limit", "disk-free=off"])),
     run("F7", "disk below its reserve", |_| fill_disk(&[])),
     run("F8", "slow disk", |_| slow_syncs()),
+    tests("F10", "damaged databases", "bellhop-server", "store::damage", &[("BELLHOP_FLIPS", "1000")]),
+    tests("F20", "too few threads", IT, "without_threads", &[]),
+    tests("F21", "a server that is stopped", IT, "was_stopped", &[("BELLHOP_STOPPED_S", "120")]),
     tests("F11 F12 F13 F14 F22", "networks", IT, "links::", &[]),
     run("F13", "network taken away", |_| vanish::run()),
     run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024))),

@@ -9,6 +9,7 @@
 //! * `matrix`: every op-code in every state.
 //! * `operator`: the operator's commands, on servers that run and on folders where none does.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
+//! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `screen`: the terminal client on pseudo terminals.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
@@ -45,4 +46,6 @@ mod powerloss;
 mod restart;
 #[cfg(unix)]
 mod screen;
+#[cfg(target_os = "linux")]
+mod start;
 mod wire;
