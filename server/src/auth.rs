@@ -4,6 +4,7 @@
 //! once, and a caller waits only so long for its turn.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use argon2::password_hash::phc;
@@ -46,31 +47,64 @@ impl std::fmt::Debug for Password {
     }
 }
 
+/// What a hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+}
+
+impl Cost {
+    /// 19 MiB and two passes, with one lane: the first choice of OWASP's cheat sheet.
+    pub const CURRENT: Cost = Cost { memory_kib: 19 * 1024, passes: 2 };
+}
+
 /// Hashes passwords, a bounded number at a time.
 #[derive(Clone, Debug)]
 pub struct Hasher {
     at_once: usize,
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    /// The hash of nobody's password, so that an unknown name takes as long as a wrong password.
+    cost: Cost,
+    /// The hash of nobody's password, of the current cost, so that an unknown name takes as long as a wrong password.
     nobody: Arc<str>,
+    hashed: Arc<AtomicU64>,
 }
 
 impl Hasher {
     /// A hasher that runs `at_once` hashes.
     pub fn new(at_once: usize) -> Hasher {
-        let nobody = hash(&crate::clock::random::<16>()).unwrap_or_default();
+        Hasher::of_cost(at_once, Cost::CURRENT)
+    }
+
+    /// One whose hashes cost something else.
+    pub fn of_cost(at_once: usize, cost: Cost) -> Hasher {
+        let nobody = hash(cost, &crate::clock::random::<16>()).unwrap_or_default();
         Hasher {
             at_once,
             turns: Arc::new(Semaphore::new(at_once)),
             queue: Arc::new(Semaphore::new(at_once + WAITING_MAX)),
+            cost,
             nobody: nobody.into(),
+            hashed: Arc::default(),
         }
     }
 
     /// How many hashes run now.
     pub fn running(&self) -> usize {
         self.at_once.saturating_sub(self.turns.available_permits())
+    }
+
+    /// How many passwords were hashed.
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
+    }
+
+    /// True if and only if the hash is not one that would be made today.
+    pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        parameters(&hash.0) != parameters(&self.nobody)
     }
 
     /// Hashes a new password.
@@ -82,7 +116,8 @@ impl Hasher {
         if !(PASSWORD_MIN..=PASSWORD_MAX).contains(&password.0.len()) {
             return Err(Refusal::new(Code::BAD_PASSWORD, "a password has 8 to 256 bytes"));
         }
-        self.run(move || hash(password.0.as_bytes())).await?.map(PasswordHash).ok_or_else(busy)
+        let cost = self.cost;
+        self.run(move || hash(cost, password.0.as_bytes())).await?.map(PasswordHash).ok_or_else(busy)
     }
 
     /// Tells whether `password` is the one with this hash; without a hash it takes as long and is not.
@@ -108,8 +143,10 @@ impl Hasher {
         let _place = self.queue.try_acquire().map_err(|_| busy())?;
         let turn = tokio::time::timeout(WAIT_MAX, self.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        let hashed = self.hashed.clone();
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
+            hashed.fetch_add(1, Ordering::Relaxed);
             drop(turn);
             result
         });
@@ -121,9 +158,14 @@ fn busy() -> Refusal {
     Refusal::new(Code::BUSY, "too many passwords are being checked; try again in a moment")
 }
 
-/// argon2id with 19 MiB, two passes, one lane: the first choice of OWASP's cheat sheet.
-fn hash(password: &[u8]) -> Option<String> {
-    let params = Params::new(19 * 1024, 2, 1, None).ok()?;
+/// The part of a PHC string before salt and hash: algorithm, version, cost.
+fn parameters(hash: &str) -> Option<&str> {
+    let (at, _) = hash.match_indices('$').nth(3)?;
+    hash.get(..at)
+}
+
+fn hash(cost: Cost, password: &[u8]) -> Option<String> {
+    let params = Params::new(cost.memory_kib, cost.passes, 1, None).ok()?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     argon2.hash_password(password).ok().map(|hash| hash.to_string())
 }
@@ -158,6 +200,39 @@ mod tests {
             assert_eq!(hasher.hash(password(&bad)).await.unwrap_err().code, Code::BAD_PASSWORD);
         }
         assert!(hasher.hash(password(&"x".repeat(256))).await.is_ok());
+    }
+
+    /// A hash of the cost of yesterday still opens, and is told from one of today.
+    #[tokio::test]
+    async fn a_cost_that_rose_locks_nobody_out() {
+        let cheap = Cost { memory_kib: 64, passes: 1 };
+        let (before, now) = (Hasher::of_cost(1, cheap), Hasher::of_cost(1, Cost { passes: 2, ..cheap }));
+        let old = before.hash(password("open sesame")).await.unwrap();
+        assert!(now.verify(password("open sesame"), Some(old.clone())).await.unwrap());
+        assert!(!now.verify(password("open  sesame"), Some(old.clone())).await.unwrap());
+        assert_eq!((before.is_outdated(&old), now.is_outdated(&old)), (false, true));
+        let new = now.hash(password("open sesame")).await.unwrap();
+        assert!(!now.is_outdated(&new));
+        // Nobody's password costs what everybody's does today.
+        assert_eq!(parameters(&now.nobody), parameters(&new.0));
+        assert_eq!(parameters(&new.0), Some("$argon2id$v=19$m=64,t=2,p=1"));
+    }
+
+    /// A hash on the thread that runs connections would hold them all up: here it would wait for ever.
+    #[tokio::test]
+    async fn no_hash_runs_where_connections_do() {
+        let hasher = Hasher::of_cost(1, Cost { memory_kib: 64, passes: 1 });
+        let (on, gate) = std::sync::mpsc::channel();
+        let patience = Duration::from_secs(20);
+        let hashing = hasher.run(move || gate.recv_timeout(patience).is_ok());
+        let others = async { on.send(()).unwrap() };
+        assert!(tokio::join!(hashing, others).0.unwrap());
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let shown = format!("{:?} {:?}", password("open sesame"), PasswordHash("$argon2id$sesame".into()));
+        assert_eq!(shown, "Password(..) PasswordHash(..)");
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::service::mail;
 use crate::store::log::LogMap;
 use crate::store::readers::Readers;
+use crate::throttle::Throttle;
 
 /// The memory that connections share.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub struct Core {
     pub ids: IdKey,
     /// Hashes passwords.
     pub hasher: Hasher,
+    /// How fast passwords may be guessed.
+    pub throttle: Arc<Throttle>,
     /// How much of the log is awaited.
     pub log: Mutex<LogMap>,
     /// Reads what was committed.

@@ -187,6 +187,7 @@ fn open(
         queue: Queue::new(limits.pending_writes),
         ids,
         hasher: Hasher::new(at_once),
+        throttle: Arc::new(crate::throttle::Throttle::new(&limits)),
         log: Mutex::default(),
         readers,
         node: boot.node.clone(),

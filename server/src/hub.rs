@@ -33,6 +33,8 @@ pub struct Account {
     pub mailbox: Mutex<Mailbox<Arc<Outbox>>>,
     /// What it may still send.
     pub sends: Bucket,
+    /// How often it may still be told that nobody has a name.
+    pub unknown: Bucket,
 }
 
 /// A login: what a connection and its jobs know of who they are for.

@@ -7,7 +7,8 @@
 //!   [`disk`]: how much of its disk stays free.
 //! * [`net`]: sockets; carries bytes, decides nothing. [`identity`]: the server's key and its fingerprint. [`session`]:
 //!   what a connection may ask now (pure).
-//! * [`service`]: what requests mean. [`auth`]: passwords and tokens. [`ids`], [`window`]: ids and counters of POSTs.
+//! * [`service`]: what requests mean. [`auth`]: passwords and tokens; [`throttle`]: how fast they may be guessed.
+//!   [`ids`], [`window`]: ids and counters of POSTs.
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets;
 //!   [`budget`]: memory that many share.
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
@@ -42,4 +43,5 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod store;
+pub mod throttle;
 pub mod window;

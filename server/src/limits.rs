@@ -155,11 +155,11 @@ limits! {
     heartbeat = "heartbeat", 30, 1..=3_600, Seconds, fixed;
     /// Password hashes at a time, 19 MiB each; 0 stands for as many as there are processors.
     hashes = "hashes", 0, 0..=1_024, Count, fixed;
-    /// Failed logins of an address a minute; further tries wait. Accounts are never locked.
+    /// Wrong passwords and tokens of an address a minute; further tries with a password wait. Accounts are never locked.
     login_fail = "login-fail", 10, 1..=1_000_000, PerMinute, off;
-    /// Accounts that an address makes an hour, where there is no open listener.
+    /// Accounts that an address makes an hour, but for those made on an open listener.
     register_rate = "register-rate", 3, 1..=1_000_000, PerHour, off;
-    /// Days for which the name of a deleted account is nobody's, where there is no open listener.
+    /// Days for which the name of a deleted account is nobody's, but on an open listener.
     name_hold = "name-hold", 30, 1..=3_650, Days, off;
     /// Answers that nobody has a name, for an account a second; further ones wait.
     unknown_rate = "unknown-rate", 5, 1..=1_000_000, PerSecond, off;

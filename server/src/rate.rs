@@ -40,6 +40,32 @@ impl Bucket {
         }
     }
 
+    /// Tells whether one can be had at `now`, and takes none.
+    ///
+    /// # Errors
+    ///
+    /// When it can.
+    pub fn has_one(&self, now: Duration, per_second: u64) -> Result<(), Duration> {
+        if per_second == u64::MAX {
+            return Ok(());
+        }
+        let first = self.due_ns.load(Ordering::Relaxed) + cost(1, per_second);
+        match first <= now.as_nanos() as u64 + TOLERANCE_NS {
+            true => Ok(()),
+            false => Err(Duration::from_nanos(first - TOLERANCE_NS)),
+        }
+    }
+
+    /// Takes one for something that happened already, whether or not there is one: what is owed comes first.
+    pub fn charge(&self, now: Duration, per_second: u64) {
+        if per_second == u64::MAX {
+            return;
+        }
+        let now = now.as_nanos() as u64;
+        let later = |due: u64| Some(due.max(now) + cost(1, per_second));
+        let _ = self.due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
+    }
+
     /// True if and only if everything that was taken has come again by `now`: a new bucket would hold no more.
     pub fn is_full(&self, now: Duration) -> bool {
         self.due_ns.load(Ordering::Relaxed) <= now.as_nanos() as u64
@@ -100,6 +126,20 @@ mod tests {
             false
         });
         assert_eq!(taken, Some(ms(10)));
+    }
+
+    #[test]
+    fn what_happened_already_is_owed() {
+        let (bucket, at) = (Bucket::default(), |s| Duration::from_secs(s));
+        (0..50).for_each(|_| {
+            assert_eq!(bucket.has_one(at(100), 5), Ok(()));
+            bucket.charge(at(100), 5);
+        });
+        assert_eq!(bucket.has_one(at(100), 5), Err(at(100) + Duration::from_millis(200)));
+        (0..1_000).for_each(|_| bucket.charge(at(100), 5));
+        assert_eq!(bucket.has_one(at(100), 5), Err(at(300) + Duration::from_millis(200)));
+        bucket.charge(at(100), u64::MAX);
+        assert_eq!(bucket.has_one(at(301), 5), Ok(()));
     }
 
     #[test]

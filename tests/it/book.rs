@@ -20,7 +20,8 @@ fn read(path: &str) -> String {
 /// Runs a Python program against a fresh server, and returns what it printed.
 fn python(program: &Path, options: &[&str]) -> String {
     let home = Home::new();
-    let unlimited = ["accept-rate=off", "list-rate=off", "unauth-addr=off", "connections-addr=off"];
+    let unlimited =
+        ["accept-rate=off", "list-rate=off", "unauth-addr=off", "connections-addr=off", "login-fail=off"];
     let args: Vec<&str> = unlimited.iter().flat_map(|limit| ["--limit", limit]).collect();
     let server = Process::start(&home.data(), &args);
     let (ip, port) = (server.addr().ip().to_string(), server.addr().port().to_string());

@@ -47,6 +47,8 @@ fn ten_thousand_frames_in_one_write_or_a_byte_a_write_are_answered_alike() {
         "mailbox-sender=off",
         "--limit",
         "list-rate=off",
+        "--limit",
+        "unknown-rate=off",
     ]);
     server.login("bob").ask(Logout, "");
     let mut bytes = Vec::new();
@@ -273,7 +275,7 @@ fn a_connection_may_break_at_any_byte() {
 
 #[test]
 fn what_was_asked_before_the_end_of_input_is_answered() {
-    let server = Local::start(&[]);
+    let server = Local::start(&["--limit", "unknown-rate=off"]);
     let mut alice = server.login("alice");
     for _ in 0..100 {
         alice.send(Send, "nobody|hi");
@@ -337,7 +339,7 @@ fn who_logs_out_where_too_many_are_not_logged_in_is_closed() {
 
 #[test]
 fn who_sends_too_fast_is_read_more_slowly_and_loses_nothing() {
-    let server = Local::start(&["--limit", "sends=10"]);
+    let server = Local::start(&["--limit", "sends=10", "--limit", "unknown-rate=off"]);
     let mut alice = server.login("alice");
     let started = server.core().clock.now().up;
     for _ in 0..120 {

@@ -11,6 +11,7 @@ from collections import namedtuple
 
 LIST, CREATE, LOGIN, LOGOUT, DELETE, SEND, DELIVER = range(7)
 HELLO, POST, MESSAGE, ACK, PING, RECEIPT, TOKEN, RESUME, READ = range(7, 16)
+PASSWORD = 0x15
 NOTICE = 0xFF
 CODES = """ok malformed unknown-op too-long not-utf8 bad-text hello-first version not-logged-in already-logged-in
     bad-name name-taken no-such-user bad-password password-needed tls-needed registration-closed bad-token stale-counter
@@ -42,6 +43,10 @@ def fresh(name):
 
 def str8(text):
     return bytes([len(text.encode())]) + text.encode()
+
+
+def str16(text):
+    return struct.pack(">H", len(text.encode())) + text.encode()
 
 
 def framed(op, data=b""):
@@ -142,7 +147,7 @@ class Client:
         self.socket.sendall(raw or framed(op, data))
         got, answer = self.frame() or (None, b"")
         what = f"refusal of {op:02x} {data[:40]!r}"
-        if op in (HELLO, PING, TOKEN, RESUME, POST):
+        if op in (HELLO, PING, TOKEN, RESUME, PASSWORD, POST):
             form, sentence, code = (
                 op | 0x80,
                 answer[14 if op == POST else 2 :],

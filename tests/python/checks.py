@@ -1,7 +1,7 @@
 """Checks of a server by what PROTOCOL.md says: python3 checks.py HOST PORT [--all]
 
 Wants a freshly started server with an empty data folder, on an open listener, and with `--limit NAME=off` for
-accept-rate, list-rate, unauth-addr and connections-addr: the checks run side by side, from one address.
+accept-rate, list-rate, unauth-addr, connections-addr and login-fail: the checks run side by side, from one address.
 Without --all, the checks that take minutes are left out.
 """
 

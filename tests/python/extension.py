@@ -15,6 +15,7 @@ from bellhop import (
     LIST,
     LOGIN,
     LOGOUT,
+    PASSWORD,
     PING,
     POST,
     Posted,
@@ -32,6 +33,7 @@ from bellhop import (
     fresh,
     new_device,
     same,
+    str16,
     str8,
     texts,
 )
@@ -281,6 +283,39 @@ def tokens():
     token = three.ask(TOKEN)[2:]
     three.ok(DELETE)
     three.refused("bad-token", RESUME, token)
+
+
+@check
+def passwords():
+    """PASSWORD: asks for the one until now, and ends the other sessions and all tokens"""
+    device, other, name = new_device(), new_device(), fresh("Pam")
+    pam = Client(name, device=device)
+    for word, data in (
+        ("malformed", b""),
+        ("malformed", b"\0\5open"),
+        ("not-utf8", b"\0\1\xffopen sesame"),
+        ("bad-text", b"\0\0open\0sesame"),
+        ("bad-password", str16("") + b"1234567"),
+        ("bad-password", str16("") + b"x" * 257),
+        ("bad-password", str16("guessed") + b"open sesame"),
+    ):
+        pam.refused(word, PASSWORD, data)
+    same(pam.ask(PASSWORD, str16("") + b"open|sesame"), b"\0\0", "a first password")
+    text, second = Client(name + "|open|sesame", LOGIN), Client(name + "|open|sesame", LOGIN, other)
+    tokens = [(device, pam.ask(TOKEN)[2:]), (other, second.ask(TOKEN)[2:])]
+    pam.refused("password-needed", PASSWORD, str16("") + b"pass sesame")
+    pam.refused("bad-password", PASSWORD, str16("open sesame") + b"pass sesame")
+    same(pam.ask(PASSWORD, str16("open|sesame") + "pass|sésame".encode()), b"\0\0", "another password")
+    text.ended("bad-token")
+    second.ended("bad-token")
+    for device_of, token in tokens:
+        Client(device=device_of).refused("bad-token", RESUME, token)
+    pam.alive()
+    same(len(pam.ask(TOKEN)), 34, "the session that asked stays")
+    pam.ok(LOGOUT)
+    pam.refused("bad-password", LOGIN, name + "|open|sesame")
+    pam.ok(LOGIN, name + "|pass|sésame")
+    pam.refused("hello-first", HELLO, b"")
 
 
 @check

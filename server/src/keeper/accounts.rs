@@ -39,6 +39,17 @@ pub struct Found {
     pub window: Option<(Arc<Mutex<WindowCell>>, u64)>,
 }
 
+/// What a name is secured with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Nobody has the name.
+    Nobody,
+    /// The account has no password.
+    NoPassword,
+    /// The account has a password with this hash.
+    Password(AccountId, PasswordHash),
+}
+
 /// A job about an account.
 #[derive(Debug)]
 pub enum AccountJob {
@@ -50,6 +61,13 @@ pub enum AccountJob {
         device: Option<DeviceId>,
         /// `no-such-user` where there is none.
         reply: Reply<Found>,
+    },
+    /// What a name is secured with. Nothing is brought into memory for it: it costs the same for every name.
+    Credential {
+        /// The folded name.
+        folded: String,
+        /// The answer.
+        reply: Reply<Credential>,
     },
     /// Makes an account.
     Create {
@@ -85,6 +103,17 @@ pub enum AccountJob {
         /// The session that asks, which stays; `None` where it is the operator who does.
         keep: Option<SessionId>,
         /// When it is done, and the other sessions were told and closed.
+        reply: Reply<()>,
+    },
+    /// Keeps a hash of the same password that costs more than the old one, which is still there.
+    Rehash {
+        /// The account.
+        account: AccountId,
+        /// The old hash.
+        old: PasswordHash,
+        /// The new one.
+        new: PasswordHash,
+        /// When it is done, or there is another password by now.
         reply: Reply<()>,
     },
     /// Makes it last that the session's device receives.
@@ -134,6 +163,9 @@ impl Keeper {
                 // What was committed before is true whatever becomes of this batch.
                 let _ = reply.send(self.find(&folded, device)?);
             }
+            AccountJob::Credential { folded, reply } => {
+                let _ = reply.send(Ok(self.credential(&folded)?));
+            }
             AccountJob::Create { name, password, device, though_held, reply } => {
                 let made = self.create(&name, password, device, though_held)?;
                 self.reply(reply, made);
@@ -144,6 +176,15 @@ impl Keeper {
             }
             AccountJob::SetPassword { account, hash, keep, reply } => {
                 let _ = reply.send(self.set_password(account, hash, keep)?);
+            }
+            AccountJob::Rehash { account, old, new, reply } => {
+                // What was staged may change it too.
+                self.commit()?;
+                let row = self.residents.store.account_by_id(account)?;
+                if row.is_some_and(|row| row.password == Some(old)) {
+                    self.batch.push(Write::SetPassword(account, Some(new)));
+                }
+                self.reply(reply, Ok(()));
             }
             AccountJob::Receive { account, device, reply } => {
                 let done = self.receive(&account, device);
@@ -196,6 +237,18 @@ impl Keeper {
         let window = device.map(|device| self.window(&account, device)).transpose()?;
         let revocations = account.mailbox.lock().revocations;
         Ok(Ok(Found { account, password: row.password, revocations, window }))
+    }
+
+    fn credential(&mut self, folded: &str) -> Result<Credential, StoreError> {
+        if self.residents.is_fresh(folded) {
+            self.commit()?;
+        }
+        let row = self.residents.store.account(folded)?;
+        Ok(match row.map(|row| (row.id, row.password)) {
+            None => Credential::Nobody,
+            Some((_, None)) => Credential::NoPassword,
+            Some((id, Some(hash))) => Credential::Password(id, hash),
+        })
     }
 
     /// True if and only if this session of the account is there, and was not ended by another.

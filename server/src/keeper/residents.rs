@@ -119,5 +119,6 @@ pub(super) fn assemble(row: &AccountRow, mailbox: Mailbox<Arc<crate::outbox::Out
         folded: row.folded.as_str().into(),
         mailbox: Mutex::new(mailbox),
         sends: Bucket::default(),
+        unknown: Bucket::default(),
     }
 }

@@ -10,7 +10,7 @@ use bellhop_protocol::{Code, MessageId};
 use super::queue::{FileJob, MailJob, Sending};
 use super::upkeep::device_rows;
 use super::{Keeper, Outcome, Undo};
-use crate::hub::Account;
+use crate::hub::{Account, Login};
 use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::device::NAMELESS;
 use crate::mailbox::items::Marks;
@@ -41,7 +41,7 @@ impl Keeper {
             let kept = Kept { id, time_ms: 0, posted: Posted::SeenBefore };
             return Ok(Outcome::Answer { login, sending, result: Ok(kept) });
         }
-        let to = to.ok_or_else(mail::nobody)?;
+        let to = to.ok_or_else(|| self.nobody(&login))?;
         if !self.has_room() {
             return Err(super::no_room());
         }
@@ -83,7 +83,14 @@ impl Keeper {
         Ok(Outcome::Kept { login, sending, to, author, seq, row, id, from: *from, text: *text })
     }
 
-    fn accept_counter(&mut self, login: &crate::hub::Login, sending: Sending) {
+    /// Tells that nobody has the name, which is counted: names can be found out this way.
+    fn nobody(&self, login: &Login) -> Refusal {
+        self.core.counters.unknown_names.one();
+        login.account.unknown.charge(self.now.up, self.core.limits.unknown_rate);
+        mail::nobody()
+    }
+
+    fn accept_counter(&mut self, login: &Login, sending: Sending) {
         let (Sending::Post { counter, .. }, Some((device, cell))) = (sending, &login.device) else { return };
         let mut window = cell.lock();
         window.window.accept(counter);
@@ -105,7 +112,7 @@ impl Keeper {
                 let known = mail::check_counter(&self.core, &job.login, job.sending);
                 let result = known.and_then(|id| match id {
                     Some(id) => Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
-                    None => Err(mail::nobody()),
+                    None => Err(self.nobody(&job.login)),
                 });
                 Outcome::Answer { login: job.login, sending: job.sending, result }
             }

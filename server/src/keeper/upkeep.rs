@@ -254,7 +254,7 @@ impl Keeper {
         if !mailbox.is_idle() {
             return;
         }
-        if !account.sends.is_full(self.now.up) {
+        if !account.sends.is_full(self.now.up) || !account.unknown.is_full(self.now.up) {
             drop(mailbox);
             self.list(account);
         } else if mailbox.retire() {

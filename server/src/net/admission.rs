@@ -127,6 +127,11 @@ impl Admission {
 }
 
 impl Permit {
+    /// What counts as the connection's address.
+    pub fn network(&self) -> IpAddr {
+        self.address
+    }
+
     /// The connection is logged in.
     pub fn log_in(&mut self) {
         if std::mem::replace(&mut self.authenticated, true) {

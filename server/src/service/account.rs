@@ -1,17 +1,19 @@
-//! Accounts: LIST, CREATE, LOGIN, LOGOUT, DELETE, TOKEN, RESUME and PASSWORD. Each takes its time: the store is asked,
-//! or a password hashed.
+//! Accounts: LIST, CREATE, LOGOUT, DELETE, TOKEN and RESUME, and letting sessions in. Each takes its time: the store is
+//! asked, or a password hashed. What is proved by a password is in [`password`](super::password).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::frame::LIMIT_AFTER_LOGIN;
-use bellhop_protocol::session::{self, NewPassword, Resumed, SessionToken};
+use bellhop_protocol::session::{self, Resumed, SessionToken};
 use bellhop_protocol::text::{Names, Secret, TextAnswer};
-use bellhop_protocol::{Code, DeviceId, Name, OpCode, text};
+use bellhop_protocol::{Code, DeviceId, Name, OpCode, Username, text};
 use tokio::sync::oneshot;
 
+use super::password::{self, Proof};
 use super::{Caller, Done, Flow, Hold, Policy, delivery};
 use crate::auth::{Password, token_hash};
 use crate::clock::random;
@@ -21,35 +23,37 @@ use crate::keeper::accounts::{AccountJob, Found};
 use crate::keeper::queue::Job;
 use crate::mailbox::{Effects, Life};
 use crate::outbox::{Outbox, ROOM_AGAIN};
+use crate::store::TokenRow;
 use crate::store::readers::ListJob;
-use crate::store::{PasswordHash, TokenRow};
 
 /// The longest pattern of LIST, in bytes.
 const PATTERN_MAX: usize = 128;
 /// How often a login is tried again because the account went out of memory in between.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What a work keeps of its caller.
 #[derive(Clone)]
-struct Context {
-    core: Arc<Core>,
-    policy: Policy,
-    outbox: Arc<Outbox>,
-    device: Option<DeviceId>,
+pub(super) struct Context {
+    pub(super) core: Arc<Core>,
+    pub(super) policy: Policy,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) device: Option<DeviceId>,
+    network: IpAddr,
 }
 
 impl Context {
-    fn of(caller: &Caller) -> Context {
+    pub(super) fn of(caller: &Caller) -> Context {
         Context {
             core: caller.core.clone(),
             policy: caller.policy,
             outbox: caller.outbox.clone(),
             device: caller.device,
+            network: caller.network,
         }
     }
 
     /// Asks the writing thread.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> AccountJob,
     ) -> Result<T, Refusal> {
@@ -58,7 +62,7 @@ impl Context {
         replied(replied_to).await
     }
 
-    async fn find(&self, folded: String) -> Result<Found, Refusal> {
+    pub(super) async fn find(&self, folded: String) -> Result<Found, Refusal> {
         let device = self.device;
         self.ask(|reply| AccountJob::Find { folded, device, reply }).await
     }
@@ -74,7 +78,7 @@ pub(super) async fn replied<T>(reply: oneshot::Receiver<Result<T, Refusal>>) -> 
 }
 
 /// Answers with an effect of its own, for works, which run outside the connection's turn.
-fn answer(outbox: &Outbox, write: impl FnOnce(&mut Vec<u8>)) -> Done {
+pub(super) fn answer(outbox: &Outbox, write: impl FnOnce(&mut Vec<u8>)) -> Done {
     outbox.answer(&mut Effects::default(), write);
     Done::Answered
 }
@@ -83,7 +87,7 @@ pub(super) fn refused(outbox: &Outbox, op: OpCode, refusal: &Refusal) -> Done {
     answer(outbox, |out| bellhop_protocol::request::put_refusal(out, op.byte(), &[], refusal))
 }
 
-fn owned(password: Option<Secret<'_>>) -> Option<Password> {
+pub(super) fn owned(password: Option<Secret<'_>>) -> Option<Password> {
     password.map(Password::new)
 }
 
@@ -133,112 +137,105 @@ pub(super) fn list(
     }))
 }
 
-pub(super) fn create(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>>) -> Flow {
+pub(super) fn create(
+    caller: &Caller,
+    name: Name<'_>,
+    password: Option<Secret<'_>>,
+    now: Duration,
+    effects: &mut Effects,
+) -> Flow {
+    let op = OpCode::Create;
+    if let Err(refusal) = may_create(caller.policy, password.is_some()) {
+        return super::refuse(caller, op.byte(), &[], &refusal, effects);
+    }
+    // On an open listener everybody sees by LIST which names there are, and makes as many accounts as there is room for.
+    let counted = match caller.policy.open {
+        true => None,
+        false => match password::begin(caller, op, None, now, effects) {
+            Err(flow) => return flow,
+            Ok(attempt) => match caller.core.throttle.register(caller.network, now) {
+                Err(until) => {
+                    attempt.void();
+                    caller.core.counters.refused_accounts.one();
+                    let refusal = too_fast("too many accounts were made from this address", until, now);
+                    return super::refuse(caller, op.byte(), &[], &refusal, effects);
+                }
+                Ok(registration) => Some((attempt, registration)),
+            },
+        },
+    };
     let (context, name, password) = (Context::of(caller), name.to_owned(), owned(password));
     Flow::Work(Box::pin(async move {
-        let made = async {
-            if !context.policy.register {
-                return Err(Refusal::new(
-                    Code::REGISTRATION_CLOSED,
-                    "this server lets nobody make an account; its operator can allow it with --register open",
-                ));
-            }
-            if password.is_none() && context.policy.password {
-                return Err(password_needed());
-            }
-            let password = match password {
-                Some(password) => Some(context.core.hasher.hash(password).await?),
-                None => None,
-            };
-            let device = context.device;
-            let though_held = context.policy.open;
-            let found =
-                context.ask(|reply| AccountJob::Create { name, password, device, though_held, reply });
-            let found = found.await?;
-            let created = |out: &mut Vec<u8>, account: &Account, _: u64| {
-                TextAnswer::Created(account.uuid).put(OpCode::Create, out);
-            };
-            match attach(&context, found, created) {
-                Attached::In(login) => Ok(login),
-                Attached::Refused(refusal) => Err(refusal),
-                Attached::Again => Err(changing()),
-            }
-        };
-        match made.await {
-            Ok(login) => Done::LoggedIn(login),
-            Err(refusal) => refused(&context.outbox, OpCode::Create, &refusal),
-        }
-    }))
-}
-
-pub(super) fn login(caller: &Caller, name: Name<'_>, password: Option<Secret<'_>>) -> Flow {
-    let (context, folded, password) = (Context::of(caller), name.key().into_string(), owned(password));
-    Flow::Work(Box::pin(async move {
-        let mut checked = None;
-        for _ in 0..ATTEMPTS {
-            let found = context.find(folded.clone()).await;
-            // A password that was found good is not hashed again for the same account.
-            let known = found.as_ref().ok().map(|found| (found.account.uuid, found.password.clone()));
-            if checked.is_none() || checked != known {
-                let hash = found.as_ref().map(|found| found.password.clone());
-                if let Err(refusal) = verify(&context, hash, password.clone()).await {
-                    return refused(&context.outbox, OpCode::Login, &refusal);
+        let made = make(&context, name, password).await;
+        let now = context.core.clock.now().up;
+        if let Some((attempt, registration)) = counted {
+            match &made {
+                // It tells that somebody has the name, as a wrong password would.
+                Err(refusal) if refusal.code == Code::NAME_TAKEN => attempt.wrong(now),
+                Err(_) => attempt.void(),
+                Ok(_) => {
+                    attempt.void();
+                    registration.made(now);
                 }
-                checked = known;
-            }
-            let Ok(found) = found else { break };
-            let logged_in = |out: &mut Vec<u8>, account: &Account, waiting: u64| {
-                TextAnswer::LoggedIn(account.uuid, waiting).put(OpCode::Login, out);
-            };
-            match attach(&context, found, logged_in) {
-                Attached::In(login) => return Done::LoggedIn(login),
-                Attached::Refused(refusal) => return refused(&context.outbox, OpCode::Login, &refusal),
-                Attached::Again => {}
             }
         }
-        refused(&context.outbox, OpCode::Login, &changing())
+        match made {
+            Ok(login) => Done::LoggedIn(login),
+            Err(refusal) => refused(&context.outbox, op, &refusal),
+        }
     }))
 }
 
-/// Checks what a login offers against what the account has. Where the listener is not open, an unknown name takes as
-/// long as a wrong password, and is refused alike.
-async fn verify(
-    context: &Context,
-    found: Result<Option<PasswordHash>, &Refusal>,
-    password: Option<Password>,
-) -> Result<(), Refusal> {
-    let wrong = || Refusal::new(Code::BAD_PASSWORD, "wrong name or password");
-    match (found, password) {
-        (Err(refusal), _) if refusal.code != Code::NO_SUCH_USER => Err(refusal.clone()),
-        (Err(refusal), _) if context.policy.open => Err(refusal.clone()),
-        (Err(_), None) => Err(password_needed()),
-        (Err(_), Some(password)) => {
-            context.core.hasher.verify(password, None).await?;
-            Err(wrong())
-        }
-        (Ok(None), None) if context.policy.password => Err(password_needed()),
-        (Ok(None), None) => Ok(()),
-        (Ok(None), Some(_)) if context.policy.open => {
-            Err(Refusal::new(Code::BAD_PASSWORD, "this account has no password; log in without one"))
-        }
-        (Ok(hash), Some(password)) => match context.core.hasher.verify(password, hash).await? {
-            true => Ok(()),
-            false => Err(wrong()),
-        },
-        (Ok(Some(_)), None) => Err(password_needed()),
+fn may_create(policy: Policy, has_password: bool) -> Result<(), Refusal> {
+    if !policy.register {
+        return Err(Refusal::new(
+            Code::REGISTRATION_CLOSED,
+            "this server lets nobody make an account; its operator can allow it with --register open",
+        ));
+    }
+    match policy.password && !has_password {
+        true => Err(password_needed()),
+        false => Ok(()),
     }
 }
 
-fn password_needed() -> Refusal {
+/// The refusal of what may be tried again at `until`.
+pub(super) fn too_fast(what: &str, until: Duration, now: Duration) -> Refusal {
+    let seconds = until.saturating_sub(now).as_millis().div_ceil(1_000).max(1);
+    let when = match seconds {
+        0..120 => format!("{seconds} s"),
+        _ => format!("{} min", seconds.div_ceil(60)),
+    };
+    Refusal::new(Code::RATE_LIMITED, format!("{what}; try again in {when}"))
+}
+
+async fn make(context: &Context, name: Username, password: Option<Password>) -> Result<Arc<Login>, Refusal> {
+    let password = match password {
+        Some(password) => Some(context.core.hasher.hash(password).await?),
+        None => None,
+    };
+    let (device, though_held) = (context.device, context.policy.open);
+    let found = context.ask(|reply| AccountJob::Create { name, password, device, though_held, reply });
+    let created = |out: &mut Vec<u8>, account: &Account, _: u64| {
+        TextAnswer::Created(account.uuid).put(OpCode::Create, out);
+    };
+    match attach(context, found.await?, created) {
+        Attached::In(login) => Ok(login),
+        Attached::Refused(refusal) => Err(refusal),
+        Attached::Again => Err(changing()),
+    }
+}
+
+pub(super) fn password_needed() -> Refusal {
     Refusal::new(Code::PASSWORD_NEEDED, "a password is needed here")
 }
 
-fn changing() -> Refusal {
+pub(super) fn changing() -> Refusal {
     Refusal::new(Code::BUSY, "the account is changing; try again")
 }
 
 /// What became of letting a session in.
-enum Attached {
+pub(super) enum Attached {
     In(Arc<Login>),
     /// What was found is out of date: look again.
     Again,
@@ -246,7 +243,11 @@ enum Attached {
 }
 
 /// Lets a session in, and answers before anything is pushed to it: under the lock of the mailbox.
-fn attach(context: &Context, found: Found, answer: impl FnOnce(&mut Vec<u8>, &Account, u64)) -> Attached {
+pub(super) fn attach(
+    context: &Context,
+    found: Found,
+    answer: impl FnOnce(&mut Vec<u8>, &Account, u64),
+) -> Attached {
     let Context { core, outbox, device, .. } = context;
     let Found { account, window, revocations, .. } = found;
     let (session, now_ms) = (core.hub.next_session(), core.clock.now().wall_ms);
@@ -326,18 +327,27 @@ pub(super) fn logout(caller: &Caller, name: Option<Name<'_>>, effects: &mut Effe
     }))
 }
 
-pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
+pub(super) fn delete(
+    caller: &Caller,
+    password: Option<Secret<'_>>,
+    now: Duration,
+    effects: &mut Effects,
+) -> Flow {
     if caller.outbox.due() != Default::default() {
         return Flow::Hold(Hold::Due);
     }
     let Some(login) = caller.login.clone() else { return Flow::Done };
-    let (context, password) = (Context::of(caller), owned(password));
+    let proof = match Proof::begin(caller, &login, OpCode::Delete, password, now, effects) {
+        Ok(proof) => proof,
+        Err(flow) => return flow,
+    };
+    let context = Context::of(caller);
     Flow::Work(Box::pin(async move {
         let deleted = async {
             // PROTOCOL.md 4: whoever writes a name here means to delete somebody else.
             let none =
                 "DELETE deletes the account that is logged in; this one has no password, so send no data";
-            confirm(&context, &login, password, none).await?;
+            proof.check(&context, &login, none).await?;
             let (account, session) = (login.account.clone(), Some(login.session));
             let hold = !context.policy.open;
             context.ask(|reply| AccountJob::Delete { account, session, hold, reply }).await
@@ -350,47 +360,6 @@ pub(super) fn delete(caller: &Caller, password: Option<Secret<'_>>) -> Flow {
             Err(refusal) => refused(&context.outbox, OpCode::Delete, &refusal),
         }
     }))
-}
-
-pub(super) fn password(caller: &Caller, change: NewPassword<'_>) -> Flow {
-    let Some(login) = caller.login.clone() else { return Flow::Done };
-    let (context, old, new) = (Context::of(caller), owned(change.old), Password::new(change.new));
-    Flow::Work(Box::pin(async move {
-        let changed = async {
-            let none = "this account has no password until now; send an empty one";
-            confirm(&context, &login, old, none).await?;
-            let hash = Some(context.core.hasher.hash(new).await?);
-            let (account, keep) = (login.account.id, Some(login.session));
-            context.ask(|reply| AccountJob::SetPassword { account, hash, keep, reply }).await
-        };
-        match changed.await {
-            Ok(()) => answer(&context.outbox, session::put_password_changed),
-            Err(refusal) => refused(&context.outbox, OpCode::Password, &refusal),
-        }
-    }))
-}
-
-/// Checks that whoever asks knows the password of the account that is logged in. An account without one is asked for
-/// none; `none` is what somebody is told who gives one all the same.
-async fn confirm(
-    context: &Context,
-    login: &Login,
-    password: Option<Password>,
-    none: &'static str,
-) -> Result<(), Refusal> {
-    let found = context.find(login.account.folded.to_string()).await?;
-    if found.account.id != login.account.id {
-        return Err(Refusal::new(Code::ACCOUNT_DELETED, "the account was deleted meanwhile"));
-    }
-    match (found.password, password) {
-        (None, None) => Ok(()),
-        (None, Some(_)) => Err(Refusal::new(Code::BAD_PASSWORD, none)),
-        (Some(_), None) => Err(password_needed()),
-        (Some(hash), Some(password)) => match context.core.hasher.verify(password, Some(hash)).await? {
-            true => Ok(()),
-            false => Err(Refusal::new(Code::BAD_PASSWORD, "wrong password")),
-        },
-    }
 }
 
 pub(super) fn token(caller: &Caller) -> Flow {
@@ -415,16 +384,27 @@ pub(super) fn resume(caller: &Caller, token: SessionToken) -> Flow {
             let new = SessionToken(random());
             let (hash, successor) = (token_hash(&token), token_hash(&new));
             let found = context.ask(|reply| AccountJob::Resume { hash, successor, device, reply }).await;
+            let (network, now) = (context.network, context.core.clock.now().up);
             let found = match found {
                 Ok(found) => found,
-                Err(refusal) => return refused(&context.outbox, OpCode::Resume, &refusal),
+                Err(refusal) => {
+                    if refusal.code == Code::BAD_TOKEN {
+                        context.core.counters.wrong_tokens.one();
+                        context.core.throttle.strike(network, now);
+                    }
+                    return refused(&context.outbox, OpCode::Resume, &refusal);
+                }
             };
+            let folded = found.account.folded.clone();
             let resumed = |out: &mut Vec<u8>, account: &Account, waiting: u64| {
                 let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
                 Resumed { account: account.uuid, waiting, token: new }.put(out);
             };
             match attach(&context, found, resumed) {
-                Attached::In(login) => return Done::LoggedIn(login),
+                Attached::In(login) => {
+                    context.core.throttle.welcome(network, &folded, now);
+                    return Done::LoggedIn(login);
+                }
                 Attached::Refused(refusal) => return refused(&context.outbox, OpCode::Resume, &refusal),
                 Attached::Again => {}
             }

@@ -7,8 +7,10 @@
 pub mod account;
 pub mod delivery;
 pub mod mail;
+mod password;
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
@@ -70,12 +72,15 @@ pub struct Caller {
     pub login: Option<Arc<Login>>,
     /// What it may still LIST.
     pub lists: Bucket,
+    /// Its address, or the network that counts as one; its connection knows.
+    pub network: IpAddr,
 }
 
 impl Caller {
     /// Whoever is at the other end of a new connection.
     pub fn new(core: Arc<Core>, policy: Policy, outbox: Arc<Outbox>) -> Caller {
-        Caller { core, policy, outbox, device: None, login: None, lists: Bucket::default() }
+        let network = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Caller { core, policy, outbox, device: None, login: None, lists: Bucket::default(), network }
     }
 }
 
@@ -151,14 +156,14 @@ pub fn dispatch(
         Request::Hello(hello) => greet(caller, &hello, effects),
         Request::Token => account::token(caller),
         Request::Resume(token) => account::resume(caller, token),
-        Request::Password(change) => account::password(caller, change),
+        Request::Password(change) => password::password(caller, change, now.up, effects),
         // From here on answers keep the order of their requests.
         _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
         Request::List { glob, after } => account::list(caller, glob, after, now.up, effects),
-        Request::Create { name, password } => account::create(caller, name, password),
-        Request::Login { name, password } => account::login(caller, name, password),
+        Request::Create { name, password } => account::create(caller, name, password, now.up, effects),
+        Request::Login { name, password } => password::login(caller, name, password, now.up, effects),
         Request::Logout { name } => account::logout(caller, name, effects),
-        Request::Delete { password } => account::delete(caller, password),
+        Request::Delete { password } => account::delete(caller, password, now.up, effects),
         Request::Deliver => delivery::deliver(caller, effects),
     }
 }
@@ -210,6 +215,10 @@ fn send(
         };
         mail::answer(&caller.outbox, sending, result.as_ref().copied(), false, effects);
         return Flow::Done;
+    }
+    // Whoever looks for names by sending to them is read more slowly.
+    if let Err(until) = login.account.unknown.has_one(now.up, caller.core.limits.unknown_rate) {
+        return Flow::Hold(Hold::Rate(until));
     }
     if let Err(until) = login.account.sends.take(1, now.up, caller.core.limits.sends) {
         return Flow::Hold(Hold::Rate(until));

@@ -94,7 +94,8 @@ enum End {
 
 impl<S: Socket> Conn<S> {
     /// A connection that was just accepted.
-    pub fn new(socket: S, entrance: Entrance, caller: Caller, permit: Permit) -> Conn<S> {
+    pub fn new(socket: S, entrance: Entrance, mut caller: Caller, permit: Permit) -> Conn<S> {
+        caller.network = permit.network();
         let now = caller.core.clock.now().up;
         let session = Session::new(now, caller.policy.open, &caller.core.limits);
         let far = Duration::from_secs(365 * 24 * 3600);

@@ -258,8 +258,15 @@ fn answers(bench: &Bench, script: &[u8], cuts: &[usize]) -> (BTreeMap<u8, Vec<Ve
 
 #[test]
 fn any_split_gives_the_same_answers() {
-    let [bench, with_tls] =
-        Bench::both(&["sends=off", "list-rate=off", "accept-rate=off", "mailbox=off", "mailbox-sender=off"]);
+    let unlimited = [
+        "sends=off",
+        "list-rate=off",
+        "accept-rate=off",
+        "mailbox=off",
+        "mailbox-sender=off",
+        "unknown-rate=off",
+    ];
+    let [bench, with_tls] = Bench::both(&unlimited);
     for bench in [&bench, &with_tls] {
         bench.enter("bob").ask(Logout, "");
         bench.enter("alice").ask(Logout, "");

@@ -214,6 +214,7 @@ impl Bench {
             queue: Queue::new(limits.pending_writes),
             ids,
             hasher: Hasher::new(1),
+            throttle: Arc::new(crate::throttle::Throttle::new(&limits)),
             log: Mutex::default(),
             readers: Readers::start(&*store, ids).unwrap().0,
             node: boot.node.clone(),
