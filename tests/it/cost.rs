@@ -216,6 +216,41 @@ fn heartbeats_come_in_one_sweep_a_second() {
     assert!(count < 100, "{count} wake-ups for 200 sessions in 10 s");
 }
 
+/// The memory of a process that is its own, in bytes.
+fn resident(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
+/// What a session costs that is there and says nothing, its account and mailbox included.
+#[test]
+fn an_idle_session_costs_little() {
+    const SESSIONS: u64 = 300;
+    for (tls, most) in [(false, 8 * 1_024), (true, 24 * 1_024)] {
+        let home = Home::new();
+        let server = Process::start(&home.data(), &FREE);
+        let enter = |number: u64| {
+            let mut peer = match tls {
+                true => Peer::connect_tls(server.addr(), server.fingerprint()),
+                false => Peer::connect(server.addr()),
+            };
+            peer.enter(&format!("u{number}"));
+            // Long enough that buffers have been had, and nothing that is kept.
+            peer.ask(Send, &format!("nobody|{}", "x".repeat(8_000)));
+            peer
+        };
+        // What the first ones need stays for the others.
+        let _first: Vec<Peer> = (0..100).map(enter).collect();
+        settles(server.id(), 0);
+        let before = resident(server.id());
+        let _sessions: Vec<Peer> = (100..100 + SESSIONS).map(enter).collect();
+        settles(server.id(), 0);
+        let each = resident(server.id()).saturating_sub(before) / SESSIONS;
+        assert!(each <= most, "{each} bytes a session, tls: {tls}");
+    }
+}
+
 #[test]
 fn hostile_lengths_reserve_nothing() {
     if !has("prlimit", &["--as=1073741824", "true"]) {

@@ -5,6 +5,7 @@
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
 //! * `harmless`: what others write, at each place where a terminal or a program meets it.
+//! * `tls`: sessions inside TLS, certificates, other protocols, other machines.
 //! * `hostile`: a hundred thousand things that a hostile peer may say.
 //! * `matrix`: every op-code in every state.
 //! * `operator`: the operator's commands, on servers that run and on folders where none does.
@@ -48,4 +49,5 @@ mod restart;
 mod screen;
 #[cfg(target_os = "linux")]
 mod start;
+mod tls;
 mod wire;

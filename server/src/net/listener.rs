@@ -299,6 +299,24 @@ fn prepare(stream: &TcpStream) {
 mod tests {
     use super::*;
 
+    /// Linux doubles what is asked for.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn connections_have_the_buffers_of_their_listener() {
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut seen = Vec::new();
+        for buffers in [None, Some(4_096), Some(64 * 1024)] {
+            let listener = listen_all(&[Listen { addr, optional: false }], buffers).unwrap().remove(0);
+            let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let socket = SockRef::from(&stream);
+            let sizes = (socket.send_buffer_size().unwrap(), socket.recv_buffer_size().unwrap());
+            seen.push((sizes, socket.tcp_notsent_lowat().unwrap()));
+        }
+        assert_eq!(seen[1..], [((8_192, 8_192), UNSENT_MAX), ((131_072, 131_072), UNSENT_MAX)]);
+        assert!(seen[0].0 != seen[1].0 && seen[0].1 != UNSENT_MAX, "{seen:?}");
+    }
+
     /// The entry of a connection that panicked stayed for ever.
     #[tokio::test]
     async fn nothing_is_left_of_a_connection_however_it_ends() {
