@@ -113,5 +113,7 @@ impl Core {
             self.log.lock().free(effects.freed.drain(..));
         }
         self.hub.release_receipts(account.id, std::mem::take(&mut effects.receipts_ended));
+        self.counters.taken.many(std::mem::take(&mut effects.taken));
+        self.counters.dropped.many(std::mem::take(&mut effects.dropped));
     }
 }

@@ -43,6 +43,22 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Messages that were kept.
+    kept = "messages-kept";
+    /// Messages that went because everybody who was to have them took them.
+    taken = "messages-taken";
+    /// Messages that went for want of room, after a device had taken them and before all had.
+    dropped = "messages-dropped";
+    /// Messages that went because nobody took them in time.
+    expired = "messages-expired";
+    /// Messages that went with the account that they were for.
+    deleted = "messages-deleted";
+    /// Messages that were refused because the mailbox was full.
+    refused_full = "refused-mailbox-full";
+    /// Accounts that were made.
+    made = "accounts-made";
+    /// Accounts that were deleted.
+    ended = "accounts-deleted";
     /// Messages and accounts that were refused because the disk is nearly full.
     refused_disk = "refused-disk";
     /// Commits that were rolled back: the disk was full, or another program held the database.

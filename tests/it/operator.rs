@@ -193,6 +193,36 @@ fn accounts_are_made_where_no_server_runs() {
     assert_eq!(names(&data, &[]), ["alice"]);
 }
 
+/// The counter of this name.
+fn counted(server: &Local, name: &str) -> u64 {
+    let counters = server.core().counters.list();
+    counters.into_iter().find(|(known, _)| *known == name).unwrap().1
+}
+
+/// Whatever end a message comes to, it is counted under that one.
+#[test]
+fn the_ends_of_messages_are_counted() {
+    for durability in ["power", "none"] {
+        let server = Local::start(&["--durability", durability, "--limit", "mailbox=3"]);
+        let mut bob = server.hello("bob", 2);
+        bob.ask(Deliver, "");
+        let mut alice = server.login("alice");
+        drop(server.login("carol"));
+        for text in ["bob|one", "bob|two", "carol|one", "carol|two", "carol|three", "carol|four"] {
+            alice.ask(Send, text);
+        }
+        let [first, second] = [seq(&bob.push()), seq(&bob.push())];
+        bob.ack(first, second);
+        bob.is_quiet();
+        let mut carol = server.login("carol");
+        assert!(carol.ask(OpCode::Delete, "").starts_with("ok"), "{durability}");
+        let counts = ["messages-kept", "messages-taken", "messages-deleted", "refused-mailbox-full"]
+            .map(|name| counted(&server, name));
+        assert_eq!(counts, [5, 2, 3, 1], "{durability}");
+        assert_eq!(["accounts-made", "accounts-deleted"].map(|name| counted(&server, name)), [3, 1]);
+    }
+}
+
 // ---- backup and check
 
 #[test]

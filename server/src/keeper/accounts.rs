@@ -350,7 +350,11 @@ impl Keeper {
         if let Err(refusal) = self.commit_alone()? {
             return Ok(Err(refusal));
         }
-        let ended = account.mailbox.lock().delete(session);
+        let mut mailbox = account.mailbox.lock();
+        self.core.counters.deleted.many(mailbox.items().messages().count);
+        let ended = mailbox.delete(session);
+        drop(mailbox);
+        self.core.counters.ended.one();
         self.core.hub.remove(account);
         self.core.hub.forget_receipts(account.id);
         let mut grave = Grave::new(account.id, &account.name, ended.kept);

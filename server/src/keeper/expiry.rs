@@ -138,9 +138,10 @@ impl Keeper {
     }
 
     pub(super) fn release_expired(&mut self, account: &Arc<Account>, seq: u64) {
-        self.core.with_mailbox(account, &mut self.effects, |mailbox, effects| {
-            mailbox.remove(seq, effects);
-        });
+        let gone = self
+            .core
+            .with_mailbox(account, &mut self.effects, |mailbox, effects| mailbox.remove(seq, effects));
+        self.core.counters.expired.many(u64::from(gone.is_some()));
         self.list(account);
     }
 

@@ -315,6 +315,7 @@ impl Keeper {
                 let publish = |mailbox: &mut crate::mailbox::Mailbox<_>, effects: &mut Effects| {
                     mailbox.publish(seq, &content, effects)
                 };
+                self.core.counters.kept.one();
                 let handed_over = self.core.with_mailbox(&to, &mut self.effects, publish);
                 let posted = if handed_over { Posted::HandedOver } else { Posted::Stored };
                 mail::answer(

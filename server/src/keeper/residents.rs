@@ -74,6 +74,7 @@ impl Residents {
     }
 
     pub(super) fn admit_fresh(&mut self) {
+        self.core.counters.made.many(self.fresh.len() as u64);
         for (_, account) in self.fresh.drain() {
             self.core.hub.insert(account);
         }

@@ -55,6 +55,7 @@ impl Keeper {
         let mut mailbox = to.mailbox.lock();
         if let Err(refusal) = mailbox.admit(author.account.short(), size, &self.core.bounds) {
             drop(mailbox);
+            self.core.counters.refused_full.one();
             self.core.hub.release_receipts(author.account, u64::from(wanted));
             return Err(refusal);
         }

@@ -71,6 +71,7 @@ impl<O: Outlet> Mailbox<O> {
         }
         if is_settled(&self.devices, &item) {
             self.remove(seq, effects);
+            effects.taken += u64::from(!item.is_receipt());
         } else if !item.is_receipt() {
             self.items.mark(seq, Marks::HAD);
         }

@@ -88,6 +88,8 @@ pub struct Effects {
     pub receipts_ended: u64,
     /// How many messages went although a device had not acknowledged them, for want of room.
     pub dropped: u64,
+    /// How many messages went because everybody who was to have them took them.
+    pub taken: u64,
     seqs: Vec<u64>,
 }
 

@@ -202,8 +202,10 @@ fn keep_in_memory(
         }
         let sender = login.account.id.short();
         if let Err(refusal) = mailbox.admit(sender, text.len(), &core.bounds) {
+            core.counters.refused_full.one();
             return Some(Err(refusal));
         }
+        core.counters.kept.one();
         let seq = mailbox.stage(RowId::NONE, text.len(), sending.marks(), sender);
         let content = Content { id, time_ms, name: &login.account.name, body: Body::Message(author, text) };
         let posted = match mailbox.publish(seq, &content, effects) {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod doors;
+mod leave;
 mod limits;
 
 use std::collections::BTreeMap;
