@@ -20,17 +20,23 @@ use crate::store::log::LogMap;
 use crate::store::readers::Readers;
 use crate::throttle::Throttle;
 
+/// Bytes that wait to be handled, of all connections together.
+pub const INBOXES: u64 = 32 * 1024 * 1024;
+
 /// The memory that connections share.
 #[derive(Debug)]
 pub struct Memory {
     /// For what is on its way to them.
     pub outboxes: Arc<Budget>,
+    /// For what came and is not handled yet.
+    pub inboxes: Arc<Budget>,
 }
 
 impl Memory {
     /// What the limits allow.
     pub fn new(limits: &Limits) -> Memory {
-        Memory { outboxes: Arc::new(Budget::new(limits.outbox_all)) }
+        let inboxes = Arc::new(Budget::new(INBOXES));
+        Memory { outboxes: Arc::new(Budget::new(limits.outbox_all)), inboxes }
     }
 }
 

@@ -59,6 +59,8 @@ counters! {
     made = "accounts-made";
     /// Accounts that were deleted.
     ended = "accounts-deleted";
+    /// Connections that were closed because too much was held of frames that were not complete.
+    inboxes_full = "connections-closed-inboxes-full";
     /// Messages and accounts that were refused because the disk is nearly full.
     refused_disk = "refused-disk";
     /// Commits that were rolled back: the disk was full, or another program held the database.

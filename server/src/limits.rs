@@ -4,8 +4,12 @@ use std::str::FromStr;
 
 use bellhop_protocol::item::Message;
 
+use crate::core::INBOXES;
+use crate::keeper::queue::WORDS_MAX;
 use crate::mailbox::Bounds;
 use crate::mailbox::items::Load;
+use crate::net::conn::inbox;
+use crate::outbox;
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,6 +188,13 @@ limits! {
     log_rate = "log-rate", 100, 1..=1_000_000, PerSecond, off;
 }
 
+/// What a connection costs without what is underway: its task, and its TLS session.
+const CONNECTION: u64 = 24 * 1024;
+/// What hashing a password takes.
+const HASH: u64 = 19 * 1024 * 1024;
+/// The pages that the writer's and two readers' connections keep of the database.
+const DATABASE: u64 = (16 + 2 * 4) * 1024 * 1024;
+
 /// What only waits for further devices is bounded by these even where `mailbox` is off: it refuses nothing.
 const HAD: Load = Load { count: 10_000, bytes: 16_777_216 };
 
@@ -214,6 +225,21 @@ impl Limits {
             true => Ok(()),
             false => Err(LimitError::Frame { text, frame }),
         }
+    }
+
+    /// The memory that this many connections can make the server hold, on a machine with so many processors: the sum
+    /// of all bounds on what is on its way in or out.
+    ///
+    /// It leaves out what grows with what is kept and not with who comes: 24 bytes for each message that waits, and up
+    /// to 64 KiB of the newest messages of each account that is here.
+    pub fn memory_max(&self, connections: u64, processors: u64) -> u64 {
+        let wide = |bytes: usize| bytes as u64;
+        // Buffers double as they grow.
+        let connection = CONNECTION + 2 * wide(outbox::OWN) + 2 * wide(inbox::OWN);
+        let hashes = if self.hashes == 0 { processors } else { self.hashes };
+        // The words of messages that wait, and of the batch that is being written.
+        let words = 2 * 2 * wide(WORDS_MAX);
+        connections * connection + self.outbox_all + INBOXES + hashes * HASH + words + DATABASE
     }
 
     /// The bounds of a mailbox.
@@ -298,6 +324,16 @@ mod tests {
         check(&["frame=1024", "text=959"], true);
         let error = LimitError::Frame { text: 65_472, frame: 65_536 }.to_string();
         assert!(error.contains("text=65472 and frame=65536") && error.ends_with("65537"), "{error}");
+    }
+
+    /// Where a process may open 4,096 files, it takes 3,840 connections.
+    #[test]
+    fn all_that_is_bounded_fits_350_mb() {
+        let limits = Limits::default();
+        let sum = limits.memory_max(3_840, 2);
+        assert!((250_000_000..=350_000_000).contains(&sum), "{sum}");
+        let more = Limits { outbox_all: limits.outbox_all + 1, hashes: 3, ..limits };
+        assert_eq!(more.memory_max(3_840, 2), sum + 1 + HASH);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::mailbox::stream::Outlet;
 pub const ROOM_AGAIN: Duration = Duration::from_millis(500);
 /// This much each connection has for itself where the budget is used up: little things are pushed and requests read on
 /// while no more than this waits, however much others have not taken.
-pub const OWN: usize = 4 * 1024;
+pub const OWN: usize = 2 * 1024;
 /// The answer to a message takes no more, whatever its refusal says.
 const ANSWER_MAX: usize = 192;
 

@@ -4,9 +4,50 @@
 //! written before the request's first byte came, but nothing of what was written while it lay here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::budget::Budget;
 
 /// More marks than this are merged: a byte then counts as having come earlier than it did, which takes less.
 const MARKS_MAX: usize = 64;
+
+/// This much each connection may hold, however much others do.
+pub(crate) const OWN: usize = 2 * 1024;
+
+/// What a connection's inbox has of the memory of all inboxes.
+#[derive(Debug)]
+pub(super) struct Share {
+    all: Arc<Budget>,
+    held: usize,
+}
+
+impl Share {
+    /// Nothing yet.
+    pub(super) fn of(all: Arc<Budget>) -> Share {
+        Share { all, held: 0 }
+    }
+
+    /// How much may be held now.
+    pub(super) fn most(&self) -> usize {
+        self.all.share().max(OWN)
+    }
+
+    /// Notes what the inbox holds, and has it give back what it does not need where memory is short.
+    pub(super) fn settle(&mut self, inbox: &mut Inbox) {
+        if self.held > 0 && self.all.is_pressed() {
+            inbox.shrink();
+        }
+        let held = inbox.bytes.capacity();
+        self.all.settle(self.held, held);
+        self.held = held;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.all.settle(self.held, 0);
+    }
+}
 
 /// An incomplete frame, or frames that are held back.
 #[derive(Debug, Default)]

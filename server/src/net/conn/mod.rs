@@ -8,7 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
 
 mod clocks;
-mod inbox;
+pub(crate) mod inbox;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ use bellhop_protocol::Code;
 use bellhop_protocol::code::Refusal;
 use tokio::time::Sleep;
 
-use self::inbox::Inbox;
+use self::inbox::{Inbox, Share};
 use super::admission::Permit;
 use super::door::{Door, Entrance};
 use super::stream::{Socket, Stream};
@@ -50,6 +50,7 @@ pub struct Conn<S> {
     session: Session,
     permit: Permit,
     inbox: Inbox,
+    share: Share,
     /// How many bytes had been written, or were being written, when the socket was last known to hold no input: what is
     /// read next came after them.
     drained_at: u64,
@@ -98,6 +99,7 @@ impl<S: Socket> Conn<S> {
         caller.network = permit.network();
         let now = caller.core.clock.now().up;
         let session = Session::new(now, caller.policy.open, &caller.core.limits);
+        let share = Share::of(caller.core.memory.inboxes.clone());
         let far = Duration::from_secs(365 * 24 * 3600);
         let sleep = tokio::time::sleep_until(caller.core.clock.instant(now + far).into());
         Conn {
@@ -112,6 +114,7 @@ impl<S: Socket> Conn<S> {
             session,
             permit,
             inbox: Inbox::default(),
+            share,
             drained_at: 0,
             held: None,
             work: None,

@@ -40,7 +40,8 @@ impl<S: Socket> Conn<S> {
     /// True if and only if more input is wanted. While requests are held back it is read all the same, up to a bound:
     /// what came before something was written must be told from what came after.
     pub(super) fn takes_input(&self) -> bool {
-        self.end == End::No && (self.inbox.bytes().len() < INBOX_MAX || self.takes_requests())
+        let most = INBOX_MAX.min(self.share.most());
+        self.end == End::No && (self.inbox.bytes().len() < most || self.takes_requests())
     }
 
     pub(super) fn poll_read(
@@ -88,7 +89,9 @@ impl<S: Socket> Conn<S> {
     }
 
     fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
+        let most = READ.min(self.share.most());
         SCRATCH.with_borrow_mut(|scratch| {
+            let scratch = scratch.get_mut(..most).unwrap_or_default();
             let mut buffer = ReadBuf::new(scratch);
             match self.stream.poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
@@ -156,8 +159,18 @@ impl<S: Socket> Conn<S> {
             self.inbox.push(bytes, mark);
             self.retry(cx, now, effects);
         }
-        self.session.heard(now.up, !self.inbox.is_empty() && self.takes_requests());
+        let partial = !self.inbox.is_empty() && self.takes_requests();
+        self.session.heard(now.up, partial);
         self.shrink_at.get_or_insert(now.up + SHRINK_AFTER);
+        // What is held back is handled sooner or later. The rest of a frame may never come.
+        let most = self.share.most();
+        self.share.settle(&mut self.inbox);
+        if partial && self.inbox.bytes().len() > most {
+            self.caller.core.counters.inboxes_full.one();
+            let sentence =
+                "too much is held of frames that are not complete; send this one again in a moment";
+            self.close(&Refusal::new(Code::BUSY, sentence), effects);
+        }
     }
 
     /// Handles the frames in `bytes`; returns how many bytes were taken. `mark` tells how much had been written when the

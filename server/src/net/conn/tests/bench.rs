@@ -291,7 +291,9 @@ impl Side<'_> {
     /// Begins TLS and ends its handshake.
     pub(super) fn shakes_hands(&mut self, config: Arc<ClientConfig>) {
         let name = "bellhop.invalid".try_into().unwrap();
-        let tls = ClientConnection::new(config, name).unwrap();
+        let mut tls = ClientConnection::new(config, name).unwrap();
+        // A long script is said in one go.
+        tls.set_buffer_limit(None);
         self.kernel.lock().tls = Some(tls);
         self.kernel.lock().sends_tls();
         self.ends_handshake();

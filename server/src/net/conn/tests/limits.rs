@@ -2,6 +2,7 @@
 
 use super::bench::Side;
 use super::*;
+use crate::core::INBOXES;
 
 /// So much that no outbox has any room beside it.
 fn everything(bench: &Bench) -> usize {
@@ -147,4 +148,51 @@ fn where_too_much_waits_for_the_writing_thread_nothing_further_is_read() {
         }
     }
     assert_eq!(got, (0..500).map(|number| format!("alice|{number}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn frames_that_are_not_complete_share_what_there_is() {
+    let bench = Bench::new(&[]);
+    let mut alice = bench.enter("alice");
+    let (inboxes, all) = (bench.core.memory.inboxes.clone(), INBOXES as usize);
+    let frame = bytes(Send, &format!("bob|{}", "x".repeat(16_000)));
+    let come = |side: &mut Side<'_>, part: std::ops::Range<usize>| {
+        side.arrives(&frame[part]);
+        side.notices();
+        side.turn();
+    };
+    come(&mut alice, 0..8_000);
+    assert!(inboxes.held() >= 8_000, "what is held counts");
+    come(&mut alice, 8_000..frame.len());
+    assert_eq!(alice.next().0, Send.answer());
+    inboxes.settle(0, all);
+    // A little each has for itself, and that is enough for whatever comes whole.
+    assert_eq!(alice.ask(List, "alice"), "ok|alice");
+    come(&mut alice, 0..2_048);
+    assert!(!matches!(alice.conn.end, End::Closing | End::Lingering(_)));
+    come(&mut alice, 2_048..2_049);
+    let (op, text) = alice.next();
+    assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("busy")), "{text}");
+    assert_eq!(bench.core.counters.inboxes_full.get(), 1);
+    drop(alice);
+    assert_eq!(inboxes.held(), all, "and what was held is given back");
+}
+
+#[test]
+fn what_is_held_back_is_read_as_far_as_there_is_room() {
+    let bench = Bench::new(&["sends=1"]);
+    let mut alice = bench.enter("alice");
+    let inboxes = bench.core.memory.inboxes.clone();
+    inboxes.settle(0, INBOXES as usize);
+    (0..3_000).for_each(|_| alice.arrives(&bytes(Send, "nobody|0123456789")));
+    alice.notices();
+    let before = alice.kernel.lock().input.len();
+    alice.rest();
+    let (left, held) = (alice.kernel.lock().input.len(), alice.conn.inbox.bytes().len());
+    assert!(held <= 2 * 2_048 && before - left <= 20 * 22 + held, "{before} {left} {held}");
+    inboxes.settle(INBOXES as usize, 0);
+    bench.core.clock.pass(SECOND);
+    alice.notices();
+    alice.rest();
+    assert!(alice.conn.inbox.bytes().len() > 60_000, "with room it is read as before");
 }
