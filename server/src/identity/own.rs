@@ -72,7 +72,8 @@ impl Place {
         let key = Zeroizing::new(key.serialize_pem());
         self.write(&self.next_key, key.as_bytes())?;
         self.write(&self.next_cert, chain.as_bytes())?;
-        let old = File::options().write(true).open(&self.key).ok();
+        // Elsewhere an open file would not let itself be replaced.
+        let old = File::options().write(true).open(&self.key).ok().filter(|_| cfg!(unix));
         self.rename(&self.next_key, &self.key)?;
         self.rename(&self.next_cert, &self.cert)?;
         if let Some(old) = old {
