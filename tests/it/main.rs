@@ -12,7 +12,8 @@
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
-//! * `screen`: the terminal client on pseudo terminals.
+//! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
+//! * `identity`: clients that know a server by its key.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `faults`: system calls that fail or take long, under load.
 //! * `powerloss`: folders as a power loss leaves them.
@@ -36,6 +37,8 @@ mod flood;
 #[cfg(unix)]
 mod harmless;
 mod hostile;
+#[cfg(unix)]
+mod identity;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;
@@ -50,4 +53,6 @@ mod screen;
 #[cfg(target_os = "linux")]
 mod start;
 mod tls;
+#[cfg(unix)]
+mod typing;
 mod wire;

@@ -218,4 +218,40 @@ mod tests {
         check(&[("TERM", "xterm-256color")], false);
         check(&[], false);
     }
+
+    /// This test runs itself in a terminal of its own, where it panics on purpose.
+    #[cfg(unix)]
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_is_told() {
+        use std::io::Read;
+
+        use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+        const ON_PURPOSE: &str = "BELLHOP_TEST_PANICS";
+        if std::env::var_os(ON_PURPOSE).is_some() {
+            let _screen = Screen::take(false).expect("a terminal");
+            panic!("on purpose");
+        }
+        let pair = native_pty_system().openpty(PtySize::default()).expect("a terminal");
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this test"));
+        command.args(["--exact", "--nocapture", "--test-threads=1"]);
+        command.arg("tui::terminal::tests::a_panic_gives_the_terminal_back_before_it_is_told");
+        command.env(ON_PURPOSE, "1");
+        let mut child = pair.slave.spawn_command(command).expect("it runs");
+        drop(pair.slave);
+        let mut output = pair.master.try_clone_reader().expect("readable");
+        let (mut written, mut bytes) = (Vec::new(), [0; 4_096]);
+        while let Ok(count @ 1..) = output.read(&mut bytes) {
+            written.extend_from_slice(&bytes[..count]);
+        }
+        assert!(!child.wait().expect("it ends").success());
+        let written = String::from_utf8_lossy(&written);
+        let place = |what: &str| written.find(what).unwrap_or_else(|| panic!("no {what:?} in {written}"));
+        assert!(place("\x1b[?1049h") < place("\x1b[?1049l"), "{written}");
+        assert!(place("\x1b[?1049l") < place("on purpose"), "{written}");
+        assert!(place("\x1b[?2004l") < place("on purpose"), "{written}");
+        // Read while the terminal is still held: whether what is typed is shown.
+        let found = format!("{:?}", pair.master.get_termios().expect("a terminal"));
+        assert!(found.contains("ECHO |"), "the terminal is left raw: {found}");
+    }
 }

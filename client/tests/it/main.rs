@@ -4,6 +4,8 @@ mod again;
 mod cli;
 mod desk;
 mod greedy;
+#[cfg(unix)]
+mod hostile;
 mod library;
 mod passwd;
 #[cfg(target_os = "linux")]

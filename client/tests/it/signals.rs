@@ -188,6 +188,48 @@ fn a_password_prompt_gives_the_terminal_back() {
     assert_eq!(desk.server.world().accounts["carol"].password.as_deref(), Some("open sesame"));
 }
 
+#[test]
+fn a_window_without_room_is_survived() {
+    let desk = desk();
+    let mut screen = Asked::new(&desk, &["tui", "--demo"]);
+    screen.shows("sent from the train");
+    for (rows, cols) in [(0, 0), (0, 80), (24, 0), (1, 1), (2, 1), (1, 300), (u16::MAX, 1), (0, 0)] {
+        screen.master.resize(PtySize { rows, cols, ..PtySize::default() }).expect("a size");
+        screen.keys.write_all(b"x").expect("it reads");
+    }
+    screen.master.resize(PtySize::default()).expect("a size");
+    screen.keys.write_all(b"\x0c").expect("it reads");
+    screen.shows("> xxxxxxxx");
+    screen.kill(Signal::TERM);
+    screen.ends_with(143);
+    assert!(screen.master.get_termios().is_some_and(|found| echoes(&found)), "the terminal is left raw");
+}
+
+/// The message was on disk and its acknowledgement nowhere, when the program was killed: it comes again, and is known.
+#[test]
+fn what_was_written_down_and_not_acknowledged_is_shown_once() {
+    let desk = desk();
+    desk.server.world().deaf_to_acks = true;
+    for round in 1..=3 {
+        let mut screen = Asked::new(&desk, &["--user", "bob"]);
+        screen.shows("online");
+        desk.server.deliver("bob", "alice", &format!("saying {round}."));
+        screen.keys.write_all(b"/open alice\r").expect("it reads");
+        screen.shows(&format!("saying {round}."));
+        screen.kill(Signal::KILL);
+        until("it has gone", || screen.child.try_wait().expect("a state").is_some());
+    }
+    assert_eq!(desk.server.unacknowledged("bob"), 3, "the server has heard of none of them");
+    desk.server.world().deaf_to_acks = false;
+    let mut screen = Asked::new(&desk, &["--user", "bob"]);
+    screen.shows("saying 3.");
+    until("all are acknowledged", || desk.server.unacknowledged("bob") == 0);
+    let kept: u32 =
+        desk.history().query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).expect("a count");
+    let contents = screen.screen.screen().contents();
+    assert_eq!((kept, contents.matches("saying ").count()), (3, 3), "{contents}");
+}
+
 /// Only the library of the pseudo terminal names the type, and only its `Debug` tells without a further dependency.
 fn echoes(found: &impl std::fmt::Debug) -> bool {
     format!("{found:?}").contains("ECHO |")

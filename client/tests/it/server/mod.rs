@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) refuse_logins: Option<Code>,
     /// Announce this many more items than there are.
     pub(crate) lie_about_waiting: u64,
+    /// Acknowledgements get lost.
+    pub(crate) deaf_to_acks: bool,
     /// LIST needs a login.
     pub(crate) closed_list: bool,
     /// Names a LIST answer holds at most.
