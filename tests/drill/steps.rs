@@ -74,7 +74,8 @@ pub(crate) const STEPS: &[Step] = &[
     tests("F21", "a server that is stopped", IT, "was_stopped", &[("BELLHOP_STOPPED_S", "120")]),
     tests("F11 F12 F13 F14 F22", "networks", IT, "links::", &[]),
     run("F13", "network taken away", |_| vanish::run()),
-    run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024))),
+    run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024, false))),
+    run("F15", "readers who never read over TLS", |_| judged(floods::never_read(1_000, 512 * 1024, true))),
     run("F16", "slow senders from 4 addresses", |_| slow_senders(4, 99)),
     run("F16", "slow senders from 250 addresses", |_| slow_senders(250, 50)),
     run("F17", "connections that say nothing", |_| {

@@ -9,7 +9,8 @@ use bellhop_tests::floods::{PHASES, Slow, connect_flood, few_files, never_read, 
 #[test]
 fn who_never_reads_costs_others_nothing_and_loses_nothing() {
     if has_prlimit() {
-        never_read(40, 512 * 1024);
+        never_read(40, 512 * 1024, false);
+        never_read(20, 512 * 1024, true);
     }
 }
 

@@ -84,9 +84,12 @@ fn a_reset_at_any_byte_of_a_frame_has_no_effect_and_frees_the_session() {
 }
 
 /// A talk of two people that asks every operation; what they read, without what differs each time.
-fn talk(addr: std::net::SocketAddr, alice: &str, bob: &str) -> Vec<String> {
+fn talk(connect: &dyn Fn() -> Peer, alice: &str, bob: &str) -> Vec<String> {
     let mut read = Vec::new();
-    let (mut here, mut there) = (Peer::hello(addr, alice, 1), Peer::login(addr, bob));
+    let (mut here, mut there) = (connect(), connect());
+    here.say_hello(1);
+    here.enter(alice);
+    there.enter(bob);
     let mut say = |got: &Got| {
         let text = match got.reply() {
             Reply::Posted(answer) => format!("{} {:?}", answer.counter, answer.result.map(|ok| ok.posted)),
@@ -137,16 +140,20 @@ fn talk(addr: std::net::SocketAddr, alice: &str, bob: &str) -> Vec<String> {
 fn a_network_that_slices_changes_nothing() {
     let home = Home::new();
     let server = Process::start(&home.data(), &free(&[]));
-    let expected = talk(server.addr(), "alice", "bob");
+    let expected = talk(&|| Peer::connect(server.addr()), "alice", "bob");
     assert_eq!(expected.len(), 142);
     let slow = Way { latency: Duration::from_millis(5), rate: 1_000_000, ..Way::default() };
     let slices = |most| Way { slice: most, ..Way::default() };
     let plans = [(slices(1), slices(1)), (slices(7), slices(3)), (slices(1_000), slow), (slow, slices(1))];
     for (number, (up, down)) in plans.into_iter().enumerate() {
         let proxy = Proxy::start(server.addr(), Plan { up, down, seed: number as u64 });
-        let (alice, bob) = (format!("alice{number}"), format!("bob{number}"));
-        assert_eq!(talk(proxy.addr(), &alice, &bob), expected, "{up:?} {down:?}");
-        assert_eq!(proxy.accepted(), 2);
+        let plain = || Peer::connect(proxy.addr());
+        let tls = || Peer::connect_tls(proxy.addr(), server.fingerprint());
+        for (layer, connect) in [("plain", &plain as &dyn Fn() -> Peer), ("tls", &tls)] {
+            let (alice, bob) = (format!("alice-{layer}{number}"), format!("bob-{layer}{number}"));
+            assert_eq!(talk(connect, &alice, &bob), expected, "{layer} {up:?} {down:?}");
+        }
+        assert_eq!(proxy.accepted(), 4);
     }
 }
 

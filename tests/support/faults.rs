@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use crate::checker::Verdict;
@@ -222,6 +223,9 @@ pub struct Sweep {
     pub ended: u32,
 }
 
+/// Servers that run at once: they wait more than they work.
+const AT_ONCE: usize = 4;
+
 /// Lets the n-th call fail for each of these numbers, from the start and while running, once or for ever by turns.
 ///
 /// # Panics
@@ -230,19 +234,24 @@ pub struct Sweep {
 #[track_caller]
 pub fn sweep(call: &'static str, error: &'static str, numbers: impl IntoIterator<Item = u32>) -> Sweep {
     let mut sweep = Sweep::default();
-    let mut beyond = [0; 2];
-    for when in numbers {
-        for (moment, beyond) in [Moment::Start, Moment::Running].into_iter().zip(&mut beyond) {
-            // A server that makes fewer calls than this makes no more of them for higher numbers.
-            if *beyond >= 3 {
-                continue;
+    let numbers: Vec<u32> = numbers.into_iter().collect();
+    for moment in [Moment::Start, Moment::Running] {
+        for some in numbers.chunks(AT_ONCE) {
+            let faults = some.iter().map(|when| Fault { call, error, when: *when, for_ever: when % 2 == 0 });
+            let runs: Vec<_> = faults.map(|fault| thread::spawn(move || endure(&fault, moment))).collect();
+            let endured: Vec<Endured> = runs
+                .into_iter()
+                .map(|run| run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect();
+            for endured in &endured {
+                sweep.runs += 1;
+                sweep.reached += u32::from(endured.reached);
+                sweep.ended += u32::from(endured.ended);
             }
-            let fault = Fault { call, error, when, for_ever: when % 2 == 0 };
-            let endured = endure(&fault, moment);
-            sweep.runs += 1;
-            sweep.reached += u32::from(endured.reached);
-            sweep.ended += u32::from(endured.ended);
-            *beyond = if endured.reached { 0 } else { *beyond + 1 };
+            // A server that makes fewer calls than this makes no more of them for higher numbers.
+            if !endured.iter().any(|endured| endured.reached) {
+                break;
+            }
         }
     }
     assert!(sweep.reached > 0, "no {call} ever failed: {sweep:?}");

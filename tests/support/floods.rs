@@ -17,6 +17,7 @@ use bellhop_protocol::{OpCode, frame};
 use crate::bounded::{Bounded, Pair, connect_from, login_from, median, source};
 use crate::peer::Peer;
 use crate::proc::{comes_down_to, processor_time, sockets};
+use crate::tls::client_config;
 use crate::wait::{wait_for, waited};
 
 /// Arguments with which a pair may talk as fast as it can.
@@ -50,7 +51,7 @@ fn server(more: &[&str]) -> Bounded {
 }
 
 /// Clients who are owed `owed` bytes each, log in, ask for them, and never read.
-pub fn never_read(clients: u32, owed: usize) -> Figures {
+pub fn never_read(clients: u32, owed: usize, tls: bool) -> Figures {
     const TEXT: usize = 16_000;
     let server = server(&[]);
     let addr = server.addr();
@@ -74,6 +75,9 @@ pub fn never_read(clients: u32, owed: usize) -> Figures {
         .map(|client| {
             let stream = connect_from(source(client), addr, Some(4_096)).unwrap();
             let mut peer = Peer::over(stream);
+            if tls {
+                peer = peer.secure(client_config(server.server.fingerprint())).unwrap();
+            }
             peer.enter(&format!("r{client}"));
             peer.send(OpCode::Deliver, "");
             peer

@@ -66,13 +66,18 @@ impl Peer {
 
     /// Connects by TLS, or says why the handshake failed.
     pub fn try_tls(addr: SocketAddr, config: ClientConfig) -> std::io::Result<Peer> {
-        let mut peer = Peer::connect(addr);
-        let mut tls = ClientConnection::new(config.into(), addr.ip().into()).unwrap();
+        Peer::connect(addr).secure(config)
+    }
+
+    /// Begins to speak TLS, or says why the handshake failed.
+    pub fn secure(mut self, config: ClientConfig) -> std::io::Result<Peer> {
+        let server = self.stream.peer_addr()?.ip();
+        let mut tls = ClientConnection::new(config.into(), server.into()).unwrap();
         while tls.is_handshaking() || tls.wants_write() {
-            tls.complete_io(&mut peer.stream)?;
+            tls.complete_io(&mut self.stream)?;
         }
-        peer.tls = Some(Box::new(tls));
-        Ok(peer)
+        self.tls = Some(Box::new(tls));
+        Ok(self)
     }
 
     /// Connects and logs in, or creates the account first.
@@ -92,10 +97,15 @@ impl Peer {
     /// Connects with the extension.
     pub fn greet(addr: SocketAddr, device: u8) -> Peer {
         let mut peer = Peer::connect(addr);
-        let hello = Hello { version: 1, device: DeviceId([device; 16]), features: 0, agent: "test" };
-        peer.request(&Request::Hello(hello));
-        assert!(matches!(peer.answer(OpCode::Hello.answer()).reply(), Reply::Welcome(_)));
+        peer.say_hello(device);
         peer
+    }
+
+    /// Says HELLO.
+    pub fn say_hello(&mut self, device: u8) {
+        let hello = Hello { version: 1, device: DeviceId([device; 16]), features: 0, agent: "test" };
+        self.request(&Request::Hello(hello));
+        assert!(matches!(self.answer(OpCode::Hello.answer()).reply(), Reply::Welcome(_)));
     }
 
     /// Logs in, or creates the account.
