@@ -68,7 +68,7 @@ fn addresses_to_listen_on() {
 fn a_certificate_comes_with_its_key() {
     let file = "tls-cert = \"/c\"\ntls-key = \"/k\"\nplaintext-from = [\"10.0.0.0/8\"]\n";
     let from_file = config(&[], file).expect("a file");
-    assert_eq!(from_file.tls, Some(("c".into(), "k".into())));
+    assert_eq!(from_file.tls, Some(("/c".into(), "/k".into())));
     assert_eq!(from_file.plaintext_from, [Network::parse("10.0.0.0/8").expect("a network")]);
     let both = config(&["--tls-cert", "C", "--tls-key", "K", "--plaintext-from", "::1"], file).expect("both");
     assert_eq!(both.tls, Some(("C".into(), "K".into())));
