@@ -223,6 +223,35 @@ fn the_ends_of_messages_are_counted() {
     }
 }
 
+/// Who types a password is not shown it, and types it twice; who deletes an account types its name once more.
+#[cfg(unix)]
+#[test]
+fn what_an_operator_types_is_asked_twice() {
+    use bellhop_tests::terminal::Terminal;
+    let server = Local::start(&["--auth", "password"]);
+    let (data, home) = (server.home().data(), server.home().path().to_owned());
+    let typed = |words: &[&str], answers: &[(&str, &str)], code: u32, end: &str| {
+        let place = ["--data", data.to_str().unwrap()];
+        let mut terminal = Terminal::start_operator(&[words, &place].concat(), &home);
+        for (question, answer) in answers {
+            terminal.shows(question);
+            terminal.types(&format!("{answer}\r"));
+        }
+        terminal.shows(end);
+        assert!(!terminal.contents().contains("sesame"), "{}", terminal.contents());
+        assert_eq!(terminal.ends(), code, "{end}");
+    };
+    let (first, again) = ("New password:", "Once more:");
+    let add = ["user", "add", "alice"];
+    typed(&add, &[(first, PASSWORD), (again, "another word")], 1, "two different passwords");
+    typed(&add, &[(first, "short")], 1, "8 to 256 bytes");
+    typed(&add, &[(first, PASSWORD), (again, PASSWORD)], 0, "made the account alice");
+    assert!(server.connect().ask(OpCode::Login, &format!("alice|{PASSWORD}")).starts_with("ok|"));
+    let del = ["user", "del", "alice"];
+    typed(&del, &[("once more:", "alicia")], 2, "nothing was deleted");
+    typed(&del, &[("once more:", "alice")], 0, "deleted the account alice");
+}
+
 // ---- backup and check
 
 #[test]

@@ -42,7 +42,14 @@ impl Terminal {
         Terminal::run(command, home, server, size)
     }
 
-    /// The same below a program that does not end with its terminal, and is the one that the system tells of its end.
+    /// Runs `bellhop-server` with these arguments in a terminal.
+    pub fn start_operator(arguments: &[&str], home: &Path) -> Terminal {
+        let mut command = CommandBuilder::new(binary("bellhop-server"));
+        command.args(arguments);
+        Terminal::run(command, home, "", (80, 24))
+    }
+
+    /// The same as [`start`](Terminal::start) below a program that does not end with its terminal, and is the one that the system tells of its end.
     pub fn start_below(arguments: &[&str], home: &Path, server: &str) -> Terminal {
         let mut command = CommandBuilder::new("/bin/sh");
         command.args(["-c", "trap '' HUP; \"$0\" \"$@\"; exit $?"]);

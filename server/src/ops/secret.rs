@@ -138,11 +138,10 @@ fn read_unseen() -> anyhow::Result<Zeroizing<String>> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn a_password_is_the_first_line_of_a_private_file() {
         use std::os::unix::fs::PermissionsExt;

@@ -156,7 +156,9 @@ fn posted(core: &Core, inspector: &Inspector, id: MessageId) -> Result<Option<St
     };
     inspector.windows(look).map_err(unreadable)?;
     for account in core.hub.accounts() {
-        for (device, cell) in account.mailbox.lock().windows() {
+        // A counter window is locked before a mailbox, never after.
+        let windows = account.mailbox.lock().windows();
+        for (device, cell) in windows {
             look(account.id, device, &cell.lock().window);
         }
     }

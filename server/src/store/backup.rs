@@ -89,7 +89,8 @@ pub fn backup(from: &Path, to: &Path, now_ms: u64, go_on: &dyn Fn() -> bool) -> 
     if !damage.is_empty() {
         return Err(BackupError::Damaged(damage.swap_remove(0)));
     }
-    let file = File::open(&part.0).map_err(failed)?;
+    // Open for writing: some systems sync no other.
+    let file = File::options().read(true).write(true).open(&part.0).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
     part.name(to)?;
