@@ -215,7 +215,7 @@ impl Server {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         tokio::select! {
             () = shutdown => self.stop().await,
-            () = drained(&self.desk, self.engine.core().clone(), &self.connections, &self.stop) => self.stop().await,
+            () = drained(&self.desk, self.engine.core().clone(), &self.connections, &self.acceptors, &self.stop) => self.stop().await,
             failure = self.engine.failure() => {
                 // Whoever waits for an answer gets none: nobody knows what was kept.
                 self.cut_off();

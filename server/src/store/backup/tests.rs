@@ -1,3 +1,5 @@
+//! Copies that are made while writers go on, and starts from them.
+
 use std::cell::RefCell;
 
 use super::*;

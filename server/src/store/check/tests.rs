@@ -1,3 +1,5 @@
+//! Sound databases, and what is found in those that are not.
+
 use super::*;
 use crate::store::sqlite::{Loss, Seed, SqliteStore, Sync};
 use crate::store::{
