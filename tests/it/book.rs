@@ -169,6 +169,30 @@ fn nothing_is_left_for_later() {
     }
 }
 
+/// What others wrote reaches the database as a parameter, and nothing as a piece of a statement.
+#[test]
+fn statements_are_never_put_together() {
+    let words = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "PRAGMA ", "VACUUM "];
+    let makers = ["format!(", "concat!(", ".push_str(", "write!("];
+    let mut statements = 0;
+    for (name, text) in sources() {
+        // A statement of a test is seen by nobody else.
+        let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        if name.starts_with("tests/") || name.contains("/tests") || !text.contains("rusqlite") {
+            continue;
+        }
+        for maker in makers {
+            for call in text.split(maker).skip(1) {
+                let argument = call.split(';').next().unwrap_or_default();
+                let word = words.iter().find(|word| argument.contains(&format!("\"{word}")));
+                assert!(word.is_none(), "{name} makes a statement with {maker}{argument}");
+            }
+        }
+        statements += words.iter().map(|word| text.matches(&format!("\"{word}")).count()).sum::<usize>();
+    }
+    assert!(statements > 40, "statements are found at all: {statements}");
+}
+
 #[test]
 fn the_walls_stand() {
     // Who must know nothing of whom, by what a source file of it may not name.

@@ -9,6 +9,7 @@
 //! * `hostile`: a hundred thousand things that a hostile peer may say.
 //! * `matrix`: every op-code in every state.
 //! * `operator`: the operator's commands, on servers that run and on folders where none does.
+//! * `limits`: bounds, and servers that cannot keep anything now.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
@@ -39,6 +40,7 @@ mod harmless;
 mod hostile;
 #[cfg(unix)]
 mod identity;
+mod limits;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;

@@ -17,6 +17,8 @@ pub enum Breach {
     Doubles,
     /// The texts of every tenth message and the next of its batch are exchanged.
     Reorders,
+    /// Keeping a message panics.
+    Panics,
 }
 
 /// A store that breaks it.
@@ -33,6 +35,8 @@ impl Mutant {
     }
 
     fn breach(&mut self, batch: &Batch) -> Batch {
+        let appends = batch.writes.iter().any(|write| matches!(write, Write::Append(_)));
+        assert!(!(appends && matches!(self.breach, Breach::Panics)), "on purpose");
         let mut broken = batch.clone();
         broken.writes.clear();
         let mut held: Option<(usize, LogRow<Span>)> = None;
