@@ -11,6 +11,7 @@
 //! * `operator`: the operator's commands, on servers that run and on folders where none does.
 //! * `limits`: bounds, and servers that cannot keep anything now.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
+//! * `skew`: recorded sessions of every release, and other versions.
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
@@ -52,6 +53,7 @@ mod powerloss;
 mod restart;
 #[cfg(unix)]
 mod screen;
+mod skew;
 #[cfg(target_os = "linux")]
 mod start;
 mod tls;
