@@ -81,14 +81,15 @@ mod linux {
             STEPS.iter().for_each(|step| println!("{}  {}", step.row, step.name));
             return if args.list { ExitCode::SUCCESS } else { ExitCode::from(2) };
         }
-        let mut report = Report::read();
-        report.machine = machine::describe();
+        let machine = machine::describe();
         let mut failed = 0;
         for step in chosen {
             println!("== {}  {} (seed {})", step.row, step.name, args.seed);
             let (shown, seconds) = timed(|| steps::perform(step, args.seed));
             failed += usize::from(shown.failures > 0);
             println!("   {}, {} failures, {seconds} s: {}", shown.amount, shown.failures, shown.remark);
+            // Read anew: another drill may have run other steps meanwhile.
+            let mut report = Report::read(&machine);
             report.put(line(step, shown, seconds, args.seed));
             report.write();
         }

@@ -21,10 +21,10 @@ pub(crate) struct Line {
     pub(crate) repeat: String,
 }
 
-/// All of them, and the machine of the last run.
+/// All of them, and the machine of this run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    pub(crate) machine: String,
+    machine: String,
     lines: Vec<Line>,
 }
 
@@ -33,16 +33,16 @@ fn folder() -> PathBuf {
 }
 
 impl Report {
-    /// Where it is.
+    /// Where it is, for people.
     pub(crate) fn path() -> PathBuf {
         folder().join("drill.md")
     }
 
     /// The report of earlier runs, where there is one.
-    pub(crate) fn read() -> Report {
+    pub(crate) fn read(machine: &str) -> Report {
         let text = fs::read_to_string(folder().join("drill.json")).unwrap_or_default();
         let lines = text.lines().filter_map(|line| Line::from_json(&serde_json::from_str(line).ok()?));
-        Report { machine: String::new(), lines: lines.collect() }
+        Report { machine: machine.to_owned(), lines: lines.collect() }
     }
 
     /// Puts a step's line in the place of its earlier one.

@@ -16,7 +16,9 @@ pub fn binary(name: &'static str) -> PathBuf {
         let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder }.to_owned();
         let target = profile.parent().unwrap();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "bellhop-server", "--package", "bellhop", "--bins"]);
+        // With this package among them, all is built with the features that it was built with before.
+        cargo.args(["build", "--quiet", "--bins"]);
+        cargo.args(["--package", "bellhop-server", "--package", "bellhop", "--package", "bellhop-tests"]);
         cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
         cargo.arg("--target-dir").arg(target);
         // What cargo tells of this test's package would have it build anew what looks at it.
