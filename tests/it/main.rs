@@ -1,6 +1,7 @@
 //! Tests over real sockets, a module for each subject:
 //!
-//! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens. `passwords`: changing and guessing them.
+//! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens. `passwords`: changing them.
+//! * `guesses`: how fast passwords, accounts and names may be tried. `owners`: what belongs to an account.
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
@@ -36,6 +37,7 @@ mod extension;
 mod faults;
 #[cfg(target_os = "linux")]
 mod flood;
+mod guesses;
 #[cfg(unix)]
 mod harmless;
 mod hostile;
@@ -47,6 +49,7 @@ mod links;
 mod mail;
 mod matrix;
 mod operator;
+mod owners;
 mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;

@@ -1,4 +1,4 @@
-//! Passwords over real sockets: changing them, and what a change ends.
+//! Passwords over real sockets: changing them and what a change ends, guessing them, and what a guesser learns.
 
 use bellhop_protocol::session::{NewPassword, SessionToken};
 use bellhop_protocol::text::Secret;

@@ -1,3 +1,5 @@
+//! Guessers of every kind, and owners among them, in virtual time.
+
 use super::*;
 
 const S: Duration = Duration::from_secs(1);

@@ -342,6 +342,7 @@ impl Party {
                         .to_lowercase()
                 }
                 Reply::Delivery { from, text } => format!("{from}: {text}"),
+                Reply::Notice(failure) => failure.reason.to_string(),
                 other => panic!("{other:?}"),
             });
         }

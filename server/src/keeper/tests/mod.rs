@@ -3,6 +3,7 @@
 
 mod bench;
 mod commits;
+mod credentials;
 mod devices;
 mod memory;
 mod races;
