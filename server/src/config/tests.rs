@@ -1,3 +1,5 @@
+//! What is typed and what stands in files, and what is wrong with it.
+
 use super::*;
 
 fn config(args: &[&str], file: &str) -> Result<Config, String> {
