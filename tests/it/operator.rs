@@ -93,7 +93,9 @@ fn level(status: &Value, name: &str) -> (Value, Value) {
 
 #[test]
 fn status_tells_what_there_is_and_how_much_of_it_is_in_use() {
-    let server = Local::start(&["--limit", "sends=off"]);
+    // Somebody who says nothing stays for as long as the test takes.
+    let patient = ["--limit", "sends=off", "--limit", "login-time=off", "--limit", "tls-time=off"];
+    let server = Local::start(&patient);
     let (core, data) = (server.core().clone(), server.home().data());
     let mut alice = server.hello("alice", 1);
     drop(server.login("bob"));
@@ -365,6 +367,28 @@ fn why_tells_where_a_message_is_and_what_happens_next() {
     assert!(op(&data, &["why", "00000000-0000-4000-8000-000000000000"]).done().contains("nobody knows it"));
     op(&data, &["why", "nobody"]).refused(1, "nobody has the name");
     op(&data, &["why", "x\u{1b}[2J"]).refused(1, "no id of a message");
+}
+
+/// Of a message that left nothing behind it is known all the same whether it was ever kept, and from whom.
+#[test]
+fn why_knows_messages_in_memory_and_those_that_are_gone() {
+    let server = Local::start(&["--durability", "none"]);
+    let data = server.home().data();
+    let mut bob = server.hello("bob", 2);
+    let mut alice = server.hello("alice", 1);
+    alice.post(1, "bob", "hi", false);
+    let id = match alice.answer(OpCode::Post.answer()).reply() {
+        Reply::Posted(answer) => answer.result.unwrap().id.0.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let why = op(&data, &["why", &id]).done();
+    assert!(why.contains("from alice to bob: 2 bytes") && why.contains("waits for bob to log in"), "{why}");
+    bob.ask(Deliver, "");
+    let got = bob.push();
+    bob.ack(seq(&got), seq(&got));
+    bob.is_quiet();
+    let why = op(&data, &["why", &id]).done();
+    assert!(why.contains("it is kept no longer: alice sent it"), "{why}");
 }
 
 // ---- drain
