@@ -83,6 +83,7 @@ pub(crate) const STEPS: &[Step] = &[
     }),
     run("F18", "more connections than files", |_| judged(floods::few_files(400, Duration::from_secs(20)))),
     tests("F19", "hostile lengths in little memory", IT, "hostile_lengths", &[]),
+    tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100))),
 ];
 

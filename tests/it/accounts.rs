@@ -365,10 +365,13 @@ fn what_is_kept_is_the_owners_alone() {
     server.login("alice");
     let mut names = Vec::new();
     for file in fs::read_dir(home.data()).unwrap().map(Result::unwrap) {
-        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        let about = file.metadata().unwrap();
         names.push(file.file_name().into_string().unwrap());
-        assert_eq!(mode, 0o600, "{names:?}");
+        let expected = if about.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(about.permissions().mode() & 0o777, expected, "{names:?}");
     }
     names.sort_unstable();
-    assert_eq!(names, ["bellhop.db", "bellhop.db-shm", "bellhop.db-wal", "lock"]);
+    let expected =
+        ["bellhop.db", "bellhop.db-shm", "bellhop.db-wal", "bellhop.mark", "control", "lock", "tls"];
+    assert_eq!(names, expected);
 }
