@@ -17,6 +17,7 @@ use crate::mailbox::{Mailbox, SessionId};
 use crate::outbox::Outbox;
 use crate::rate::Bucket;
 use crate::store::AccountId;
+use crate::sync;
 
 /// An account in memory.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct Account {
     /// What its name is compared by.
     pub folded: Box<str>,
     /// Its mailbox and live sessions.
-    pub mailbox: Mutex<Mailbox<Arc<Outbox>>>,
+    pub mailbox: sync::Mutex<Mailbox<Arc<Outbox>>>,
     /// What it may still send.
     pub sends: Bucket,
     /// How often it may still be told that nobody has a name.

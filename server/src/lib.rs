@@ -43,5 +43,6 @@ pub mod server;
 pub mod service;
 pub mod session;
 pub mod store;
+pub mod sync;
 pub mod throttle;
 pub mod window;

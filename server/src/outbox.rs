@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use bellhop_protocol::op::NOTICE;
 use bellhop_protocol::{Code, text};
-use parking_lot::Mutex;
 
 use crate::budget::Budget;
 use crate::mailbox::Effects;
 use crate::mailbox::stream::Outlet;
+use crate::sync::Mutex;
 
 /// When there was no room for want of budget, it is tried again after this.
 pub const ROOM_AGAIN: Duration = Duration::from_millis(500);

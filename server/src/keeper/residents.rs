@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::core::Core;
 use crate::hub::Account;
 use crate::mailbox::Mailbox;
 use crate::mailbox::device::Device;
 use crate::rate::Bucket;
 use crate::store::{AccountId, AccountRow, DeviceRow, Store, StoreError};
+use crate::sync;
 
 /// The store, and the accounts that it and the hub know.
 pub(super) struct Residents {
@@ -118,7 +117,7 @@ pub(super) fn assemble(row: &AccountRow, mailbox: Mailbox<Arc<crate::outbox::Out
         uuid: row.uuid,
         name: row.name.as_str().into(),
         folded: row.folded.as_str().into(),
-        mailbox: Mutex::new(mailbox),
+        mailbox: sync::Mutex::new(mailbox),
         sends: Bucket::default(),
         unknown: Bucket::default(),
     }

@@ -24,7 +24,18 @@ pub(super) const READS_A_TURN: usize = 4;
 
 thread_local! {
     /// What every connection of this thread reads into.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::default();
+}
+
+/// Lends what this thread reads into. Who is given the thread meanwhile gets another one.
+fn with_scratch<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut scratch = SCRATCH.take();
+    if scratch.is_empty() {
+        scratch = vec![0; READ].into_boxed_slice();
+    }
+    let done = work(&mut scratch);
+    SCRATCH.set(scratch);
+    done
 }
 
 impl<S: Socket> Conn<S> {
@@ -90,7 +101,7 @@ impl<S: Socket> Conn<S> {
 
     fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
         let most = READ.min(self.share.most());
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             let scratch = scratch.get_mut(..most).unwrap_or_default();
             let mut buffer = ReadBuf::new(scratch);
             match self.stream.poll_read(cx, &mut buffer) {
@@ -238,7 +249,7 @@ impl<S: Socket> Conn<S> {
     }
 
     fn throw_away(&mut self, cx: &mut Context<'_>) {
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             for _ in 0..READS_A_TURN {
                 let mut buffer = ReadBuf::new(scratch);
                 match self.stream.poll_read(cx, &mut buffer) {

@@ -199,14 +199,23 @@ impl Bench {
         })
     }
 
-    pub(super) fn on(mut store: Box<dyn Store>, settings: &[&str]) -> Bench {
+    /// Messages live in memory alone: what is sent is published where it is sent.
+    pub(super) fn in_memory(settings: &[&str]) -> Bench {
+        Bench::with(Box::new(MemoryStore::default()), settings, true)
+    }
+
+    pub(super) fn on(store: Box<dyn Store>, settings: &[&str]) -> Bench {
+        Bench::with(store, settings, false)
+    }
+
+    fn with(mut store: Box<dyn Store>, settings: &[&str], in_memory: bool) -> Bench {
         let boot = store.boot().unwrap();
         let ids = IdKey::new(boot.id_key);
         let mut limits = Limits::default();
         settings.iter().for_each(|setting| limits.apply(setting).unwrap());
         let core = Arc::new(Core {
             bounds: limits.bounds(),
-            in_memory: false,
+            in_memory,
             clock: Clock::start(),
             counters: Default::default(),
             hub: Hub::default(),
