@@ -82,6 +82,10 @@ pub(crate) const STEPS: &[Step] = &[
         judged(floods::connect_flood(200, Duration::from_secs(60)))
     }),
     run("F18", "more connections than files", |_| judged(floods::few_files(400, Duration::from_secs(20)))),
+    tests("F26", "schedules", "bellhop-server", "schedules::", &[("BELLHOP_SCHEDULES", "10000")]),
+    tests("B2", "every op in every state", IT, "matrix::", &[]),
+    tests("B1 B3 B4 B5 B9 B13 B16 B17", "hostile cases", IT, "hostile::", &[]),
+    tests("B6 B7", "harmless text", IT, "harmless::", &[]),
     tests("F19", "hostile lengths in little memory", IT, "hostile_lengths", &[]),
     tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100))),

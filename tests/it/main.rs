@@ -22,6 +22,7 @@
 //! * `powerloss`: folders as a power loss leaves them.
 //! * `flood`: crowds that are up to something.
 //! * `links`: networks that cut, slice, reset and swallow.
+//! * `rows`: what shows what; no row of the table is missing, and everything named is there.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -54,6 +55,7 @@ mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;
 mod restart;
+mod rows;
 #[cfg(unix)]
 mod screen;
 mod skew;
