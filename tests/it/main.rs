@@ -5,6 +5,7 @@
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
+//! * `fuzz`: what fuzzing found, again.
 //! * `harmless`: what others write, at each place where a terminal or a program meets it.
 //! * `tls`: sessions inside TLS, certificates, other protocols, other machines.
 //! * `hostile`: a hundred thousand things that a hostile peer may say.
@@ -38,6 +39,7 @@ mod extension;
 mod faults;
 #[cfg(target_os = "linux")]
 mod flood;
+mod fuzz;
 mod guesses;
 #[cfg(unix)]
 mod harmless;

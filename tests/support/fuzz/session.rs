@@ -1,6 +1,6 @@
 //! A whole server behind one connection, which says what the fuzzer wants in a state of its choice.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use bellhop_server::store::memory::MemoryStore;
 
@@ -13,9 +13,8 @@ const RUNS: u32 = 2_000;
 /// More than this takes long and shows nothing new.
 const SAID_MAX: usize = 600;
 
-thread_local! {
-    static SERVER: RefCell<Option<(Line, Local, u32)>> = const { RefCell::new(None) };
-}
+/// Not dropped at the end of the process, when the runtime in it would find its threads gone.
+static SERVER: Mutex<Option<(Line, Local, u32)>> = Mutex::new(None);
 
 /// The first byte is the state, and its first bit the listener; the second says how much arrives at once.
 pub(super) fn session(input: &[u8]) {
@@ -29,15 +28,14 @@ pub(super) fn session(input: &[u8]) {
         // Where a login needs a password it would cost a hash as well.
         _ => ([State::Connected, State::Greeted][usize::from(first & 1)], CLOSED),
     };
-    SERVER.with_borrow_mut(|server| {
-        let (line, _, runs) = server.get_or_insert_with(fresh);
-        let bytes = [state.prelude("mallory"), said.to_vec()].concat();
-        judge(&bytes, &line.says(policy, &bytes, usize::from(*piece) + 1));
-        *runs += 1;
-        if *runs >= RUNS {
-            *server = None;
-        }
-    });
+    let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    let (line, _, runs) = server.get_or_insert_with(fresh);
+    let bytes = [state.prelude("mallory"), said.to_vec()].concat();
+    judge(&bytes, &line.says(policy, &bytes, usize::from(*piece) + 1));
+    *runs += 1;
+    if *runs >= RUNS {
+        *server = None;
+    }
 }
 
 fn fresh() -> (Line, Local, u32) {
