@@ -59,6 +59,8 @@ counters! {
     made = "accounts-made";
     /// Accounts that were deleted.
     ended = "accounts-deleted";
+    /// Connections that ended in a panic: a bug, of which the log tells the place.
+    panicked = "connections-panicked";
     /// Connections that were closed because too much was held of frames that were not complete.
     inboxes_full = "connections-closed-inboxes-full";
     /// Messages and accounts that were refused because the disk is nearly full.

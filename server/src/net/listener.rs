@@ -81,6 +81,20 @@ impl Connections {
     }
 }
 
+/// The same connection; `notice` is called where it panics.
+async fn noticing_panics(conn: impl Future<Output = ()>, notice: impl Fn()) {
+    struct Guard<F: Fn()>(F);
+    impl<F: Fn()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                (self.0)();
+            }
+        }
+    }
+    let _guard = Guard(notice);
+    conn.await;
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connections.live.remove(&self.id);
@@ -267,6 +281,8 @@ impl Acceptor {
         let caller = Caller::new(core.clone(), self.policy, outbox.clone());
         let entrance = Entrance { plain, identity: self.identity.clone() };
         let conn = Conn::new(stream, entrance, caller, permit);
+        let counted = core.clone();
+        let conn = noticing_panics(conn, move || counted.counters.panicked.one());
         self.connections.run(id, outbox, place, conn);
         Ok(())
     }
@@ -323,13 +339,25 @@ mod tests {
         let (connections, places) = (Arc::new(Connections::default()), Arc::new(Semaphore::new(3)));
         let outbox = || Arc::new(Outbox::alone(1));
         let place = || places.clone().try_acquire_owned().unwrap();
-        connections.run(1, outbox(), place(), async {});
-        connections.run(2, outbox(), place(), async { panic!("on purpose") });
+        let panics = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let notice = || {
+            let panics = panics.clone();
+            move || {
+                panics.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        };
+        connections.run(1, outbox(), place(), noticing_panics(async {}, notice()));
+        connections.run(2, outbox(), place(), noticing_panics(async { panic!("on purpose") }, notice()));
         connections.run(3, outbox(), place(), std::future::pending());
         assert_eq!((connections.live.len(), places.available_permits()), (3, 0));
         connections.live.get(&3).unwrap().1.abort();
         connections.tasks.close();
         connections.tasks.wait().await;
         assert_eq!((connections.live.len(), places.available_permits()), (0, 3));
+        assert_eq!(
+            panics.load(std::sync::atomic::Ordering::Relaxed),
+            1,
+            "a panic is counted, and no other end"
+        );
     }
 }
