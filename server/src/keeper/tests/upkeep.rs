@@ -62,6 +62,30 @@ fn a_wall_clock_that_jumps_lets_nothing_expire_for_a_day() {
     assert_eq!(alice.read().len(), 1, "a day later it is believed");
 }
 
+/// Whatever the wall clock does, nothing is lost or comes out of order, and nobody waits for it to be right again.
+#[test]
+fn order_and_rates_do_not_hang_on_the_wall_clock() {
+    let hour = 3_600_000;
+    for by_ms in [-hour, hour, 10 * 365 * DAY.as_millis() as i64, i64::MIN / 2] {
+        let mut bench = Bench::new();
+        let mut alice = bench.party("alice", Some(1));
+        bench.away("bob");
+        bench.sent(&mut alice, "bob", "before", false);
+        bench.clock.jump(by_ms);
+        bench.sent(&mut alice, "bob", "after", false);
+        bench.seconds(3);
+        bench.sent(&mut alice, "bob", "at last", false);
+        let bob = bench.party("bob", Some(2));
+        bench.reopen(&bob).unwrap();
+        bench.feed(&bob);
+        let seen = bob.read();
+        let order: Vec<Option<usize>> = ["before", "after", "at last"]
+            .map(|text| seen.iter().position(|line| line.contains(text)))
+            .into();
+        assert_eq!(order, [Some(0), Some(1), Some(2)], "{by_ms}: {seen:?}");
+    }
+}
+
 #[test]
 fn what_a_deleted_account_leaves_is_purged_in_pieces_and_told_once() {
     let mut bench = Bench::new();
