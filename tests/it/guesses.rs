@@ -64,7 +64,8 @@ fn others_log_in_while_one_guesses() {
     use bellhop_tests::bounded::{connect_from, source};
     let server = closed(&["login-fail=3"]);
     drop(made(&server, "alice|open sesame"));
-    while code(&server.connect().ask(Login, "alice|wrong password")) != "rate-limited" {}
+    let mut guesses = (0..9).map(|_| server.connect().ask(Login, "alice|wrong password"));
+    assert!(guesses.any(|answer| code(&answer) == "rate-limited"));
     let mut alice = Peer::over(connect_from(source(1), server.addr(), None).unwrap());
     assert!(alice.ask(Login, "alice|open sesame").starts_with("ok|"));
 }
