@@ -66,6 +66,11 @@ impl<S: Socket> Stream<S> {
         self.tls.as_ref().is_some_and(|tls| tls.leaves_input())
     }
 
+    /// A read gets nowhere with less room than this.
+    pub fn room_needed(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.room_needed())
+    }
+
     /// True if and only if no input waits, here or with the operating system.
     pub fn is_drained(&self) -> bool {
         self.tls.as_ref().is_none_or(|tls| !tls.holds_input()) && self.socket.is_drained()

@@ -29,6 +29,9 @@ const CHUNK: usize = 16 * 1024;
 /// How much longer a chunk gets by encryption at most, with a change of keys before it.
 const GROWTH: usize = 1024;
 
+/// How much is read of what is missing at a record, however short memory is.
+const REST_MIN: usize = 1024;
+
 thread_local! {
     /// What every connection of this thread reads records into.
     static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; RECORDS + HELD_MAX].into_boxed_slice());
@@ -96,7 +99,12 @@ impl Tls {
         self.more || self.holds_input()
     }
 
-    /// The buffer has room for the longest record and more.
+    /// What is held needs room when it is decrypted, and its rest as well.
+    pub(super) fn room_needed(&self) -> usize {
+        self.held.len() + REST_MIN
+    }
+
+    /// The buffer has the room that is needed.
     pub(super) fn poll_read<S: Socket>(
         &mut self,
         socket: &mut S,
@@ -136,7 +144,9 @@ impl Tls {
             let room = buffer.remaining().min(incoming.len()).saturating_sub(end);
             if !std::mem::take(&mut self.unseen) {
                 let Some(space) = incoming.get_mut(end..end + room).filter(|space| !space.is_empty()) else {
-                    return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+                    // More is held than when the buffer was chosen: the next one has room.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 };
                 let mut read = ReadBuf::new(space);
                 ready!(Pin::new(socket).poll_read(cx, &mut read))?;

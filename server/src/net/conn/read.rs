@@ -100,7 +100,7 @@ impl<S: Socket> Conn<S> {
     }
 
     fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
-        let most = READ.min(self.share.most());
+        let most = READ.min(self.share.most().max(self.stream.room_needed()));
         with_scratch(|scratch| {
             let scratch = scratch.get_mut(..most).unwrap_or_default();
             let mut buffer = ReadBuf::new(scratch);

@@ -179,6 +179,21 @@ fn a_request_in_two_pieces_around_a_message_does_not_take_it() {
     }
 }
 
+/// Where memory is short little is read at a time; a long record that came in pieces broke the connection.
+#[test]
+fn a_long_record_is_read_where_memory_is_short() {
+    let [_, bench] = Bench::both(&[]);
+    let mut alice = bench.enter("alice");
+    let all = crate::core::INBOXES as usize;
+    bench.core.memory.inboxes.settle(0, all);
+    alice.arrives(&bytes(Send, &format!("alice|{}", "x".repeat(15_000))));
+    alice.kernel.lock().piece = Some(4_000);
+    alice.notices();
+    let answer = alice.next().1;
+    assert!(answer.starts_with("ok|") || answer.starts_with("alice|x"), "{answer}");
+    bench.core.memory.inboxes.settle(all, 0);
+}
+
 /// A ClientHello in records of one byte, and in pieces of one byte.
 #[test]
 fn a_handshake_may_come_in_any_pieces() {
