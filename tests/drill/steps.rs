@@ -109,6 +109,7 @@ pub(crate) fn perform(step: &Step, seed: u64) -> Shown {
 fn run_tests(package: &str, filter: &str, amounts: &[(&str, &str)]) -> Shown {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["test", "--quiet", "--package", package]);
+    cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

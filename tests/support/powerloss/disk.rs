@@ -85,10 +85,11 @@ impl Disk {
         }
     }
 
-    /// A sync of the folder has returned.
-    pub fn sync_folder(&mut self) {
-        self.removed.clear();
-        for file in self.files.values_mut() {
+    /// A sync of this folder has returned.
+    pub fn sync_folder(&mut self, folder: &str) {
+        let is_in = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+        self.removed.retain(|name, _| !is_in(name));
+        for (_, file) in self.files.iter_mut().filter(|(name, _)| is_in(name)) {
             file.durable.get_or_insert_default();
         }
     }
@@ -196,7 +197,7 @@ mod tests {
         disk.sync("a", 9);
         assert_eq!(image(&disk), Some(b"onet".to_vec()));
         disk.remove("a");
-        disk.sync_folder();
+        disk.sync_folder("");
         assert_eq!(image(&disk), None);
     }
 

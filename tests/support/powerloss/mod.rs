@@ -27,7 +27,7 @@ use crate::random::Random;
 use crate::server::Home;
 
 /// The calls that say what is on the disk and what clients were told.
-const CALLS: &str = "openat,close,pwrite64,write,ftruncate,fsync,fdatasync,unlink,unlinkat,rename,renameat,renameat2,sendto,writev,recvfrom,read";
+const CALLS: &str = "openat,close,lseek,pwrite64,write,ftruncate,fsync,fdatasync,unlink,unlinkat,rename,renameat,renameat2,sendto,writev,recvfrom,read";
 
 /// Something that happened, at a line of the log.
 enum Event {
@@ -47,7 +47,7 @@ enum Event {
         file: String,
         begin: usize,
     },
-    SyncFolder,
+    SyncFolder(String),
     Remove(String),
     Rename(String, String),
     /// A sender asks for it to be kept.
@@ -114,8 +114,14 @@ impl Recording {
     pub fn play(&self, states: usize, seed: u64) -> Vec<String> {
         let mut random = Random::new(seed);
         let (first, last) = (self.events[0].0, self.events[self.events.len() - 1].0);
-        let mut moments: Vec<usize> =
-            (0..states).map(|_| first + random.below((last - first + 1) as u64) as usize).collect();
+        let work =
+            self.events.iter().find(|(_, event)| matches!(event, Event::Posted(_))).map_or(first, |at| at.0);
+        // Most of them after the start, which writes a lot and owes nothing.
+        let moment = |number| {
+            let first = if number % 5 == 0 { first } else { work };
+            first + random.below((last - first + 1) as u64) as usize
+        };
+        let mut moments: Vec<usize> = (0..states).map(moment).collect();
         moments.sort_unstable();
         let (mut disk, mut kept, mut acknowledged) = (Disk::default(), BTreeSet::new(), BTreeSet::new());
         let mut events = self.events.iter().peekable();
@@ -127,7 +133,7 @@ impl Recording {
                     Event::Write { file, end, at, bytes } => disk.write(file, *end, *at, bytes.clone()),
                     Event::Truncate { file, end, len } => disk.truncate(file, *end, *len),
                     Event::Sync { file, begin } => disk.sync(file, *begin),
-                    Event::SyncFolder => disk.sync_folder(),
+                    Event::SyncFolder(folder) => disk.sync_folder(folder),
                     Event::Remove(file) => disk.remove(file),
                     Event::Rename(from, to) => disk.rename(from, to),
                     Event::Posted(_) => {}
@@ -203,7 +209,7 @@ pub fn integrity(database: &Path) -> String {
 /// What a descriptor of the server is.
 enum Descriptor {
     File { name: String, at: usize },
-    Folder,
+    Folder(String),
 }
 
 /// A client's connection.
@@ -220,13 +226,15 @@ struct Reader<'a> {
     data: &'a Path,
     descriptors: HashMap<i64, Descriptor>,
     connections: HashMap<i64, Connection>,
+    /// Files that were made.
+    made: BTreeSet<String>,
     events: Vec<(usize, Event)>,
 }
 
 impl<'a> Reader<'a> {
     fn new(data: &'a Path) -> Reader<'a> {
         let (descriptors, connections) = (HashMap::new(), HashMap::new());
-        Reader { data, descriptors, connections, events: Vec::new() }
+        Reader { data, descriptors, connections, made: BTreeSet::new(), events: Vec::new() }
     }
 
     fn read(mut self, calls: Vec<Call>) -> Recording {
@@ -255,6 +263,11 @@ impl<'a> Reader<'a> {
         let fd = call.number(0).unwrap_or(-1);
         match call.name.as_str() {
             "openat" => self.open(call),
+            "lseek" => {
+                if let Some(Descriptor::File { at, .. }) = self.descriptors.get_mut(&fd) {
+                    *at = usize::try_from(call.result).unwrap();
+                }
+            }
             "close" => {
                 self.descriptors.remove(&fd);
                 self.connections.remove(&fd);
@@ -267,6 +280,7 @@ impl<'a> Reader<'a> {
             "rename" | "renameat" | "renameat2" => {
                 let names: Vec<_> = call.strings().iter().filter_map(|path| self.name(path)).collect();
                 if let [from, to] = &names[..] {
+                    self.made.insert(to.clone());
                     self.event(call.begin, Event::Rename(from.clone(), to.clone()));
                 }
             }
@@ -275,7 +289,10 @@ impl<'a> Reader<'a> {
                     let event = Event::Sync { file: name.clone(), begin: call.begin };
                     self.event(call.end, event);
                 }
-                Some(Descriptor::Folder) => self.event(call.end, Event::SyncFolder),
+                Some(Descriptor::Folder(name)) => {
+                    let event = Event::SyncFolder(name.clone());
+                    self.event(call.end, event);
+                }
                 None => {}
             },
             "pwrite64" | "write" | "ftruncate" if self.descriptors.contains_key(&fd) => self.change(fd, call),
@@ -289,10 +306,12 @@ impl<'a> Reader<'a> {
         self.connections.remove(&call.result);
         self.descriptors.remove(&call.result);
         let Some(name) = call.strings().first().and_then(|path| self.name(path)) else { return };
-        if call.args.contains("O_DIRECTORY") || name.is_empty() {
-            self.descriptors.insert(call.result, Descriptor::Folder);
+        // Every file is made by what is recorded; what is opened and was not made is a folder.
+        if !call.args.contains("O_CREAT") && !self.made.contains(&name) {
+            self.descriptors.insert(call.result, Descriptor::Folder(name));
             return;
         }
+        self.made.insert(name.clone());
         self.event(call.begin, Event::Open(name.clone()));
         if call.args.contains("O_TRUNC") {
             self.event(call.begin, Event::Truncate { file: name.clone(), end: call.end, len: 0 });
