@@ -30,7 +30,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .thread_keep_alive(FOR_EVER)
         .enable_all()
         .build()?;
-    let (begun, begins) = mpsc::channel();
+    let (begun, begins) = mpsc::sync_channel(blocking);
     let together = Arc::new(Barrier::new(blocking));
     for _ in 0..blocking {
         let (begun, together) = (begun.clone(), together.clone());
@@ -51,7 +51,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 
 /// Starts so many threads at once, and lets them end.
 fn probe(count: usize) -> io::Result<()> {
-    let (release, held) = mpsc::channel::<()>();
+    let (release, held) = mpsc::sync_channel::<()>(1);
     let held = Arc::new(parking_lot::Mutex::new(held));
     let mut threads = Vec::new();
     let mut failure = Ok(());
