@@ -217,6 +217,20 @@ impl<O: Outlet> Mailbox<O> {
         Ended { owed: std::mem::take(&mut self.owed), kept, outlets }
     }
 
+    /// Lets all sessions but one go, because what opened them is good no longer, and returns their outlets. Whoever
+    /// looked the account up before has to look again.
+    pub fn revoke(&mut self, spared: Option<SessionId>, now_ms: u64) -> Vec<O>
+    where
+        O: Clone,
+    {
+        self.revocations += 1;
+        let others = self.sessions.iter().filter(|session| Some(session.id) != spared);
+        let others: Vec<(SessionId, O)> =
+            others.map(|session| (session.id, session.outlet.clone())).collect();
+        others.iter().for_each(|(id, _)| self.detach(*id, now_ms));
+        others.into_iter().map(|(_, outlet)| outlet).collect()
+    }
+
     // ---- loading
 
     /// Puts a stored device back.

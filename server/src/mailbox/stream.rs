@@ -191,20 +191,6 @@ impl<O: Outlet> Mailbox<O> {
         self.sessions.iter().any(|session| session.id == id)
     }
 
-    /// Lets all sessions but one go, because what opened them is good no longer, and returns their outlets. Whoever
-    /// looked the account up before has to look again.
-    pub fn revoke(&mut self, spared: Option<SessionId>, now_ms: u64) -> Vec<O>
-    where
-        O: Clone,
-    {
-        self.revocations += 1;
-        let others = self.sessions.iter().filter(|session| Some(session.id) != spared);
-        let others: Vec<(SessionId, O)> =
-            others.map(|session| (session.id, session.outlet.clone())).collect();
-        others.iter().for_each(|(id, _)| self.detach(*id, now_ms));
-        others.into_iter().map(|(_, outlet)| outlet).collect()
-    }
-
     /// Lets a session go: what it was written and has not taken waits again.
     pub fn detach(&mut self, id: SessionId, now_ms: u64) {
         let Some(at) = self.sessions.iter().position(|session| session.id == id) else { return };
