@@ -1,3 +1,5 @@
+//! Keys are made, replaced, read and refused, in folders of their own.
+
 use std::fs;
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
