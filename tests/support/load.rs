@@ -4,7 +4,7 @@
 //! A party that loses its connection connects again, wherever the server is by then; that is how it takes every fault.
 //! What is waited for has an end: a server that hangs fails the test as one that loses does.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -234,9 +234,10 @@ fn send(shared: &Shared, name: &'static str, device: u8) {
     });
 }
 
-/// Takes messages, shows each id once, and acknowledges it after that.
+/// Takes messages, shows each id once, and acknowledges it after that. A message that comes again has the seq that it
+/// had: with another one it was kept twice, and that counts as shown twice.
 fn receive(shared: &Shared) {
-    let mut shown: HashSet<MessageId> = HashSet::new();
+    let mut shown: HashMap<MessageId, u64> = HashMap::new();
     let mut last = false;
     persevere(shared, |addr| {
         let mut peer = Peer::hello(addr, RECIPIENT, 9);
@@ -246,7 +247,7 @@ fn receive(shared: &Shared) {
             let Reply::Message(message) = got.reply() else { panic!("{got:?}") };
             if message.text == LAST {
                 last = true;
-            } else if shown.insert(message.id) {
+            } else if shown.insert(message.id, message.seq) != Some(message.seq) {
                 let (sender, number) = parse(message.text);
                 shared.history.lock().unwrap().shows(sender, number);
                 shared.shown.fetch_add(1, Ordering::Relaxed);

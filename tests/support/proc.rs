@@ -32,6 +32,11 @@ pub fn processor_time(id: u32) -> u64 {
     rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
+/// How many files it has open, sockets among them.
+pub fn files(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
+}
+
 /// How many sockets it holds.
 pub fn sockets(id: u32) -> usize {
     let Ok(files) = fs::read_dir(format!("/proc/{id}/fd")) else { return 0 };
