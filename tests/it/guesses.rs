@@ -143,7 +143,6 @@ fn the_rank_score_tells_samples_apart() {
 /// So many tries as `BELLHOP_TIMINGS` says of each kind, one after the other; a few where it says nothing, which show
 /// a hash that is left out and nothing finer.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "what a guesser's clock can tell is what this is about")]
 fn an_unknown_name_takes_as_long_as_a_wrong_password() {
     let amount = std::env::var("BELLHOP_TIMINGS").map_or(16, |amount| amount.parse::<usize>().unwrap());
     let server = closed(&["login-fail=off"]);
