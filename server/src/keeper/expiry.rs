@@ -2,6 +2,11 @@
 //!
 //! Times of messages are those of the wall clock, which may be wrong or jump. Where it does by more than a day, nothing
 //! expires for a day of running time, so that there is time to set it right.
+//!
+//! Rows of the log cannot tell after a restart whether the clock that they were kept by was believed. So once an hour
+//! what the clock shows is noted in the store, with the running time that it is in doubt for yet. A start goes on from
+//! there where its clock is within a day of the note, and doubts for a whole day where it is not: the server was off for
+//! long, or the clock is wrong. Time in which the server does not run makes no clock better.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +19,12 @@ use crate::core::Core;
 use crate::hub::Account;
 use crate::mailbox::items::Marks;
 use crate::store::log::LogMap;
-use crate::store::{Kind, RowId, StoreError, Write};
+use crate::store::{ClockNote, Kind, RowId, StoreError, Write};
 
 /// How often messages in memory are looked through for expired ones; and how long a look at the wall clock holds.
 const REVIEW_EVERY: Duration = Duration::from_secs(3600);
+/// How often the wall clock is noted.
+const NOTE_EVERY: Duration = Duration::from_secs(3600);
 /// A wall clock that jumps by more than this is not believed for as much running time.
 const JUMP_MS: u64 = DAY_MS;
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -31,18 +38,43 @@ pub(super) struct Expiry {
     offset_ms: u64,
     /// Nothing expires before this, on the clock that never jumps.
     held_until: Duration,
+    /// When the wall clock is noted next, on the clock that never jumps.
+    next_note: Duration,
 }
 
 impl Expiry {
-    /// At a start at `now`, where the newest row that is there was kept at `newest_ms`.
-    pub(super) fn new(newest_ms: Option<u64>, now: Now) -> Expiry {
-        let mut expiry =
-            Expiry { review: now.up + REVIEW_EVERY, offset_ms: offset_ms(now), held_until: Duration::ZERO };
-        if newest_ms.is_some_and(|newest_ms| newest_ms.abs_diff(now.wall_ms) > JUMP_MS) {
-            // The server was off for long, or the clock is wrong.
-            expiry.hold(now);
+    /// At a start at `now`, where this was noted of the wall clock last; `None` where it never was.
+    pub(super) fn new(noted: Option<ClockNote>, now: Now) -> Expiry {
+        let doubt_ms = match noted {
+            Some(note) if note.wall_ms.abs_diff(now.wall_ms) <= JUMP_MS => note.doubt_ms.min(JUMP_MS),
+            _ => JUMP_MS,
+        };
+        Expiry {
+            review: now.up + REVIEW_EVERY,
+            offset_ms: offset_ms(now),
+            held_until: now.up + Duration::from_millis(doubt_ms),
+            next_note: now.up,
         }
-        expiry
+    }
+
+    /// When the wall clock is noted next, on the clock that never jumps.
+    pub(super) fn next_note(&self) -> Duration {
+        self.next_note
+    }
+
+    /// What is to be noted of the wall clock, where that is due.
+    pub(super) fn due_note(&mut self, now: Now) -> Option<ClockNote> {
+        if now.up < self.next_note {
+            return None;
+        }
+        self.next_note = now.up + NOTE_EVERY;
+        Some(self.note(now))
+    }
+
+    /// What is to be noted of the wall clock.
+    pub(super) fn note(&self, now: Now) -> ClockNote {
+        let doubt = self.held_until.saturating_sub(now.up);
+        ClockNote { wall_ms: now.wall_ms, doubt_ms: doubt.as_millis() as u64 }
     }
 
     fn hold(&mut self, now: Now) {

@@ -12,7 +12,9 @@ use crate::hub::Account;
 use crate::mailbox::Mailbox;
 use crate::mailbox::items::{Item, Marks};
 use crate::outbox::Outbox;
-use crate::store::{AccountId, Batch, Boot, Kind, LogRow, Origin, RowId, Store, StoreError, Waiting, Write};
+use crate::store::{
+    AccountId, Batch, Boot, ClockNote, Kind, LogRow, Origin, RowId, Store, StoreError, Waiting, Write,
+};
 use crate::window::{CounterWindow, Seen};
 
 /// How many rows are read at a time.
@@ -23,8 +25,8 @@ pub struct Loaded {
     pub(super) next_row: RowId,
     pub(super) next_account: AccountId,
     pub(super) graves: VecDeque<Grave>,
-    /// When the newest row was kept, in ms since 1970.
-    pub(super) newest_ms: Option<u64>,
+    /// What was noted of the wall clock last. A store that never held a message is as good as one with a note of now.
+    pub(super) clock: Option<ClockNote>,
     /// How many items wait.
     pub waiting: u64,
 }
@@ -57,7 +59,6 @@ struct Loader<'a> {
     /// The counters of devices that posted what is in the log; `None` where the sender's account is gone.
     windows: HashMap<(AccountId, DeviceId), Option<CounterWindow>>,
     waiting: u64,
-    newest_ms: Option<u64>,
     /// No account with this number or a later one was ever made.
     next_account: AccountId,
 }
@@ -70,16 +71,8 @@ struct Loader<'a> {
 pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, StoreError> {
     let graves = store.graves()?.into_iter().collect();
     let (places, windows) = (HashMap::new(), HashMap::new());
-    let mut loader = Loader {
-        core,
-        store,
-        graves,
-        places,
-        windows,
-        waiting: 0,
-        newest_ms: None,
-        next_account: boot.next_account,
-    };
+    let mut loader =
+        Loader { core, store, graves, places, windows, waiting: 0, next_account: boot.next_account };
     let mut after = RowId::NONE;
     loop {
         let rows = loader.store.scan(after, CHUNK)?;
@@ -90,9 +83,12 @@ pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, S
         }
     }
     loader.save_windows()?;
-    let (waiting, newest_ms) = (loader.waiting, loader.newest_ms);
+    let waiting = loader.waiting;
     let graves = loader.settle()?;
-    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, newest_ms, waiting })
+    let is_new = boot.next_row == RowId(RowId::NONE.0 + 1);
+    let now = || ClockNote { wall_ms: core.clock.now().wall_ms, doubt_ms: 0 };
+    let clock = boot.clock.or(is_new.then(now));
+    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, clock, waiting })
 }
 
 impl Loader<'_> {
@@ -109,7 +105,6 @@ impl Loader<'_> {
         let kept = restored.is_some_and(|restored| restored.kept);
         self.core.log.lock().append(row.row, row.time_ms, kept);
         self.waiting += u64::from(kept && !deleted);
-        self.newest_ms = self.newest_ms.max(Some(row.time_ms));
         match row.kind {
             Kind::Message { sender, wanted: true, .. } if restored.is_some_and(Restored::owes_a_receipt) => {
                 self.core.hub.restore_receipt(sender)

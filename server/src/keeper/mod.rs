@@ -166,7 +166,7 @@ impl Keeper {
             undo: Vec::new(),
             reserving: HashSet::new(),
             effects: Effects::default(),
-            upkeep: Upkeep::new(loaded.graves, loaded.newest_ms, now),
+            upkeep: Upkeep::new(loaded.graves, loaded.clock, now),
             now,
             reserve: Reserve::off(),
             hindrance: None,

@@ -21,7 +21,7 @@ use crate::mailbox::device::WindowCell;
 use crate::mailbox::{Life, Mailbox};
 use crate::outbox::Outbox;
 use crate::store::log::{LogMap, Run};
-use crate::store::{AccountId, Batch, DeviceRow, LogRow, RowId, StoreError, Write};
+use crate::store::{AccountId, Batch, ClockNote, DeviceRow, LogRow, RowId, StoreError, Write};
 
 /// What a device acknowledged is durable at the latest this much later.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
@@ -61,14 +61,14 @@ pub(super) struct Upkeep {
 }
 
 impl Upkeep {
-    /// At a start at `now` with these graves, where the newest row was kept at `newest_ms`.
-    pub(super) fn new(graves: VecDeque<Grave>, newest_ms: Option<u64>, now: Now) -> Upkeep {
+    /// At a start at `now` with these graves, where this was noted of the wall clock last.
+    pub(super) fn new(graves: VecDeque<Grave>, noted: Option<ClockNote>, now: Now) -> Upkeep {
         Upkeep {
             accounts: Vec::new(),
             windows: Vec::new(),
             receipts: Vec::new(),
             graves,
-            expiry: Expiry::new(newest_ms, now),
+            expiry: Expiry::new(noted, now),
             due: None,
             next_piece: Duration::ZERO,
             next_touch: now.up + TOUCH_EVERY,
@@ -113,7 +113,8 @@ impl Upkeep {
             !self.graves.is_empty() || log.droppable(1).is_some() || log.sparse(MOVE_ROWS).next().is_some();
         let piece = more.then_some(self.next_piece);
         let expiry = self.expiry.deadline(log, core, now).map(|at| at.max(self.next_piece));
-        [self.due, piece, expiry, Some(self.next_touch)].into_iter().flatten().min()
+        let note = Some(self.expiry.next_note());
+        [self.due, piece, expiry, note, Some(self.next_touch)].into_iter().flatten().min()
     }
 }
 
@@ -146,6 +147,9 @@ impl Keeper {
     /// Stages what is due.
     pub(super) fn stage_upkeep(&mut self) -> Result<(), StoreError> {
         self.watch_clock();
+        if let Some(note) = self.upkeep.expiry.due_note(self.now) {
+            self.batch.push(Write::NoteClock(note));
+        }
         self.touch();
         let due = self.upkeep.due.is_some_and(|due| due <= self.now.up);
         let run = self.core.log.lock().droppable(DROP_SEGMENTS);
@@ -338,6 +342,8 @@ impl Keeper {
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
         self.now = self.core.clock.now();
         self.stage_saves()?;
+        self.watch_clock();
+        self.batch.push(Write::NoteClock(self.upkeep.expiry.note(self.now)));
         self.commit()?;
         self.residents.store.close()
     }

@@ -7,8 +7,8 @@ use bellhop_protocol::DeviceId;
 use parking_lot::Mutex;
 
 use super::{
-    AccountId, AccountRow, Batch, Boot, DeviceRow, LogRow, Reader, RowId, Store, StoreError, TokenRow,
-    Waiting, Write,
+    AccountId, AccountRow, Batch, Boot, ClockNote, DeviceRow, LogRow, Reader, RowId, Store, StoreError,
+    TokenRow, Waiting, Write,
 };
 use crate::window::CounterWindow;
 
@@ -22,6 +22,7 @@ struct Tables {
     windows: BTreeMap<(AccountId, DeviceId), CounterWindow>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
     log: BTreeMap<RowId, LogRow<String>>,
+    clock: Option<ClockNote>,
 }
 
 /// The store. Clones share what they hold, so that a test can stop one server and start another on it.
@@ -94,6 +95,7 @@ impl Tables {
                     || device.is_some_and(|device| token.device != device)
                     || *except == Some(*hash)
             }),
+            Write::NoteClock(note) => self.clock = Some(*note),
         }
     }
 }
@@ -111,6 +113,7 @@ impl Store for MemoryStore {
             id_key: [7; 16],
             next_account: AccountId(tables.last_account + 1),
             next_row: RowId(tables.log.keys().next_back().map_or(0, |row| row.0) + 1),
+            clock: tables.clock,
         })
     }
 

@@ -211,6 +211,15 @@ pub struct TokenRow {
     pub expires_ms: Option<u64>,
 }
 
+/// What is kept of the wall clock, so that a start can judge it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockNote {
+    /// What it showed, in ms since 1970.
+    pub wall_ms: u64,
+    /// How long the server had yet to run before it was believed, in ms; 0 where it was.
+    pub doubt_ms: u64,
+}
+
 /// One change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
@@ -250,6 +259,8 @@ pub enum Write {
         /// The hash of the token to keep.
         except: Option<[u8; 32]>,
     },
+    /// Notes the wall clock, in place of the note before.
+    NoteClock(ClockNote),
 }
 
 impl Write {
@@ -309,6 +320,8 @@ pub struct Boot {
     pub next_account: AccountId,
     /// The next row of the log.
     pub next_row: RowId,
+    /// The last note of the wall clock; `None` in a new file, and in one of a version that made none.
+    pub clock: Option<ClockNote>,
 }
 
 /// Why the store did not do something.

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::sqlite::{corrupt, fault};
 use super::{
-    AccountId, AccountRow, Batch, DeviceRow, Kind, LogRow, Origin, PasswordHash, RowId, Span, StoreError,
-    TokenRow, Waiting, sum,
+    AccountId, AccountRow, Batch, ClockNote, DeviceRow, Kind, LogRow, Origin, PasswordHash, RowId, Span,
+    StoreError, TokenRow, Waiting, sum,
 };
 
 /// Columns of the log before its sum.
@@ -163,6 +163,17 @@ pub(super) fn ranges_to_bytes(ranges: &[(u64, u64)]) -> Vec<u8> {
 pub(super) fn ranges_from_bytes(bytes: &[u8]) -> Vec<(u64, u64)> {
     let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap_or_default());
     bytes.chunks_exact(16).map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect()
+}
+
+pub(super) fn clock_to_bytes(note: &ClockNote) -> Vec<u8> {
+    [note.wall_ms, note.doubt_ms].into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
+pub(super) fn clock_from_bytes(bytes: &[u8]) -> Result<ClockNote, StoreError> {
+    match ranges_from_bytes(bytes)[..] {
+        [(wall_ms, doubt_ms)] if bytes.len() == 16 => Ok(ClockNote { wall_ms, doubt_ms }),
+        _ => Err(StoreError::Corrupt("the note of the clock has another length".into())),
+    }
 }
 
 /// Numbers on the wire stay below 2^63 (PROTOCOL.md 6), and so do rows.

@@ -13,8 +13,8 @@ use super::mark::{MarkFile, Reached};
 use super::opening::connect;
 pub use super::opening::{Loss, Seed};
 use super::rows::{
-    account_row, append_row, device_row, number, ranges_to_bytes, text, token_row, unsigned, waiting,
-    whole_row,
+    account_row, append_row, clock_from_bytes, clock_to_bytes, device_row, number, ranges_to_bytes, text,
+    token_row, unsigned, waiting, whole_row,
 };
 use super::{
     AccountId, AccountRow, Batch, Boot, DeviceRow, LogRow, Reader, RowId, Store, StoreError, TokenRow,
@@ -79,11 +79,23 @@ impl SqliteStore {
     }
 
     fn meta(&self, name: &str) -> Result<Vec<u8>, StoreError> {
-        let value = self.one("SELECT name, value, sum FROM meta WHERE name = ?1", &[&name], |row| {
+        self.meta_if_any(name)?
+            .ok_or_else(|| StoreError::Corrupt(format!("the database does not tell its {name}")))
+    }
+
+    fn meta_if_any(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.one("SELECT name, value, sum FROM meta WHERE name = ?1", &[&name], |row| {
             sum::check(row, 2, "meta")?;
             row.get(1).map_err(fault)
-        });
-        value?.ok_or_else(|| StoreError::Corrupt(format!("the database does not tell its {name}")))
+        })
+    }
+
+    fn set_meta(&self, name: &str, value: &[u8]) -> rusqlite::Result<()> {
+        self.execute(
+            "INSERT INTO meta (name, value, sum) VALUES (?1, ?2, row_sum(?1, ?2))
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum",
+            params![name, value],
+        )
     }
 
     /// The row that a statement finds, where there is one.
@@ -114,12 +126,7 @@ impl SqliteStore {
         }
         if batch.durable || !appends {
             reached.changes += 1;
-            let changes = reached.changes.to_be_bytes();
-            self.execute(
-                "INSERT INTO meta (name, value, sum) VALUES ('changes', ?1, row_sum('changes', ?1))
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum",
-                params![changes.as_slice()],
-            )?;
+            self.set_meta("changes", &reached.changes.to_be_bytes())?;
         }
         Ok(reached)
     }
@@ -201,6 +208,7 @@ impl SqliteStore {
             | Write::ReleaseNames(_)
             | Write::SaveToken(_)
             | Write::DropTokens { .. } => credentials::apply(&self.db, write),
+            Write::NoteClock(note) => self.set_meta("clock", &clock_to_bytes(note)),
             Write::ForgetGrave(account) => {
                 self.execute("DELETE FROM device WHERE account = ?1", params![account.0])?;
                 self.execute("DELETE FROM grave WHERE account = ?1", params![account.0])
@@ -277,6 +285,7 @@ impl Store for SqliteStore {
                 .map_err(|_| StoreError::Corrupt("the id key has another length".into()))?,
             next_account: AccountId(number(reached.account) + 1),
             next_row: RowId(reached.row + 1),
+            clock: self.meta_if_any("clock")?.map(|bytes| clock_from_bytes(&bytes)).transpose()?,
         })
     }
 

@@ -60,6 +60,7 @@ suite! {
     a_deleted_account_leaves_its_rows_to_be_purged
     names_are_read_in_order
     a_reader_sees_what_was_committed
+    the_clock_is_noted
 }
 
 fn account(id: i64, name: &str) -> AccountRow {
@@ -104,6 +105,15 @@ fn log(store: &mut dyn Store) -> Vec<u64> {
 fn a_new_store_begins_at_one(subject: &dyn Subject) {
     let boot = subject.open().boot().unwrap();
     assert_eq!((boot.next_account, boot.next_row, boot.id_key), (AccountId(1), RowId(1), [7; 16]));
+}
+
+fn the_clock_is_noted(subject: &dyn Subject) {
+    assert_eq!(subject.open().boot().unwrap().clock, None);
+    for (wall_ms, doubt_ms) in [(5, 86_400_000), (1 << 40, 0)] {
+        let note = ClockNote { wall_ms, doubt_ms };
+        commit(&mut *subject.open(), [Write::NoteClock(note)]);
+        assert_eq!(subject.open().boot().unwrap().clock, Some(note));
+    }
 }
 
 fn accounts_come_back(subject: &dyn Subject) {

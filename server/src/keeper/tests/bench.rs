@@ -28,6 +28,7 @@ use crate::store::readers::Readers;
 use crate::store::{LogRow, RowId};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// A server without sockets.

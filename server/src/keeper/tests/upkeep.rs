@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::bench::{Bench, DAY, Party, SECOND};
+use super::bench::{Bench, DAY, HOUR, Party, SECOND};
 use crate::clock::Clock;
 use crate::mailbox::Effects;
 use crate::store::faulty::Fault;
@@ -321,4 +321,71 @@ fn after_a_start_a_clock_that_is_far_off_is_not_believed_for_a_day() {
     assert_eq!(ends(&mut bench, &alice, 3), [""; 0]);
     bench.clock.pass(DAY);
     assert_eq!(ends(&mut bench, &alice, 3).len(), 1, "a day later it is believed");
+}
+
+/// Whether the text is in the log after three seconds.
+fn waits(bench: &mut Bench, text: &str) -> bool {
+    bench.seconds(3);
+    bench.log().iter().any(|row| row.text == text)
+}
+
+/// What was kept by the wrong clock spoke for it after a restart.
+#[test]
+fn a_clock_that_jumped_is_not_believed_for_what_it_said_before_a_restart() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    bench.away("bob");
+    bench.sent(&mut alice, "bob", "in time", true);
+    bench.seconds(3);
+    bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
+    bench.sent(&mut alice, "bob", "by the wrong clock", true);
+    bench.seconds(3);
+    let mut bench = bench.restart();
+    assert!(waits(&mut bench, "in time"));
+    bench.clock.pass(DAY / 2);
+    assert!(waits(&mut bench, "in time"));
+    let mut bench = bench.restart();
+    bench.clock.pass(DAY / 2 - 60 * SECOND);
+    assert!(waits(&mut bench, "in time"), "it ran for 23 hours and 59 minutes");
+    bench.clock.pass(60 * SECOND);
+    assert!(!waits(&mut bench, "in time"), "the time before the restart counts");
+    assert!(waits(&mut bench, "by the wrong clock"));
+}
+
+/// Only time in which it runs: a night without the server is no sign that the clock is right.
+#[test]
+fn a_clock_that_jumped_is_doubted_on_while_the_server_is_off() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    bench.away("bob");
+    bench.sent(&mut alice, "bob", "in time", true);
+    bench.clock.jump(10 * 365 * DAY.as_millis() as i64);
+    bench.sent(&mut alice, "bob", "by the wrong clock", true);
+    for hours in [20, 23, 25] {
+        assert!(waits(&mut bench, "in time"), "before {hours} hours off");
+        bench.clock.jump(hours * 3_600_000);
+        bench = bench.restart();
+    }
+    bench.clock.pass(DAY - 10 * SECOND);
+    assert!(waits(&mut bench, "in time"));
+    bench.clock.pass(10 * SECOND);
+    assert!(!waits(&mut bench, "in time"));
+}
+
+/// A server to which nobody writes has a clock that is believed all the same.
+#[test]
+fn a_quiet_server_believes_its_clock_after_a_restart() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    bench.away("bob");
+    bench.sent(&mut alice, "bob", "hi", true);
+    for _ in 0..29 {
+        bench.clock.pass(DAY);
+        bench.seconds(1);
+    }
+    bench.clock.pass(20 * HOUR);
+    let mut bench = bench.restart();
+    assert!(waits(&mut bench, "hi"));
+    bench.clock.pass(4 * HOUR);
+    assert!(!waits(&mut bench, "hi"), "without a day's wait");
 }
