@@ -14,7 +14,6 @@ use bellhop_tests::mutant::{Breach, Mutant};
 use bellhop_tests::peer::Peer;
 use bellhop_tests::process::{Process, binary};
 use bellhop_tests::server::{Home, Local};
-use bellhop_tests::wait::wait_for;
 
 /// The word that tells what became of a request.
 fn word(answer: &str) -> &str {
@@ -169,7 +168,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     {
         let id = server.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let status = wait_for("the server to end", || server.try_wait().unwrap());
+        let status = bellhop_tests::wait::wait_for("the server to end", || server.try_wait().unwrap());
         assert!(status.success(), "{status}");
     }
     #[cfg(not(unix))]

@@ -58,6 +58,7 @@ impl Identity {
     }
 
     /// For this name, signed by an authority; and the authority's certificate in PEM.
+    #[cfg(target_os = "linux")]
     pub(crate) fn by_authority(name: &str) -> (Identity, String) {
         let (root, pair) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
         let mut authority = params(&[]);

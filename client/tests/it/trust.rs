@@ -1,14 +1,12 @@
 //! Servers that have to be who they should be: nothing leaves before that is decided.
 
-use std::io::Read;
 #[cfg(unix)]
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
-use std::sync::mpsc;
 
 use crate::desk::{Desk, Ran, desk, json};
-use crate::support::{PATIENCE, until};
+use crate::support::until;
 use crate::tls::{Front, Identity};
 
 /// Somebody at a desk, whose server is behind TLS.
@@ -236,7 +234,7 @@ fn frames_in_plain_stay_on_this_machine() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     // Another spelling of this machine, which nothing says is this machine.
     let server = format!("0.0.0.0:{}", listener.local_addr().expect("an address").port());
-    let (heard, hears) = mpsc::sync_channel(10);
+    let (heard, hears) = std::sync::mpsc::sync_channel(10);
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             let mut bytes = vec![0; 4_096];
@@ -249,7 +247,7 @@ fn frames_in_plain_stay_on_this_machine() {
     for command in [&["send", "bob", "hi"][..], &["list"], &["login", "alice"]] {
         let there = ["--server", &server, "--user", "alice", "--password-file", &password];
         desk.run(&[&there, command].concat()).fails(3, "no TLS with");
-        let bytes = hears.recv_timeout(PATIENCE).expect("a connection");
+        let bytes = hears.recv_timeout(crate::support::PATIENCE).expect("a connection");
         assert_eq!(bytes.first(), Some(&0x16), "{command:?} begins with a handshake");
         assert!(!bytes.windows(5).any(|five| five == b"alice" || five == b"sesam"));
     }
