@@ -312,6 +312,24 @@ fn a_write_ahead_log_that_lost_anything_is_refused() {
     assert_ne!(check("garbled", &|folder| fs::write(log_of(folder), &garbage).unwrap()), Start::Served);
 }
 
+/// Whoever deleted an account whose message was the newest could not start the server any more.
+#[test]
+fn a_newest_row_that_was_dropped_is_no_loss() {
+    let (folder, _) = ended();
+    let mut store = open(folder.path(), Loss::Refuse).unwrap();
+    append(&mut store, 341..=341, 7);
+    let mut batch = Batch::default();
+    batch.push(Write::DropRows(RowId(341), RowId(341)));
+    store.commit(&batch).unwrap();
+    drop(store);
+    // After a kill, and after an orderly end.
+    for _ in 0..2 {
+        let mut store = open(folder.path(), Loss::Refuse).unwrap();
+        assert_eq!(store.boot().unwrap().next_row, RowId(342), "no row is given twice");
+        store.close().unwrap();
+    }
+}
+
 #[test]
 fn a_database_that_is_gone_is_not_taken_for_a_new_one() {
     for (folder, content) in [killed(), ended()] {

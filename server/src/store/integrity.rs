@@ -64,7 +64,7 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -136,14 +136,18 @@ pub(super) fn reached(db: &Connection) -> Result<Reached, StoreError> {
         let found: Option<Option<i64>> = db.query_row(sql, [], |row| row.get(0)).optional().map_err(fault)?;
         Ok(unsigned(found.flatten().unwrap_or(0)))
     };
-    let changes: Option<[u8; 8]> = db
-        .query_row("SELECT value FROM meta WHERE name = 'changes'", [], |row| row.get(0))
-        .optional()
-        .map_err(fault)?;
+    let noted = |name: &str| -> Result<u64, StoreError> {
+        let found: Option<[u8; 8]> = db
+            .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map_err(fault)?;
+        Ok(found.map_or(0, u64::from_be_bytes))
+    };
     Ok(Reached {
-        row: number("SELECT max(id) FROM log")?,
+        // The newest row may have been dropped.
+        row: number("SELECT max(id) FROM log")?.max(noted("row")?),
         account: number("SELECT seq FROM sqlite_sequence WHERE name = 'account'")?,
-        changes: changes.map_or(0, u64::from_be_bytes),
+        changes: noted("changes")?,
     })
 }
 
@@ -154,8 +158,9 @@ pub(super) fn database(db: &Connection) -> Result<u64, StoreError> {
     Ok(mark::name_of(&key.map_err(fault)?))
 }
 
-/// Checks that the database holds all that its mark tells of. Returns whether it may be an older one, put here since,
-/// whose mailboxes gave out numbers that it knows nothing of.
+/// Checks that the database holds all that its mark tells of. Returns whether its mailboxes may have given out numbers
+/// that it knows nothing of: it is an older one, put here since, or more is missing than a power loss takes, which
+/// cannot be told from one.
 pub(super) fn complete(db: &Connection, mark: Option<&Mark>) -> Result<bool, StoreError> {
     let reached = reached(db)?;
     if super::backup::is_one(db)? {
@@ -179,7 +184,7 @@ pub(super) fn complete(db: &Connection, mark: Option<&Mark>) -> Result<bool, Sto
         ),
         Judgement::Lost => return Err(StoreError::Corrupt(lost(mark.reached, reached))),
     }
-    Ok(judgement == Judgement::Another)
+    Ok(judgement != Judgement::Whole)
 }
 
 fn lost(then: Reached, now: Reached) -> String {

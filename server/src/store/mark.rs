@@ -6,9 +6,11 @@
 //! commits that appended no row. A database that knows less than its mark has lost something, and the start says so.
 //!
 //! The mark is written after the commit and not fsynced: a system call of a microsecond a commit, shared by all its
-//! messages. It may be older than the database and is then content. It cannot be newer, but where a power loss took
-//! commits that nobody had waited for (any durability but `power`); whether the machine has started since is kept too,
-//! so that this one case is told from the others.
+//! messages. It may be older than the database and is then content. It cannot be newer, since a start syncs the log
+//! before the mark, but where a power loss took commits that nobody had waited for (any durability but `power`); whether
+//! the machine has started since is kept too, so that this one case is told from the others. (A system that does not
+//! tell its starts, such as macOS and Windows, has every loss taken for this one at those levels.) Where the newest row
+//! of the log is dropped, the database keeps its number, so that it does not seem to know less.
 //!
 //! What this cannot tell: the loss of commits after the mark reached the disk, where a power loss took the mark's last
 //! seconds *and* somebody cut the log. And who replaces the whole folder by an older one replaces the mark with it.

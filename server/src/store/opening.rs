@@ -1,5 +1,7 @@
 //! Opening a store: looked at before anything is changed, then brought up to date.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -65,6 +67,8 @@ impl SqliteStore {
              PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16384;",
         )
         .map_err(fault)?;
+        // The mark is on the disk from here on, and must not speak of anything that is not.
+        sync_log(path)?;
         let mark = Mark {
             database: integrity::database(&db)?,
             boot: mark::boot(),
@@ -75,6 +79,16 @@ impl SqliteStore {
             SqliteStore { mark: MarkFile::begin(path, mark)?, db, path: path.to_owned(), sync, older };
         store.set_synchronous(sync == Sync::Always)?;
         Ok(store)
+    }
+}
+
+/// Puts what the write-ahead log holds on the disk: a server that was killed may have left it with the operating system.
+fn sync_log(database: &Path) -> Result<(), StoreError> {
+    match File::options().write(true).open(integrity::beside(database, "-wal")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        opened => opened
+            .and_then(|log| log.sync_all())
+            .map_err(|error| StoreError::Fault(format!("cannot sync the write-ahead log: {error}"))),
     }
 }
 

@@ -111,15 +111,16 @@ impl SqliteStore {
     }
 
     /// How far the database will have come with a batch. Commits that append nothing, or that have to last, are counted
-    /// in it, so that every commit raises something.
+    /// in it, so that every commit raises something. Where rows go, the newest may be among them: what it was is kept.
     fn reach(&self, batch: &Batch) -> Result<Reached, rusqlite::Error> {
         let mut reached = self.mark.reached();
-        let mut appends = false;
+        let (mut appends, mut drops) = (false, false);
         for write in &batch.writes {
             match write {
                 Write::Append(row) => {
                     (reached.row, appends) = (reached.row.max(row.row.0), true);
                 }
+                Write::DropRows(..) => drops = true,
                 Write::AddAccount(account) => reached.account = reached.account.max(unsigned(account.id.0)),
                 _ => {}
             }
@@ -127,6 +128,9 @@ impl SqliteStore {
         if batch.durable || !appends {
             reached.changes += 1;
             self.set_meta("changes", &reached.changes.to_be_bytes())?;
+        }
+        if drops {
+            self.set_meta("row", &reached.row.to_be_bytes())?;
         }
         Ok(reached)
     }
