@@ -2,7 +2,8 @@
 //!
 //! On Unix it is a socket with the name `control`, closed to others by its folder, by its own mode and by who the
 //! system says is at the other end. On Windows, where no such socket can be had, it is a loopback port, and the file
-//! `control` holds the port and a word that must be said first.
+//! `control` holds the port and two words: one that must be said first, and the answer to it, without which nothing is
+//! asked. After a crash the port may be anybody's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -121,11 +122,12 @@ mod system {
 
 #[cfg(windows)]
 mod system {
-    use std::io::{self, Write};
+    use std::io::{self, Read, Write};
     use std::net::Ipv4Addr;
     use std::path::Path;
+    use std::time::Duration;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::{NAME, Named, clear};
@@ -135,15 +137,31 @@ mod system {
     /// A connection through the door, at the server's end.
     pub type Stream = tokio::net::TcpStream;
 
-    /// The word, in bytes.
+    /// The name of the file while it is written.
+    const BEGUN: &str = "control.new";
+    /// A word, in bytes.
     const WORD: usize = 64;
+    /// How long the server's word may take.
+    const WORD_MAX: Duration = Duration::from_secs(5);
 
     /// The door, open.
     #[derive(Debug)]
     pub struct Entrance {
         listener: TcpListener,
-        word: String,
+        words: Words,
         _named: Named,
+    }
+
+    /// What is said by whoever asks, and by the server.
+    struct Words {
+        asking: String,
+        answering: String,
+    }
+
+    impl std::fmt::Debug for Words {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Words")
+        }
     }
 
     impl Entrance {
@@ -157,11 +175,14 @@ mod system {
             clear(&path)?;
             let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             listener.set_nonblocking(true)?;
-            let word: String = random::<{ WORD / 2 }>().iter().map(|byte| format!("{byte:02x}")).collect();
-            let named = Named(path);
-            let mut file = private_file(&named.0)?;
-            writeln!(file, "{} {word}", listener.local_addr()?.port())?;
-            Ok(Entrance { listener: TcpListener::from_std(listener)?, word, _named: named })
+            let words = Words { asking: word(), answering: word() };
+            // It is there whole or not at all: whoever knocks at this moment finds no half of a word.
+            let begun = Named(folder.join(BEGUN));
+            clear(&begun.0)?;
+            let port = listener.local_addr()?.port();
+            writeln!(private_file(&begun.0)?, "{port} {} {}", words.asking, words.answering)?;
+            std::fs::rename(&begun.0, &path)?;
+            Ok(Entrance { listener: TcpListener::from_std(listener)?, words, _named: Named(path) })
         }
 
         /// Waits for somebody.
@@ -173,7 +194,7 @@ mod system {
             Ok(self.listener.accept().await?.0)
         }
 
-        /// True if and only if the other side may ask: it says the word.
+        /// True if and only if the other side may ask: it says the word, and is told the other one.
         ///
         /// # Errors
         ///
@@ -181,22 +202,103 @@ mod system {
         pub async fn admits(&self, stream: &mut Stream) -> io::Result<bool> {
             let mut said = [0; WORD];
             stream.read_exact(&mut said).await?;
-            let differ = said.iter().zip(self.word.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
-            Ok(differ == 0)
+            let is_known = is_same(&said, &self.words.asking);
+            if is_known {
+                stream.write_all(self.words.answering.as_bytes()).await?;
+            }
+            Ok(is_known)
         }
     }
 
-    /// Knocks, and says the word.
+    fn word() -> String {
+        random::<{ WORD / 2 }>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Takes as long for a word that is almost right as for any other.
+    fn is_same(said: &[u8; WORD], word: &str) -> bool {
+        word.len() == WORD && said.iter().zip(word.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    }
+
+    /// Knocks, says the word, and hears the other.
     ///
     /// # Errors
     ///
-    /// As the operating system says: `NotFound` and `ConnectionRefused` where no server is there.
+    /// As the operating system says: `NotFound` and `ConnectionRefused` where no server is there, the latter also
+    /// where somebody else is.
     pub fn connect(folder: &Path) -> io::Result<std::net::TcpStream> {
-        let said = std::fs::read_to_string(folder.join(NAME))?;
-        let (port, word) = said.trim().split_once(' ').ok_or(io::ErrorKind::InvalidData)?;
+        let text = std::fs::read_to_string(folder.join(NAME))?;
+        let parts: Vec<&str> = text.split_ascii_whitespace().collect();
+        let [port, asking, answering] = parts[..] else { return Err(io::ErrorKind::InvalidData.into()) };
         let port: u16 = port.parse().map_err(io::Error::other)?;
         let mut stream = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.write_all(word.as_bytes())?;
+        stream.set_read_timeout(Some(WORD_MAX))?;
+        let mut said = [0; WORD];
+        let heard = stream.write_all(asking.as_bytes()).and_then(|()| stream.read_exact(&mut said));
+        if heard.is_err() || !is_same(&said, answering) {
+            // Whether there is a server after all is told by the folder's lock.
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        stream.set_read_timeout(None)?;
         Ok(stream)
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_has_the_words_is_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let entrance = Entrance::open(folder.path()).unwrap();
+        let there = folder.path().to_owned();
+        let knocking = tokio::task::spawn_blocking(move || connect(&there));
+        let mut stream = entrance.accept().await.unwrap();
+        assert!(entrance.admits(&mut stream).await.unwrap());
+        assert!(knocking.await.unwrap().is_ok());
+
+        let text = std::fs::read_to_string(folder.path().join(NAME)).unwrap();
+        let port: u16 = text.split(' ').next().unwrap().parse().unwrap();
+        let mut stranger = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stranger.write_all(&[b'0'; 64]).unwrap();
+        let mut stream = entrance.accept().await.unwrap();
+        assert!(!entrance.admits(&mut stream).await.unwrap());
+        drop((stream, entrance));
+        let mut heard = Vec::new();
+        let _ = stranger.read_to_end(&mut heard);
+        assert_eq!(heard, b"", "a stranger is not told the other word");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_stranger_at_the_port_is_no_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = stranger.local_addr().unwrap().port();
+        std::fs::write(folder.path().join(NAME), format!("{port} {} {}\n", "a".repeat(64), "b".repeat(64)))
+            .unwrap();
+        for said in ["c".repeat(64), "b".repeat(63), "a".repeat(64), String::new()] {
+            std::thread::scope(|threads| {
+                let heard = threads.spawn(|| {
+                    let (mut stream, _) = stranger.accept().unwrap();
+                    let mut word = [0; 64];
+                    stream.read_exact(&mut word).unwrap();
+                    stream.write_all(said.as_bytes()).unwrap();
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                    let mut rest = Vec::new();
+                    let _ = stream.read_to_end(&mut rest);
+                    rest
+                });
+                assert_eq!(
+                    connect(folder.path()).unwrap_err().kind(),
+                    ErrorKind::ConnectionRefused,
+                    "{said}"
+                );
+                assert_eq!(heard.join().unwrap(), b"", "it hears no request");
+            });
+        }
     }
 }
