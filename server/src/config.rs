@@ -417,8 +417,11 @@ fn default_data(port: u16) -> Result<PathBuf, ConfigError> {
     use etcetera::BaseStrategy;
     let folders =
         etcetera::choose_base_strategy().map_err(|error| ConfigError::NoDataFolder(error.to_string()))?;
+    // A folder that roams with its user would bring a database to another machine while it is written. On Windows the one
+    // for caches is the one that stays.
+    let folder = if cfg!(windows) { folders.cache_dir() } else { folders.data_dir() };
     // The port in the name keeps two servers of one machine apart.
-    Ok(folders.data_dir().join("bellhop-server").join(port.to_string()))
+    Ok(folder.join("bellhop-server").join(port.to_string()))
 }
 
 #[cfg(test)]
