@@ -224,29 +224,55 @@ pub struct Acceptor {
     pub stop: CancellationToken,
 }
 
+/// How failing accepts are waited out.
+#[derive(Debug)]
+struct Backoff {
+    wait: Duration,
+    /// When a failure was logged last, on the clock that never jumps.
+    logged: Option<Duration>,
+}
+
+impl Backoff {
+    fn new() -> Backoff {
+        Backoff { wait: WAIT_MIN, logged: None }
+    }
+
+    fn accepted(&mut self) {
+        self.wait = WAIT_MIN;
+    }
+
+    /// How long a failure at `now` is waited out, and whether it is logged.
+    fn failed(&mut self, now: Duration) -> (Duration, bool) {
+        let wait = self.wait;
+        self.wait = (wait * 2).min(WAIT_MAX);
+        let log = self.logged.is_none_or(|at| at + LOG_EVERY <= now);
+        if log {
+            self.logged = Some(now);
+        }
+        (wait, log)
+    }
+}
+
 impl Acceptor {
     /// Accepts connections until told to stop.
     pub async fn run(self, listener: TcpListener) {
-        let mut wait = WAIT_MIN;
-        let mut logged = None;
+        let mut backoff = Backoff::new();
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
                 accepted = self.accept(&listener) => accepted,
             };
             match accepted {
-                Ok(()) => wait = WAIT_MIN,
+                Ok(()) => backoff.accepted(),
                 Err(error) => {
-                    let now = self.core.clock.now().up;
-                    if logged.is_none_or(|at| at + LOG_EVERY <= now) {
-                        logged = Some(now);
+                    let (wait, log) = backoff.failed(self.core.clock.now().up);
+                    if log {
                         tracing::warn!(%error, "cannot accept connections; trying on");
                     }
                     tokio::select! {
                         () = self.stop.cancelled() => return,
                         () = tokio::time::sleep(wait) => {}
                     }
-                    wait = (wait * 2).min(WAIT_MAX);
                 }
             }
         }
@@ -331,6 +357,22 @@ mod tests {
         }
         assert_eq!(seen[1..], [((8_192, 8_192), UNSENT_MAX), ((131_072, 131_072), UNSENT_MAX)]);
         assert!(seen[0].0 != seen[1].0 && seen[0].1 != UNSENT_MAX, "{seen:?}");
+    }
+
+    /// Accepting that always fails costs a hundred tries in the first minute and a half, and a line in ten seconds.
+    #[test]
+    fn a_failing_accept_is_waited_out_longer_each_time_and_logged_now_and_then() {
+        let mut backoff = Backoff::new();
+        let (mut now, mut tries, mut lines, mut waits) = (Duration::ZERO, 0, 0, Vec::new());
+        while now < Duration::from_secs(90) {
+            let (wait, log) = backoff.failed(now);
+            waits.push(wait.as_millis());
+            (tries, lines, now) = (tries + 1, lines + u32::from(log), now + wait);
+        }
+        assert_eq!(waits[..9], [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
+        assert!((90..=97).contains(&tries) && (8..=9).contains(&lines), "{tries} tries, {lines} lines");
+        backoff.accepted();
+        assert_eq!(backoff.failed(now).0, WAIT_MIN, "after a success it begins anew");
     }
 
     /// The entry of a connection that panicked stayed for ever.
