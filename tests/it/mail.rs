@@ -200,3 +200,22 @@ fn answers_keep_the_order_of_their_requests() {
         std::iter::from_fn(|| Some(alice.next().op)).filter(|op| *op != 0x06).take(300).collect();
     assert_eq!(answers, expected);
 }
+
+/// B10: whoever writes to nobody, over and over, is told so each time and leaves nothing behind.
+#[test]
+fn ten_thousand_messages_to_names_that_nobody_has() {
+    let server = Local::start(&["--limit", "unknown-rate=off", "--limit", "sends=off"]);
+    let (mut alice, mut bob) = (server.login("alice"), server.login("bob"));
+    let before = server.core().hub.accounts().len();
+    for chunk in 0..100 {
+        (0..100).for_each(|number| alice.send(Send, &format!("nobody{chunk}x{number}|hi")));
+        for _ in 0..100 {
+            let answer = alice.answer(Send.answer());
+            assert!(answer.text().starts_with("error|no-such-user|"), "{}", answer.text());
+        }
+        assert!(alice.ask(Send, "bob|hi").starts_with("ok|delivered|"), "chunk {chunk}");
+        assert_eq!(bob.next().text(), "alice|hi");
+    }
+    assert_eq!(server.core().counters.unknown_names.get(), 10_000);
+    assert_eq!(server.core().hub.accounts().len(), before);
+}
