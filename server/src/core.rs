@@ -80,6 +80,12 @@ pub struct Core {
 }
 
 impl Core {
+    /// Counts and logs that something which was asked for is damaged: whoever asked is refused, and all else goes on.
+    pub fn damaged(&self, error: &dyn std::fmt::Display) {
+        self.counters.damaged.one();
+        tracing::error!(%error, "cannot read what is kept: look at it with `bellhop-server check`");
+    }
+
     /// Works on a mailbox under its lock, and afterwards does what that asked for: rows are freed, what has to be
     /// saved is put on the list, and receipts that are owed get filed. Tasks to wake stay in `effects`, for the
     /// caller to wake when it has done all it has to do.

@@ -65,6 +65,8 @@ counters! {
     inboxes_full = "connections-closed-inboxes-full";
     /// Messages and accounts that were refused because the disk is nearly full.
     refused_disk = "refused-disk";
+    /// Requests and mailboxes that met a row which is damaged.
+    damaged = "rows-damaged";
     /// Commits that were rolled back: the disk was full, or another program held the database.
     rolled_back = "commits-rolled-back";
     /// Passwords that were wrong.

@@ -12,6 +12,7 @@
 //! * `matrix`: every op-code in every state.
 //! * `operator`: the operator's commands, on servers that run and on folders where none does.
 //! * `limits`: bounds, and servers that cannot keep anything now.
+//! * `damaged`: rows that are damaged while the server runs.
 //! * `restart`: orderly ends, starts on what was left, kill -9 under load.
 //! * `skew`: recorded sessions of every release, and other versions.
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
@@ -34,6 +35,7 @@ mod book;
 mod clients;
 #[cfg(target_os = "linux")]
 mod cost;
+mod damaged;
 mod extension;
 #[cfg(target_os = "linux")]
 mod faults;

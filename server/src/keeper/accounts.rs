@@ -161,13 +161,16 @@ impl Keeper {
         match job {
             AccountJob::Find { folded, device, reply } => {
                 // What was committed before is true whatever becomes of this batch.
-                let _ = reply.send(self.find(&folded, device)?);
+                let found = self.find(&folded, device);
+                let _ = reply.send(self.unless_damaged(found)?);
             }
             AccountJob::Credential { folded, reply } => {
-                let _ = reply.send(Ok(self.credential(&folded)?));
+                let found = self.credential(&folded).map(Ok);
+                let _ = reply.send(self.unless_damaged(found)?);
             }
             AccountJob::Create { name, password, device, though_held, reply } => {
-                let made = self.create(&name, password, device, though_held)?;
+                let made = self.create(&name, password, device, though_held);
+                let made = self.unless_damaged(made)?;
                 self.reply(reply, made);
             }
             // These are in a commit of their own, which is done.
@@ -175,16 +178,18 @@ impl Keeper {
                 let _ = reply.send(self.delete(&account, session, hold)?);
             }
             AccountJob::SetPassword { account, hash, keep, reply } => {
-                let _ = reply.send(self.set_password(account, hash, keep)?);
+                let set = self.set_password(account, hash, keep);
+                let _ = reply.send(self.unless_damaged(set)?);
             }
             AccountJob::Rehash { account, old, new, reply } => {
                 // What was staged may change it too.
                 self.commit()?;
-                let row = self.residents.store.account_by_id(account)?;
-                if row.is_some_and(|row| row.password == Some(old)) {
+                let row = self.residents.store.account_by_id(account).map(Ok);
+                let row = self.unless_damaged(row)?;
+                if matches!(&row, Ok(Some(row)) if row.password == Some(old)) {
                     self.batch.push(Write::SetPassword(account, Some(new)));
                 }
-                self.reply(reply, Ok(()));
+                self.reply(reply, row.map(drop));
             }
             AccountJob::Receive { account, device, reply } => {
                 let done = self.receive(&account, device);
@@ -204,7 +209,8 @@ impl Keeper {
                 self.reply(reply, Ok(()));
             }
             AccountJob::Resume { hash, successor, device, reply } => {
-                let found = self.resume(&hash, successor, device)?;
+                let found = self.resume(&hash, successor, device);
+                let found = self.unless_damaged(found)?;
                 self.reply(reply, found);
             }
             AccountJob::Revoke { account, device, reply } => {
@@ -450,6 +456,7 @@ impl Keeper {
                 "the token is not good here; log in with the password",
             )));
         };
+        let window = Some(self.window(&account, device)?);
         // Its predecessor, and a successor that never arrived, are good no longer.
         let account_id = account.id;
         self.batch.push(Write::DropTokens { account: account_id, device: Some(device), except: Some(*hash) });
@@ -457,7 +464,6 @@ impl Keeper {
         self.batch.push(Write::SaveToken(TokenRow { expires_ms, ..token }));
         let new = TokenRow { hash: successor, account: account_id, device, expires_ms: None };
         self.batch.push(Write::SaveToken(new));
-        let window = Some(self.window(&account, device)?);
         let revocations = account.mailbox.lock().revocations;
         Ok(Ok(Found { account, password: None, revocations, window }))
     }

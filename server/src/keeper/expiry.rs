@@ -130,7 +130,8 @@ impl Keeper {
         let run = self.core.log.lock().expired(cutoff_ms);
         let Some(run) = run else { return Ok(false) };
         let mut oldest_ms = u64::MAX;
-        for (account, row) in self.awaited(run)? {
+        let Some(awaited) = self.awaited(run)? else { return Ok(true) };
+        for (account, row) in awaited {
             match row.kind {
                 // PROTOCOL.md 6, RECEIPT: it does not expire.
                 Kind::Receipt { .. } => {}

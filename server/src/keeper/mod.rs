@@ -144,7 +144,7 @@ fn refusal(error: &StoreError) -> Option<Refusal> {
         StoreError::Busy => {
             Some(Refusal::new(Code::BUSY, "another program keeps the server's database locked; try again"))
         }
-        StoreError::Fault(_) | StoreError::Corrupt(_) => None,
+        StoreError::Fault(_) | StoreError::Corrupt(_) | StoreError::Damaged(_) => None,
     }
 }
 
@@ -240,6 +240,20 @@ impl Keeper {
             }
             Job::Account(job) => self.stage_account(*job),
         }
+    }
+
+    /// Refuses whoever needs a row that is damaged, and harms nobody else; nothing was staged for it.
+    fn unless_damaged<T>(
+        &self,
+        done: Result<Result<T, Refusal>, StoreError>,
+    ) -> Result<Result<T, Refusal>, StoreError> {
+        done.or_else(|error| match error {
+            StoreError::Damaged(_) => {
+                self.core.damaged(&error);
+                Ok(Err(Refusal::new(Code::STORAGE, "the server cannot read what it keeps of this")))
+            }
+            _ => Err(error),
+        })
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {

@@ -25,8 +25,9 @@ impl Keeper {
         if self.core.in_memory {
             return self.stage_in_memory(job, jobs);
         }
-        let to = self.residents.by_name(job.to.of(&self.batch.words))?;
-        let outcome = match self.keep(&job, to) {
+        let to = self.residents.by_name(job.to.of(&self.batch.words)).map(Ok);
+        let to = self.unless_damaged(to)?;
+        let outcome = match to.and_then(|to| self.keep(&job, to)) {
             Ok(outcome) => outcome,
             Err(refusal) => Outcome::Answer { login: job.login, sending: job.sending, result: Err(refusal) },
         };
@@ -104,12 +105,14 @@ impl Keeper {
 
     /// Where messages live in memory, the store is needed only for accounts that are not in memory and for numbers.
     fn stage_in_memory(&mut self, job: MailJob, jobs: u64) -> Result<(), StoreError> {
-        let outcome = match self.residents.by_name(job.to.of(&self.batch.words))? {
-            Some(to) => {
+        let to = self.residents.by_name(job.to.of(&self.batch.words)).map(Ok);
+        let outcome = match self.unless_damaged(to)? {
+            Err(refusal) => Outcome::Answer { login: job.login, sending: job.sending, result: Err(refusal) },
+            Ok(Some(to)) => {
                 self.reserve_ahead(&to, jobs);
                 Outcome::InMemory(job)
             }
-            None => {
+            Ok(None) => {
                 let known = mail::check_counter(&self.core, &job.login, job.sending);
                 let result = known.and_then(|id| match id {
                     Some(id) => Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
@@ -156,7 +159,8 @@ impl Keeper {
     /// `jobs` that may need numbers of the same mailbox.
     pub(super) fn stage_file(&mut self, receipt: FileJob, jobs: u64) -> Result<(), StoreError> {
         let FileJob { author, id, state, peer } = receipt;
-        let Some(to) = self.residents.by_id(author.account)? else {
+        let to = self.residents.by_id(author.account).map(Ok);
+        let Ok(Some(to)) = self.unless_damaged(to)? else {
             self.outcomes.push(Outcome::Unclaimed(author.account));
             return Ok(());
         };
@@ -192,7 +196,8 @@ impl Keeper {
         sender: Span,
         jobs: u64,
     ) -> Result<(), StoreError> {
-        let Some(to) = self.residents.by_name(sender.of(&self.batch.words))? else { return Ok(()) };
+        let to = self.residents.by_name(sender.of(&self.batch.words)).map(Ok);
+        let Ok(Some(to)) = self.unless_damaged(to)? else { return Ok(()) };
         if !self.core.hub.reserve_receipt(to.id) {
             return Ok(());
         }
@@ -237,12 +242,13 @@ impl Keeper {
         }
         let mut found = None;
         let ids = self.core.ids;
-        self.residents.store.rows(&[owed.row], &mut |row| {
+        let read = self.residents.store.rows(&[owed.row], &mut |row| {
             if let Kind::Message { sender, origin, .. } = row.kind {
                 found = Some((author(sender, origin), ids.of_row(&row)));
             }
-        })?;
-        Ok(found)
+        });
+        // A row that is damaged does not tell who is to be told.
+        Ok(self.unless_damaged(read.map(Ok))?.map_or(None, |()| found))
     }
 }
 

@@ -279,7 +279,7 @@ impl Keeper {
 
     /// Appends the awaited rows of a run anew, and drops the run.
     fn stage_moves(&mut self, run: Run) -> Result<(), StoreError> {
-        let awaited = self.awaited(run)?;
+        let Some(awaited) = self.awaited(run)? else { return Ok(()) };
         // A row that was taken since is not among them, and its receipt is read from where it still lies.
         self.stage_saves()?;
         for (account, row) in awaited {
@@ -314,10 +314,11 @@ impl Keeper {
         }
     }
 
-    /// The rows of a run that a mailbox still awaits there.
-    pub(super) fn awaited(&mut self, run: Run) -> Result<Vec<Awaited>, StoreError> {
+    /// The rows of a run that a mailbox still awaits there. `None` where one is damaged: then all stay where they are,
+    /// and whoever awaits that one is told of it.
+    pub(super) fn awaited(&mut self, run: Run) -> Result<Option<Vec<Awaited>>, StoreError> {
         let mut rows = Vec::new();
-        self.residents.store.range(run.0, run.1, &mut |row| {
+        let read = self.residents.store.range(run.0, run.1, &mut |row| {
             let LogRow { row, account, seq, time_ms, kind, name, text } = row;
             rows.push(LogRow {
                 row,
@@ -328,14 +329,18 @@ impl Keeper {
                 name: name.to_owned(),
                 text: text.to_owned(),
             });
-        })?;
+        });
+        if self.unless_damaged(read.map(Ok))?.is_err() {
+            self.core.log.lock().leave(run);
+            return Ok(None);
+        }
         let residents = &self.residents;
         let awaited = rows.into_iter().filter_map(|row| {
             let account = residents.in_memory(row.account)?;
             let here = account.mailbox.lock().items().find(row.seq).is_some_and(|item| item.row == row.row);
             here.then_some((account, row))
         });
-        Ok(awaited.collect())
+        Ok(Some(awaited.collect()))
     }
 
     /// The queue is closed and empty: saves everything and closes the store. Graves wait for the next start.

@@ -129,7 +129,7 @@ pub(super) fn list(
                 answer(&outbox, |out| listed.put(OpCode::List, out))
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "cannot read the names");
+                core.damaged(&error);
                 refused(&outbox, OpCode::List, &Refusal::new(Code::STORAGE, "the names cannot be read now"))
             }
             Err(_) => std::future::pending().await,

@@ -424,7 +424,7 @@ fn damage_while_the_server_runs_is_an_error_and_no_message() {
         store.window(AccountId(2), DeviceId([2; 16])).err().unwrap(),
     ];
     for error in errors {
-        assert!(matches!(&error, StoreError::Corrupt(text) if text.contains("checksum")), "{error}");
+        assert!(matches!(&error, StoreError::Damaged(text) if text.contains("checksum")), "{error}");
     }
     assert_eq!(seen, [4]);
     let again = reader.rows(&[RowId(4)], &mut |_| ());

@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) commits: u64,
     /// The number of the commit that fails, counted from 1, and how.
     pub(crate) fail: Option<(u64, Fault)>,
+    /// A row of the log that is damaged, for whoever writes.
+    pub(crate) damaged: Option<RowId>,
 }
 
 /// A store that fails by plan.
@@ -101,7 +103,10 @@ impl<S: Store> Store for FaultyStore<S> {
         last: RowId,
         visit: &mut dyn FnMut(LogRow<&str>),
     ) -> Result<(), StoreError> {
-        self.store.range(first, last, visit)
+        match self.plan.lock().damaged {
+            Some(row) if (first..=last).contains(&row) => Err(StoreError::Damaged("injected".into())),
+            _ => self.store.range(first, last, visit),
+        }
     }
 
     fn close(&mut self) -> Result<(), StoreError> {

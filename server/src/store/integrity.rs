@@ -110,7 +110,7 @@ fn sums(db: &Connection, table: &str, columns: &str) -> Result<(), StoreError> {
 pub(super) fn damaged(db: &Connection, found: &mut dyn FnMut(String)) -> Result<(), StoreError> {
     for (table, columns) in SUMMED {
         match sums(db, table, columns) {
-            Err(StoreError::Corrupt(damage)) => found(damage),
+            Err(StoreError::Corrupt(damage) | StoreError::Damaged(damage)) => found(damage),
             done => done?,
         }
     }

@@ -22,6 +22,8 @@ struct Segment {
     oldest_ms: u64,
     /// True once its rows are dropped.
     dropped: bool,
+    /// True where a row is damaged: what is awaited of it stays where it is.
+    damaged: bool,
 }
 
 /// The segments of the log that hold rows.
@@ -43,7 +45,12 @@ impl LogMap {
             self.first = number;
         }
         while self.first + self.segments.len() as u64 <= number {
-            self.segments.push_back(Segment { awaited: 0, oldest_ms: u64::MAX, dropped: false });
+            self.segments.push_back(Segment {
+                awaited: 0,
+                oldest_ms: u64::MAX,
+                dropped: false,
+                damaged: false,
+            });
         }
         if let (Some(segment), true) = (self.at(row), awaited) {
             segment.awaited += 1;
@@ -83,7 +90,9 @@ impl LogMap {
         let old = self.segments.len().saturating_sub(OLD);
         let segments = self.segments.iter().enumerate().take(old);
         let sparse = segments
-            .filter(|(_, segment)| !segment.dropped && (1..=SPARSE).contains(&segment.awaited))
+            .filter(|(_, segment)| {
+                !segment.dropped && !segment.damaged && (1..=SPARSE).contains(&segment.awaited)
+            })
             .scan(0, |sum, (at, segment)| {
                 *sum += segment.awaited;
                 Some((at, *sum))
@@ -93,7 +102,8 @@ impl LogMap {
 
     /// The oldest segment with an awaited row that is older than `cutoff_ms`.
     pub fn expired(&self, cutoff_ms: u64) -> Option<Run> {
-        let expired = |segment: &Segment| segment.awaited > 0 && segment.oldest_ms < cutoff_ms;
+        let expired =
+            |segment: &Segment| segment.awaited > 0 && !segment.damaged && segment.oldest_ms < cutoff_ms;
         self.segments.iter().position(expired).map(|at| self.run(at, 1))
     }
 
@@ -107,8 +117,15 @@ impl LogMap {
 
     /// When the oldest awaited row that may expire was kept, in ms since 1970.
     pub fn oldest_ms(&self) -> Option<u64> {
-        let awaited = self.segments.iter().filter(|segment| segment.awaited > 0);
+        let awaited = self.segments.iter().filter(|segment| segment.awaited > 0 && !segment.damaged);
         awaited.map(|segment| segment.oldest_ms).filter(|oldest_ms| *oldest_ms != u64::MAX).min()
+    }
+
+    /// Notes that a row of a segment is damaged: it is looked at no more.
+    pub fn leave(&mut self, run: Run) {
+        if let Some(segment) = self.at(run.0) {
+            segment.damaged = true;
+        }
     }
 
     /// Notes that a run was dropped.

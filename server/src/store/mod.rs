@@ -339,6 +339,9 @@ pub enum StoreError {
     /// The file is not what it should be.
     #[error("{0}")]
     Corrupt(String),
+    /// A row that was read is not what it should be. What does not need it goes on; no commit fails so.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// The one writer.

@@ -126,14 +126,18 @@ fn fetch_rows(
     rows: &[RowId],
 ) -> Result<Vec<Fetched>, StoreError> {
     let mut found = Vec::with_capacity(rows.len());
-    reader.rows(rows, &mut |row| {
+    let read = reader.rows(rows, &mut |row| {
         // Items are given in their order: beyond one that is not there nothing is of use, and whoever asked can tell
         // that it got nowhere. A row is somebody else's if it was dropped and a restart gave its number again.
         if rows.get(found.len()) == Some(&row.row) && row.account == account {
             found.push(fetched(ids, &row));
         }
-    })?;
-    Ok(found)
+    });
+    match read {
+        // What lies before the damage is given first; whoever asks on meets it.
+        Err(StoreError::Damaged(_)) if !found.is_empty() => Ok(found),
+        read => read.map(|()| found),
+    }
 }
 
 /// The item of a row.

@@ -117,7 +117,7 @@ fn log_row<T>(row: &Row<'_>, body: &[u8], name: T, text: T) -> Result<LogRow<T>,
             id: MessageId(Uuid::from_slice(body).map_err(corrupt)?),
             state: ReceiptState::from_byte(u8::try_from(count).map_err(corrupt)?),
         },
-        other => return Err(StoreError::Corrupt(format!("a row of kind {other} in the log"))),
+        other => return Err(StoreError::Damaged(format!("a row of kind {other} in the log"))),
     };
     Ok(LogRow {
         row: RowId(unsigned(row.get(0).map_err(fault)?)),

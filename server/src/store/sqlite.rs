@@ -345,7 +345,7 @@ impl Store for SqliteStore {
             None => Ok(None),
             Some(bytes) => CounterWindow::from_bytes(&bytes)
                 .map(Some)
-                .ok_or_else(|| StoreError::Corrupt("a counter window has another length".into())),
+                .ok_or_else(|| StoreError::Damaged("a counter window has another length".into())),
         }
     }
 
@@ -413,11 +413,13 @@ impl Reader for SqliteReader {
         least: &str,
         visit: &mut dyn FnMut(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT folded, name FROM account WHERE folded > ?1 AND folded >= ?2 ORDER BY folded";
+        let sql = "SELECT id, uuid, name, folded, password, reserved, created_ms, sum
+                   FROM account WHERE folded > ?1 AND folded >= ?2 ORDER BY folded";
         let mut query = self.db.prepare_cached(sql).map_err(fault)?;
         let mut rows = query.query([after, least]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
-            let (folded, name) = (text(row, 0)?, text(row, 1)?);
+            sum::check(row, 7, "account")?;
+            let (folded, name) = (text(row, 3)?, text(row, 2)?);
             if !visit(folded, name) {
                 break;
             }
@@ -480,5 +482,5 @@ pub(super) fn fault(error: rusqlite::Error) -> StoreError {
 }
 
 pub(super) fn corrupt(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(error.to_string())
+    StoreError::Damaged(error.to_string())
 }

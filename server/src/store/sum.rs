@@ -52,7 +52,7 @@ fn damaged(table: &str, key: Option<ValueRef<'_>>) -> StoreError {
         Some(ValueRef::Integer(id)) => format!("row {id}"),
         _ => "a row".to_owned(),
     };
-    StoreError::Corrupt(format!("{which} of the table {table} is damaged: it does not match its checksum"))
+    StoreError::Damaged(format!("{which} of the table {table} is damaged: it does not match its checksum"))
 }
 
 /// Makes `row_sum` known to a connection that writes.

@@ -4,6 +4,7 @@
 mod bench;
 mod commits;
 mod credentials;
+mod damage;
 mod devices;
 mod memory;
 mod races;

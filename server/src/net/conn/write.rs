@@ -73,7 +73,7 @@ impl<S: Socket> Conn<S> {
     }
 
     fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {
-        tracing::error!(%error, "cannot read a mailbox");
+        self.caller.core.damaged(error);
         self.close(&Refusal::new(Code::STORAGE, "the mailbox cannot be read now"), effects);
         true
     }
