@@ -84,7 +84,7 @@ codes! {
     RATE_LIMITED = 21, "rate-limited";
     /// The server is busy; the same request may work later.
     BUSY = 22, "busy";
-    /// The server cannot store now.
+    /// The server cannot store now, or cannot read what it keeps.
     STORAGE = 23, "storage";
     /// The account has as many sessions as it may.
     TOO_MANY_SESSIONS = 24, "too-many-sessions";
