@@ -259,6 +259,8 @@ fn hostile_lengths_reserve_nothing() {
     let home = Home::new();
     let mut prlimit = Command::new("prlimit");
     prlimit.arg("--as=536870912").arg(binary("bellhop-server"));
+    // A C library that reserves 64 MiB of addresses for each thread would have used up the limit before anybody came.
+    prlimit.env("MALLOC_ARENA_MAX", "2");
     let args: Vec<&str> = FREE.iter().chain(&["--limit", "frame=16777215"]).copied().collect();
     let server = Process::start_as(&mut prlimit, &home.data(), &args);
     let mut peers: Vec<Peer> =

@@ -83,6 +83,15 @@ fn a_deleted_name_is_held_off_an_open_listener() {
     assert!(!taken(&server, "alice"));
 }
 
+/// Set when it goes: whatever fails meanwhile, who waits for it ends.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// While messages for alice come without end, one connection is alice, bob, alice, bob …
 #[test]
 fn nothing_for_one_reaches_another_on_the_same_connection() {
@@ -91,6 +100,7 @@ fn nothing_for_one_reaches_another_on_the_same_connection() {
     drop((server.login("alice"), server.login("bob")));
     let (mut sender, stop) = (server.login("carol"), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _stops = Stops(&stop);
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 let answer = sender.ask(Send, "alice|for alice");
@@ -118,6 +128,5 @@ fn nothing_for_one_reaches_another_on_the_same_connection() {
                 assert!(peer.pushed.is_empty(), "after the logout: {:?}", peer.pushed);
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }

@@ -1,7 +1,7 @@
 //! Starts that are cut off, starts on damage, starts without threads; what a service manager sees; ends under load.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -173,6 +173,20 @@ fn a_damaged_database_is_refused_with_its_name() {
     assert_eq!(fs::read(&path).unwrap(), bytes, "it is left as it was");
 }
 
+/// A device that is brought nothing of what it acknowledged before the end before this one, and acknowledges something
+/// right now: that is saved some time later, or at the end.
+fn acknowledges(addr: SocketAddr, end: u32) -> Peer {
+    let mut dora = Peer::hello(addr, "dora", 1);
+    assert_eq!(dora.ask(Deliver, ""), "ok|0", "end {end}");
+    dora.post(u64::from(end) + 1, "dora", "a note", false);
+    dora.answer(OpCode::Post.answer());
+    let got = dora.push();
+    let Reply::Message(message) = got.reply() else { panic!("{got:?}") };
+    dora.ack(message.seq, message.seq);
+    dora.is_quiet();
+    dora
+}
+
 #[test]
 fn terminated_under_load_it_ends_in_order_and_loses_nothing() {
     let home = Home::new();
@@ -182,13 +196,16 @@ fn terminated_under_load_it_ends_in_order_and_loses_nothing() {
     for end in 0..ends {
         load.progress(u64::from(30 + end * 7 % 50));
         let mut idle = Peer::login(server.addr(), "carol-who-waits");
+        let mut dora = acknowledges(server.addr(), end);
         let started = now();
         assert_eq!(server.terminate().code(), Some(0), "end {end}");
         assert!(started.elapsed() < Duration::from_secs(5), "end {end} took {:?}", started.elapsed());
         idle.ends_with("shutting-down");
+        dora.ends_with("shutting-down");
         server = Process::start(&home.data(), &FREE);
         load.moves_to(server.addr());
     }
+    drop(acknowledges(server.addr(), ends));
     let (verdict, kept) = load.finish();
     assert_eq!(verdict, Verdict::default(), "{kept} messages, {ends} ends");
     assert!(kept > ends as usize, "{kept}");

@@ -202,6 +202,9 @@ pub fn endure(fault: &Fault, moment: Moment) -> Endured {
             load.progress(1);
         }
     }
+    if (fault.call, fault.error) == ("fsync", "EIO") && fault.for_ever && reached {
+        assert!(ended.is_some(), "{inject}, {moment:?}: nothing can be kept, and the server accepts on");
+    }
     disturbed.kill();
     assert!(!disturbed.complaints().contains("panicked"), "{inject}: {}", disturbed.complaints());
 

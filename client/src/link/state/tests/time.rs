@@ -5,7 +5,7 @@ use bellhop_protocol::post::Posted;
 
 use super::pair::{Pair, config};
 use crate::event::Event;
-use crate::link::{Command, Input};
+use crate::link::{Command, Input, LinkConfig};
 
 #[test]
 fn an_unanswered_request_is_noticed_within_ten_seconds() {
@@ -181,4 +181,16 @@ fn reconnect_does_not_wait() {
     assert_eq!(pair.told().last().map(String::as_str), Some("offline Asked"));
     pair.pass(0.0);
     assert!(pair.socket);
+}
+
+/// All of a server's clients lose it in one moment, and shall not come back in one.
+#[test]
+fn two_links_do_not_come_back_alike() {
+    let [one, other] = [7, 90_001].map(|seed| {
+        let mut pair = Pair::online(LinkConfig { seed, ..config() });
+        let lost = pair.now;
+        pair.close();
+        pair.state.deadline().expect("it comes again") - lost
+    });
+    assert_ne!(one, other);
 }
