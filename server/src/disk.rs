@@ -161,6 +161,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let room = Folder(folder.path().to_owned()).room().unwrap();
         assert!(room.total > 0 && room.free <= room.total, "{room:?}");
+        // Windows goes by the drive that the path names.
+        #[cfg(unix)]
         assert!(Folder(folder.path().join("none")).room().is_err());
     }
 

@@ -2,10 +2,16 @@
 
 use super::*;
 
+/// A whole path, which begins with a drive where there are some.
+fn whole(path: &str) -> String {
+    if cfg!(windows) { format!("C:{path}") } else { path.to_owned() }
+}
+
 fn config(args: &[&str], file: &str) -> Result<Config, String> {
+    let file = file.replace("\"/", &format!("\"{}", whole("/")));
     let args =
         Args::try_parse_from([&["bellhop-server"], args].concat()).map_err(|error| error.to_string())?;
-    let file = File::parse(Path::new("b.toml"), file.to_owned()).map_err(|error| error.to_string())?;
+    let file = File::parse(Path::new("b.toml"), file).map_err(|error| error.to_string())?;
     build(args, file).map_err(|error| error.to_string())
 }
 
@@ -24,7 +30,7 @@ fn an_argument_wins_over_the_file() {
     let file = "port = 3000\ndurability = \"crash\"\ndata = \"/a\"\n[limit]\nsends = \"off\"\nmailbox = 7\n";
     let from_file = config(&[], file).expect("a file");
     assert_eq!(from_file.listen[0].addr.port(), 3000);
-    assert_eq!((from_file.durability, from_file.data), (Durability::Crash, PathBuf::from("/a")));
+    assert_eq!((from_file.durability, from_file.data), (Durability::Crash, PathBuf::from(whole("/a"))));
     assert_eq!((from_file.limits.sends, from_file.limits.mailbox), (u64::MAX, 7));
     let both = config(&["4000", "--durability", "none", "--limit", "mailbox=8"], file).expect("both");
     assert_eq!((both.listen[0].addr.port(), both.durability), (4000, Durability::None));
@@ -70,7 +76,7 @@ fn addresses_to_listen_on() {
 fn a_certificate_comes_with_its_key() {
     let file = "tls-cert = \"/c\"\ntls-key = \"/k\"\nplaintext-from = [\"10.0.0.0/8\"]\n";
     let from_file = config(&[], file).expect("a file");
-    assert_eq!(from_file.tls, Some(("/c".into(), "/k".into())));
+    assert_eq!(from_file.tls, Some((whole("/c").into(), whole("/k").into())));
     assert_eq!(from_file.plaintext_from, [Network::parse("10.0.0.0/8").expect("a network")]);
     let both = config(&["--tls-cert", "C", "--tls-key", "K", "--plaintext-from", "::1"], file).expect("both");
     assert_eq!(both.tls, Some(("C".into(), "K".into())));
