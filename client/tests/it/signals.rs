@@ -124,6 +124,17 @@ impl Asked {
         }
     }
 
+    /// Waits until the words are on the screen no more.
+    #[track_caller]
+    pub(crate) fn hides(&mut self, words: &str) {
+        while self.screen.screen().contents().contains(words) {
+            let more = self.shown.recv_timeout(PATIENCE);
+            let bytes = more.unwrap_or_else(|_| panic!("{words:?} stays in {:?}", self.text));
+            self.screen.process(&bytes);
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
     #[track_caller]
     pub(crate) fn ends_with(&mut self, code: u32) {
         let mut ended = None;
