@@ -14,7 +14,7 @@
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`ops`]: the operator's commands, and the door they come through.
-//! * [`manager`]: what a service manager and the server tell each other.
+//! * [`manager`]: what a service manager and the server tell each other. [`process`]: what the system lets it have.
 //! * [`log`]: lines on standard error.
 //! * [`clock`]: the only reader of clocks and randomness.
 
@@ -38,6 +38,7 @@ pub mod manager;
 pub mod net;
 pub mod ops;
 pub mod outbox;
+pub mod process;
 pub mod rate;
 pub mod server;
 pub mod service;

@@ -28,6 +28,7 @@ use crate::ops::desk::{Desk, Facts, Net};
 use crate::ops::door::Door;
 use crate::ops::drain::drained;
 use crate::ops::wire::Listening;
+use crate::process;
 use crate::service::Policy;
 use crate::store::{Store, StoreError};
 
@@ -359,21 +360,9 @@ fn has_entrance(config: &Config, store: &mut dyn Store) -> Result<bool, StoreErr
 
 /// How many connections there may be: never so many that the process runs out of descriptors.
 fn places(wanted: u64) -> usize {
-    let most = match file_limit() {
+    let most = match process::files() {
         Some(files) => files.saturating_sub(FILES_SPARED.max(files / 16)).max(1),
         None => u64::MAX,
     };
     (wanted.min(most) as usize).min(Semaphore::MAX_PERMITS)
-}
-
-#[cfg(target_os = "linux")]
-fn file_limit() -> Option<u64> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn file_limit() -> Option<u64> {
-    None
 }

@@ -11,8 +11,14 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use bellhop_server::process;
+
 /// Threads beside the runtime's: the writing one, the reading ones, the door's, and two to spare.
 const OTHERS: usize = 6;
+/// Addresses that an arena of glibc's reserves, of which each thread may get one.
+const ARENA: u64 = 64 << 20;
+/// Addresses for everything else.
+const ADDRESSES: u64 = 256 << 20;
 /// How long the threads may take to begin.
 const BEGIN_MAX: Duration = Duration::from_secs(20);
 /// The threads stay: one that has nothing to do sleeps.
@@ -23,7 +29,9 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     // Passwords are hashed by as many threads as there are processors; a few more serve start and stop.
     let blocking = cores + 4;
-    probe(cores + blocking + OTHERS)?;
+    let threads = cores + blocking + OTHERS;
+    has_addresses(threads)?;
+    probe(threads)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(cores)
         .max_blocking_threads(blocking)
@@ -46,6 +54,24 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
             runtime.shutdown_background();
             Err(io::Error::new(io::ErrorKind::WouldBlock, "the system gives too few threads"))
         }
+    }
+}
+
+/// Where addresses are bounded, glibc's arenas may take them all, and what is needed then is not had: said here in words
+/// rather than by an abort later.
+fn has_addresses(threads: usize) -> io::Result<()> {
+    let bounded = cfg!(target_env = "gnu") && std::env::var_os("MALLOC_ARENA_MAX").is_none();
+    let needed = threads as u64 * ARENA + ADDRESSES;
+    match process::addresses().filter(|addresses| bounded && *addresses < needed) {
+        None => Ok(()),
+        Some(addresses) => Err(io::Error::new(
+            io::ErrorKind::OutOfMemory,
+            format!(
+                "{} MiB of addresses (ulimit -v) are too few for {threads} threads: allow {} MiB, or set MALLOC_ARENA_MAX=2 in the environment",
+                addresses >> 20,
+                needed >> 20
+            ),
+        )),
     }
 }
 

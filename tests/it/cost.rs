@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellhop_protocol::OpCode;
 use bellhop_protocol::OpCode::{Deliver, Send};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::process::{Process, binary};
+use bellhop_tests::process::{Process, binary, run};
 use bellhop_tests::server::Home;
 use bellhop_tests::terminal::Terminal;
 use bellhop_tests::tools::has;
@@ -259,7 +259,10 @@ fn hostile_lengths_reserve_nothing() {
     let home = Home::new();
     let mut prlimit = Command::new("prlimit");
     prlimit.arg("--as=536870912").arg(binary("bellhop-server"));
-    // A C library that reserves 64 MiB of addresses for each thread would have used up the limit before anybody came.
+    // Arenas of glibc's are addresses and no memory: 64 MiB for each thread.
+    let (status, _, complaint) =
+        run(Command::new("prlimit").arg("--as=536870912").arg(binary("bellhop-server")));
+    assert!(!status.success() && complaint.contains("MALLOC_ARENA_MAX"), "{complaint}");
     prlimit.env("MALLOC_ARENA_MAX", "2");
     let args: Vec<&str> = FREE.iter().chain(&["--limit", "frame=16777215"]).copied().collect();
     let server = Process::start_as(&mut prlimit, &home.data(), &args);
