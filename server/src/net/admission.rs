@@ -16,6 +16,10 @@ use crate::rate::Bucket;
 
 /// Above this many addresses, those with nothing to remember are forgotten.
 const ADDRESSES_KEPT: usize = 4096;
+/// Above this many, also those that were here a moment ago are forgotten.
+const ADDRESSES_MAX: usize = 64 * 1024;
+/// How long an address that is gone is remembered.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// Why a connection was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,23 @@ struct Counts {
 struct State {
     unauthenticated: u64,
     addresses: HashMap<IpAddr, Counts>,
+    /// How many were left when they were last looked through.
+    left: usize,
+}
+
+impl State {
+    /// Looks through all addresses where they have doubled since the last time: that costs each connection little, and
+    /// there are never more than twice as many as have to be remembered.
+    fn forget(&mut self, now: Duration) {
+        if self.addresses.len() < ADDRESSES_KEPT.max(self.left.saturating_mul(2)) {
+            return;
+        }
+        self.addresses.retain(|_, counts| counts.connections > 0 || counts.last + REMEMBERED > now);
+        if self.addresses.len() > ADDRESSES_MAX {
+            self.addresses.retain(|_, counts| counts.connections > 0);
+        }
+        self.left = self.addresses.len();
+    }
 }
 
 /// The connections there are.
@@ -78,11 +99,7 @@ impl Admission {
     pub fn admit(self: &Arc<Admission>, address: IpAddr, now: Duration) -> Result<Permit, Refused> {
         let address = network(address);
         let mut state = self.state.lock();
-        if state.addresses.len() >= ADDRESSES_KEPT {
-            state
-                .addresses
-                .retain(|_, counts| counts.connections > 0 || counts.last + Duration::from_secs(60) > now);
-        }
+        state.forget(now);
         let unauthenticated = state.unauthenticated;
         let counts = state.addresses.entry(address).or_default();
         counts.last = now;
@@ -263,5 +280,30 @@ mod tests {
             drop(admission.admit(IpAddr::V4(number.into()), S * number));
         }
         assert!(admission.state.lock().addresses.len() < 100);
+    }
+
+    /// Each connection looked at all addresses as soon as there were many.
+    #[test]
+    fn addresses_are_looked_through_only_where_they_have_doubled() {
+        let admission = admission(&[]);
+        let admit = |number: usize, now| drop(admission.admit(IpAddr::V4((number as u32).into()), now));
+        let known = || admission.state.lock().addresses.len();
+        (0..=ADDRESSES_KEPT).for_each(|number| admit(number, S));
+        (0..100).for_each(|number| admit(ADDRESSES_KEPT + 1 + number, 62 * S));
+        assert_eq!(known(), ADDRESSES_KEPT + 101, "not before");
+        (0..=2 * ADDRESSES_KEPT).for_each(|number| admit(10 * ADDRESSES_KEPT + number, 62 * S));
+        assert!(known() < 3 * ADDRESSES_KEPT, "{}: then those are forgotten that are old", known());
+    }
+
+    #[test]
+    fn addresses_are_bounded_however_many_there_are() {
+        let admission = admission(&[]);
+        let _here = admission.admit(ip("127.0.0.1"), S).unwrap();
+        for number in 0..150_000_u32 {
+            drop(admission.admit(IpAddr::V4((0x0A00_0000 + number).into()), S));
+        }
+        let state = admission.state.lock();
+        assert!(state.addresses.len() <= 2 * 65_536 + 2, "{}", state.addresses.len());
+        assert_eq!(state.addresses[&ip("127.0.0.1")].connections, 1, "those that are here stay");
     }
 }
