@@ -66,6 +66,16 @@ impl<S: Socket> Stream<S> {
         self.tls.as_ref().is_some_and(|tls| tls.leaves_input())
     }
 
+    /// True while the rest of a record is awaited. Of a handshake's there is another clock.
+    pub fn awaits_rest(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking() && tls.holds_input())
+    }
+
+    /// How much memory is kept for what is underway in either direction.
+    pub fn memory(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.memory())
+    }
+
     /// A read gets nowhere with less room than this.
     pub fn room_needed(&self) -> usize {
         self.tls.as_ref().map_or(0, |tls| tls.room_needed())

@@ -95,6 +95,11 @@ impl Tls {
         !self.held.is_empty()
     }
 
+    /// How much memory is kept.
+    pub(super) fn memory(&self) -> usize {
+        self.held.capacity() + self.unsent.capacity()
+    }
+
     pub(super) fn leaves_input(&self) -> bool {
         self.more || self.holds_input()
     }
@@ -297,7 +302,7 @@ fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, unsent: &mut Vec<u8
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = self.held.capacity() + self.unsent.capacity();
+        let kept = self.memory();
         f.debug_struct("Tls").field("input", &self.input).field("kept", &kept).finish_non_exhaustive()
     }
 }

@@ -109,7 +109,7 @@ impl<S: Socket> Conn<S> {
 
     fn shrink(&mut self) {
         self.inbox.shrink();
-        self.share.settle(&mut self.inbox);
+        self.share.settle(&mut self.inbox, self.stream.memory());
         self.caller.outbox.shrink(&mut self.writing);
     }
 }

@@ -32,12 +32,13 @@ impl Share {
         self.all.share().max(OWN)
     }
 
-    /// Notes what the inbox holds, and has it give back what it does not need where memory is short.
-    pub(super) fn settle(&mut self, inbox: &mut Inbox) {
+    /// Notes what the inbox holds, and the connection's TLS beside it; has the inbox give back what it does not need where
+    /// memory is short.
+    pub(super) fn settle(&mut self, inbox: &mut Inbox, beside: usize) {
         if self.held > 0 && self.all.is_pressed() {
             inbox.shrink();
         }
-        let held = inbox.bytes.capacity();
+        let held = inbox.bytes.capacity() + beside;
         self.all.settle(self.held, held);
         self.held = held;
     }

@@ -95,8 +95,13 @@ impl<S: Socket> Conn<S> {
         let taken = self.handle(inbox.bytes(), |at| inbox.mark(at), cx, now, effects);
         self.inbox = inbox;
         self.inbox.consume(taken);
-        self.session.partial(now.up, !self.inbox.is_empty() && self.takes_requests());
+        self.session.partial(now.up, self.awaits_rest());
         taken > 0
+    }
+
+    /// True where the rest of a frame is awaited, or of a record that may hold one.
+    fn awaits_rest(&self) -> bool {
+        (!self.inbox.is_empty() || self.stream.awaits_rest()) && self.takes_requests()
     }
 
     fn read_once(&mut self, cx: &mut Context<'_>, now: Now, effects: &mut Effects) -> Poll<()> {
@@ -105,7 +110,12 @@ impl<S: Socket> Conn<S> {
             let scratch = scratch.get_mut(..most).unwrap_or_default();
             let mut buffer = ReadBuf::new(scratch);
             match self.stream.poll_read(cx, &mut buffer) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // Part of a record may have come, which is not seen here.
+                    self.session.partial(now.up, self.awaits_rest());
+                    self.share.settle(&mut self.inbox, self.stream.memory());
+                    return Poll::Pending;
+                }
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     // What comes while the socket is known to be empty is sent after everything written until then.
                     let mark = self.drained_at;
@@ -171,11 +181,11 @@ impl<S: Socket> Conn<S> {
             self.retry(cx, now, effects);
         }
         let partial = !self.inbox.is_empty() && self.takes_requests();
-        self.session.heard(now.up, partial);
+        self.session.heard(now.up, self.awaits_rest());
         self.shrink_at.get_or_insert(now.up + SHRINK_AFTER);
         // What is held back is handled sooner or later. The rest of a frame may never come.
         let most = self.share.most();
-        self.share.settle(&mut self.inbox);
+        self.share.settle(&mut self.inbox, self.stream.memory());
         if partial && self.inbox.bytes().len() > most {
             self.caller.core.counters.inboxes_full.one();
             let sentence =

@@ -110,6 +110,7 @@ impl<S: Socket> Conn<S> {
                 break;
             }
         }
+        self.share.settle(&mut self.inbox, self.stream.memory());
         if self.end == End::Over {
             return false;
         }
@@ -179,7 +180,10 @@ impl<S: Socket> Conn<S> {
             return false;
         }
         match self.stream.poll_shutdown(cx) {
-            Poll::Pending => false,
+            Poll::Pending => {
+                self.stalled_since.get_or_insert(now);
+                false
+            }
             Poll::Ready(Err(_)) => {
                 self.end = End::Over;
                 true

@@ -293,3 +293,78 @@ fn a_quiet_connection_keeps_no_buffers_for_tls() {
     alice.rest();
     assert!(format!("{:?}", alice.conn.stream).contains("kept: 0"), "{:?}", alice.conn.stream);
 }
+
+/// A connection with TLS that has an account, and a frame of it in one record, of which the last byte is missing.
+fn with_most_of_a_record(bench: &Bench) -> (Side<'_>, u8) {
+    let mut alice = bench.enter("alice");
+    alice.arrives(&bytes(Send, &format!("nobody|{}", "x".repeat(15_000))));
+    let last = alice.kernel.lock().input.pop_back().unwrap();
+    alice.notices();
+    alice.turn();
+    (alice, last)
+}
+
+fn with_tls(settings: &[&str]) -> Bench {
+    let mut bench = Bench::new(settings);
+    bench.tls = true;
+    bench
+}
+
+fn pass(side: &mut Side<'_>, ms: u64) {
+    side.bench.core.clock.pass(Duration::from_millis(ms));
+    side.turn();
+}
+
+/// What was held of a record had no clock and cost nothing.
+#[test]
+fn the_rest_of_a_record_has_its_time_and_what_is_there_counts() {
+    let bench = with_tls(&["frame-time=10"]);
+    let inboxes = bench.core.memory.inboxes.clone();
+    let (mut alice, last) = with_most_of_a_record(&bench);
+    assert!(inboxes.held() >= 15_000, "{}", inboxes.held());
+    pass(&mut alice, 8_000);
+    alice.kernel.lock().input.push_back(last);
+    alice.notices();
+    assert_eq!(alice.next().0, Send.answer());
+    assert_eq!(inboxes.held(), 0, "it is complete");
+    pass(&mut alice, 20_000);
+    assert!(alice.read().is_none() && !alice.over, "and its clock stands");
+    drop(alice);
+
+    let (mut alice, _) = with_most_of_a_record(&bench);
+    pass(&mut alice, 9_999);
+    assert!(alice.read().is_none() && !alice.over);
+    pass(&mut alice, 2_000);
+    let (op, text) = alice.next();
+    assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("timed-out")), "{text}");
+    drop(alice);
+    assert_eq!(inboxes.held(), 0, "what was held is given back");
+}
+
+#[test]
+fn what_is_encrypted_and_not_taken_counts() {
+    let bench = with_tls(&[]);
+    let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
+    bob.kernel.lock().room = Some(0);
+    assert!(alice.ask(Send, &format!("bob|{}", "x".repeat(10_000))).starts_with("ok|delivered|"));
+    bob.turn();
+    assert!(bench.core.memory.inboxes.held() >= 10_000);
+    bob.kernel.lock().room = None;
+    assert_eq!(bob.next().0, Deliver.byte());
+    assert_eq!(bench.core.memory.inboxes.held(), 0);
+}
+
+/// Nothing rang where the farewell found no room, and the connection stayed for ever.
+#[test]
+fn a_farewell_that_nobody_takes_has_its_time() {
+    let bench = with_tls(&[]);
+    let mut alice = bench.enter("alice");
+    alice.kernel.lock().room = Some(0);
+    alice.kernel.lock().says_farewell();
+    alice.notices();
+    alice.turn();
+    pass(&mut alice, 19_000);
+    assert!(!alice.over);
+    pass(&mut alice, 3_000);
+    assert!(alice.over);
+}
