@@ -286,18 +286,21 @@ fn facts(config: &Config, addrs: &[SocketAddr], net: Net) -> Facts {
 }
 
 /// What a listener allows.
-fn policy(config: &Config, loopback: bool) -> Policy {
-    let open = match config.auth {
+pub(crate) fn policy(config: &Config, loopback: bool) -> Policy {
+    let is_open = |loopback| match config.auth {
         Auth::Auto => loopback,
         Auth::Open => true,
         Auth::Password => false,
     };
+    let open = is_open(loopback);
     let register = match config.register {
         Register::Auto => open,
         Register::Open => true,
         Register::Closed => false,
     };
-    Policy { open, password: !open, register }
+    // Not by this listener alone: the name may be asked for on another one.
+    let holds_names = !open || config.listen.iter().any(|listen| !is_open(listen.addr.ip().is_loopback()));
+    Policy { open, password: !open, register, holds_names }
 }
 
 /// Says so where nobody can get in. Where the store cannot be read, the start is about to fail with the reason.

@@ -31,9 +31,9 @@ pub struct Line {
 }
 
 /// A listener on which accounts without passwords are made and used.
-pub const OPEN: Policy = Policy { open: true, password: false, register: true };
+pub const OPEN: Policy = Policy { open: true, password: false, register: true, holds_names: false };
 /// A listener on which every account needs a password.
-pub const CLOSED: Policy = Policy { open: false, password: true, register: true };
+pub const CLOSED: Policy = Policy { open: false, password: true, register: true, holds_names: true };
 
 impl Line {
     /// Connections to the server that has this core.

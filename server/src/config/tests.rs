@@ -167,3 +167,19 @@ fn a_file_that_is_none_is_named() {
     std::fs::create_dir(&path).expect("made");
     check("cannot read");
 }
+
+#[test]
+fn names_are_held_where_any_listener_needs_passwords() {
+    for (args, expected) in [
+        (&[][..], false),
+        (&["--listen", "127.0.0.1", "--listen", "192.0.2.1"], true),
+        (&["--listen", "127.0.0.1", "--auth", "password"], true),
+        (&["--listen", "127.0.0.1", "--auth", "open"], false),
+    ] {
+        let config = config(args, "").expect("listeners");
+        for listen in &config.listen {
+            let policy = crate::server::policy(&config, listen.addr.ip().is_loopback());
+            assert_eq!(policy.holds_names, expected, "{args:?}, {}", listen.addr);
+        }
+    }
+}

@@ -16,6 +16,7 @@ use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::device::WindowCell;
 use crate::mailbox::{Life, SEQ_BLOCK, SessionId};
 use crate::outbox::Outbox;
+use crate::service::account::password_needed;
 use crate::service::mail;
 use crate::store::{AccountId, AccountRow, PasswordHash, StoreError, TokenRow, Write};
 
@@ -142,7 +143,9 @@ pub enum AccountJob {
         successor: [u8; 32],
         /// The device that asks.
         device: DeviceId,
-        /// `bad-token` where it is not good.
+        /// True where the account needs a password.
+        secured: bool,
+        /// `bad-token` where it is not good, `password-needed` where the account has none and needs one.
         reply: Reply<Found>,
     },
     /// Drops the tokens of a device.
@@ -208,8 +211,8 @@ impl Keeper {
                 self.batch.push(Write::SaveToken(token));
                 self.reply(reply, Ok(()));
             }
-            AccountJob::Resume { hash, successor, device, reply } => {
-                let found = self.resume(&hash, successor, device);
+            AccountJob::Resume { hash, successor, device, secured, reply } => {
+                let found = self.resume(&hash, successor, device, secured);
                 let found = self.unless_damaged(found)?;
                 self.reply(reply, found);
             }
@@ -440,6 +443,7 @@ impl Keeper {
         hash: &[u8; 32],
         successor: [u8; 32],
         device: DeviceId,
+        secured: bool,
     ) -> Result<Result<Found, Refusal>, StoreError> {
         let now_ms = self.now.wall_ms;
         let token = self.residents.store.token(hash)?;
@@ -456,6 +460,10 @@ impl Keeper {
                 "the token is not good here; log in with the password",
             )));
         };
+        let password = self.residents.store.account_by_id(account.id)?.and_then(|row| row.password);
+        if secured && password.is_none() {
+            return Ok(Err(password_needed()));
+        }
         let window = Some(self.window(&account, device)?);
         // Its predecessor, and a successor that never arrived, are good no longer.
         let account_id = account.id;
@@ -465,7 +473,7 @@ impl Keeper {
         let new = TokenRow { hash: successor, account: account_id, device, expires_ms: None };
         self.batch.push(Write::SaveToken(new));
         let revocations = account.mailbox.lock().revocations;
-        Ok(Ok(Found { account, password: None, revocations, window }))
+        Ok(Ok(Found { account, password, revocations, window }))
     }
 }
 

@@ -226,7 +226,7 @@ async fn make(context: &Context, name: Username, password: Option<Password>) -> 
     }
 }
 
-pub(super) fn password_needed() -> Refusal {
+pub(crate) fn password_needed() -> Refusal {
     Refusal::new(Code::PASSWORD_NEEDED, "a password is needed here")
 }
 
@@ -349,7 +349,7 @@ pub(super) fn delete(
                 "DELETE deletes the account that is logged in; this one has no password, so send no data";
             proof.check(&context, &login, none).await?;
             let (account, session) = (login.account.clone(), Some(login.session));
-            let hold = !context.policy.open;
+            let hold = context.policy.holds_names;
             context.ask(|reply| AccountJob::Delete { account, session, hold, reply }).await
         };
         match deleted.await {
@@ -383,7 +383,9 @@ pub(super) fn resume(caller: &Caller, token: SessionToken) -> Flow {
         for _ in 0..ATTEMPTS {
             let new = SessionToken(random());
             let (hash, successor) = (token_hash(&token), token_hash(&new));
-            let found = context.ask(|reply| AccountJob::Resume { hash, successor, device, reply }).await;
+            let secured = context.policy.password;
+            let found =
+                context.ask(|reply| AccountJob::Resume { hash, successor, device, secured, reply }).await;
             let (network, now) = (context.network, context.core.clock.now().up);
             let found = match found {
                 Ok(found) => found,

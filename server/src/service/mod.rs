@@ -45,6 +45,8 @@ pub struct Policy {
     pub password: bool,
     /// Whoever comes may make an account.
     pub register: bool,
+    /// A deleted account's name is nobody's for a while: another listener of the server may give it away.
+    pub holds_names: bool,
 }
 
 impl std::fmt::Display for Policy {

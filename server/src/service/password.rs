@@ -66,7 +66,10 @@ pub(super) fn login(
         let let_in = async {
             let hash = match proof {
                 None => None,
-                Some((password, attempt)) => Some(prove(&context, &folded, password, attempt).await?),
+                Some((password, attempt)) => {
+                    let hash = prove(&context, &folded, password.clone(), attempt).await?;
+                    Some((password, hash))
+                }
             };
             enter(&context, folded, hash).await
         };
@@ -153,18 +156,27 @@ async fn check(
     }
 }
 
-/// Lets a session in whose password has the hash `proved`, or that gave none.
+/// Lets a session in whose password has the hash `proved`, or that gave none. Another hash may be of the same password,
+/// made anew by another login: that is looked at once.
 async fn enter(
     context: &Context,
     folded: String,
-    proved: Option<PasswordHash>,
+    mut proved: Option<(Password, PasswordHash)>,
 ) -> Result<Arc<Login>, Refusal> {
+    let mut again = false;
     for _ in 0..ATTEMPTS {
         let found = context.find(folded.clone()).await?;
-        match (&found.password, &proved) {
+        match (&found.password, &mut proved) {
             (Some(_), None) => return Err(password_needed()),
+            (Some(hash), Some((password, proved))) if hash != proved => {
+                let verify = context.core.hasher.verify(password.clone(), Some(hash.clone()));
+                if std::mem::replace(&mut again, true) || !verify.await? {
+                    return Err(changing());
+                }
+                proved.clone_from(hash);
+            }
             // It was changed in between, or the account is another one.
-            (hash, Some(proved)) if hash.as_ref() != Some(proved) => return Err(changing()),
+            (None, Some(_)) => return Err(changing()),
             _ => {}
         }
         let logged_in = |out: &mut Vec<u8>, account: &Account, waiting: u64| {

@@ -37,7 +37,8 @@ fn save_token(bench: &mut Bench, party: &Party, number: u8) -> Result<(), Refusa
 
 fn resume(bench: &mut Bench, number: u8) -> Result<Found, Refusal> {
     let device = DeviceId([number; 16]);
-    bench.ask(|reply| AccountJob::Resume { hash: [number; 32], successor: [number + 100; 32], device, reply })
+    let (hash, successor) = ([number; 32], [number + 100; 32]);
+    bench.ask(|reply| AccountJob::Resume { hash, successor, device, secured: false, reply })
 }
 
 fn hash_of(bench: &mut Bench, name: &str) -> Option<String> {

@@ -33,6 +33,9 @@ use crate::store::{Store, StoreError};
 
 use OpCode::{Create, Login};
 
+/// A listener on which accounts without passwords are made and used.
+pub(super) const OPEN: Policy = Policy { open: true, password: false, register: true, holds_names: false };
+
 /// What the operating system holds of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Kernel {
@@ -257,7 +260,7 @@ impl Bench {
 
     /// A connection that has said nothing yet.
     pub(super) fn connect_to(&self, plain: bool) -> Side<'_> {
-        let policy = Policy { open: true, password: false, register: true };
+        let policy = OPEN;
         let outbox = Arc::new(Outbox::new(self.core.limits.outbox, self.core.memory.outboxes.clone()));
         let caller = Caller::new(self.core.clone(), policy, outbox);
         let now = self.core.clock.now().up;
