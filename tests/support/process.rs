@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::wait::waited;
 
 /// The path of one of the workspace's binaries, built with the profile of the tests.
 pub fn binary(name: &'static str) -> PathBuf {
@@ -164,17 +167,30 @@ impl Drop for Process {
     }
 }
 
+/// The longest that a program runs whose end is waited for: the checks of clocks take two minutes.
+const RUN_MAX: Duration = Duration::from_secs(300);
+
 /// Runs a program to its end: its status, what it said, and what it complained of.
+///
+/// # Panics
+///
+/// Where it goes on and on, such as a server that should have refused to start.
 pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut complaint = child.stderr.take().unwrap();
-    let complaints = std::thread::spawn(move || {
+    let (said, complaints) = (text_of(child.stdout.take().unwrap()), text_of(child.stderr.take().unwrap()));
+    let ended = waited(RUN_MAX, || child.try_wait().unwrap());
+    if ended.is_none() {
+        child.kill().unwrap();
+    }
+    let (said, complaints) = (said.join().unwrap(), complaints.join().unwrap());
+    (ended.unwrap_or_else(|| panic!("{command:?} does not end: {said}{complaints}")), said, complaints)
+}
+
+fn text_of(mut pipe: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
         let mut text = String::new();
-        complaint.read_to_string(&mut text).unwrap();
+        pipe.read_to_string(&mut text).unwrap();
         text
-    });
-    let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    (child.wait().unwrap(), said, complaints.join().unwrap())
+    })
 }
