@@ -1,8 +1,8 @@
 //! The log: what is told becomes lines on standard error, one an event, whatever is in it.
 //!
-//! * [`line`]: an event as one line; nothing that came from others can begin another, move a cursor or turn text round.
-//! * [`limiter`]: a cause has so many lines a second, and then a count.
-//! * [`writer`]: a thread of its own, so that whoever reads the log slowly, or not at all, holds nobody up.
+//! * `line`: an event as one line; nothing that came from others can begin another, move a cursor or turn text round.
+//! * `limiter`: a cause has so many lines a second, and then a count.
+//! * `writer`: a thread of its own, so that whoever reads the log slowly, or not at all, holds nobody up.
 //!
 //! Texts, passwords and tokens are never logged. Addresses of peers are in fields called `peer`, and nowhere else:
 //! `--log-addresses off` leaves those out.

@@ -1,5 +1,5 @@
 //! Accounts: LIST, CREATE, LOGOUT, DELETE, TOKEN and RESUME, and letting sessions in. Each takes its time: the store is
-//! asked, or a password hashed. What is proved by a password is in [`password`](super::password).
+//! asked, or a password hashed. What is proved by a password is in `password`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
