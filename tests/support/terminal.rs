@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 pub use rustix::process::Signal;
@@ -122,8 +123,14 @@ impl Terminal {
 
     /// Waits until the screen is as `check` wants it.
     #[track_caller]
-    pub fn comes_to(&self, what: &str, mut check: impl FnMut(&str) -> bool) {
-        let shown = waited(PATIENCE, || check(&self.contents()).then_some(()));
+    pub fn comes_to(&self, what: &str, check: impl FnMut(&str) -> bool) {
+        self.comes_within(PATIENCE, what, check);
+    }
+
+    /// The same for what may take longer by its nature.
+    #[track_caller]
+    pub fn comes_within(&self, patience: Duration, what: &str, mut check: impl FnMut(&str) -> bool) {
+        let shown = waited(patience, || check(&self.contents()).then_some(()));
         assert!(shown.is_some(), "waited in vain for {what:?} in\n{}", self.contents());
     }
 
