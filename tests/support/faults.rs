@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::checker::Verdict;
 use crate::load::{FREE, Load, Recipient, Work};
+use crate::peer::Peer;
 use crate::process::{Process, binary};
 use crate::server::Home;
 use crate::tools::has;
@@ -95,6 +96,9 @@ impl Disturbed {
         }
         let mut command = Command::new(binary("bellhop-server"));
         let server = Process::start_as(command.stderr(stderr()), &home.data(), &args);
+        // An account is made in a commit that has what a start writes by itself: what is counted from here on is the
+        // test's.
+        drop(Peer::login(server.addr(), &format!("settled-{}", server.id())));
         strace.arg("--attach").arg(server.id().to_string());
         let tracer = strace.stderr(Stdio::null()).spawn().unwrap();
         let disturbed = Disturbed { server: Ok(server), tracer: Some(tracer), complaints, trace };
