@@ -37,8 +37,7 @@ impl SmallDisk {
         unshare.args(["--map-root-user", "--mount", "sh", "-c"]);
         unshare.arg(format!(r#"mount -t tmpfs -o size={mib}m,mode=0700 tmpfs "$0" && exec "$@""#));
         unshare.arg(home.data()).arg(binary("bellhop-server"));
-        // What a mailbox takes is more than the disk has.
-        let args: Vec<&str> = FREE.iter().chain(&["--limit", "mailbox=off"]).chain(args).copied().collect();
+        let args: Vec<&str> = FREE.iter().chain(args).copied().collect();
         let server = Process::start_as(&mut unshare, &home.data(), &args);
         let folder = home.data();
         let folder = PathBuf::from(format!("/proc/{}/root{}", server.id(), folder.display()));
