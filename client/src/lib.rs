@@ -9,6 +9,7 @@
 //! * `history`: what was seen and sent, in an SQLite file. [`home`]: where that file is. `seat`: who is which device.
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
+//! * `settings`: what a person has chosen, in files, variables and flags.
 //! * `tui`: the screen. [`cli`]: the command line. Both use the library like anybody else.
 
 pub mod cli;
@@ -26,6 +27,8 @@ pub mod peer;
 pub mod raw;
 mod seat;
 pub mod secret;
+#[allow(dead_code, unused_imports, reason = "values first; their file follows")]
+mod settings;
 mod signals;
 pub mod text;
 mod tui;

@@ -17,6 +17,7 @@ use crate::config::{Server, Trust};
 use crate::delivery::Delivery;
 use crate::event::{Chat, Guard, Message, Untrusted};
 use crate::peer::Peer;
+use crate::settings::{Notify, Ui};
 use crate::text::shown;
 
 /// Lines kept of what the server said and of ops by hand.
@@ -37,12 +38,16 @@ pub(crate) struct Now {
     pub(crate) wall_ms: i64,
 }
 
-/// How the screen is drawn.
-#[derive(Clone, Copy, Debug)]
+/// How the screen is drawn, and what else a person has chosen.
+#[derive(Clone, Debug)]
 pub(crate) struct Prefs {
     pub(crate) glyphs: &'static Glyphs,
     pub(crate) colour: bool,
     pub(crate) panes: Panes,
+    #[allow(dead_code, reason = "read where each setting takes effect")]
+    pub(crate) ui: Ui,
+    #[allow(dead_code, reason = "read where each setting takes effect")]
+    pub(crate) notify: Notify,
 }
 
 /// Who is logged in, or is about to be.

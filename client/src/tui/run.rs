@@ -32,6 +32,7 @@ use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
+use crate::settings::{Notify, Ui};
 use crate::signals;
 
 /// Frames are at least this far apart.
@@ -90,7 +91,9 @@ impl App {
         let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
             || variable("TERM").as_deref() == Some("dumb");
         let panes = Panes { list: true, list_first: false, details: true };
-        let prefs = Prefs { glyphs: Glyphs::choose(cfg!(windows), variable), colour: !plain, panes };
+        let (ui, notify) = (Ui::default(), Notify::default());
+        let glyphs = Glyphs::choose(cfg!(windows), variable);
+        let prefs = Prefs { glyphs, colour: !plain, panes, ui, notify };
         let screen = Screen::take(kitty)?;
         let size = crossterm::terminal::size()?;
         let now = now(&backend);

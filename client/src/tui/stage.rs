@@ -17,6 +17,7 @@ use super::model::{Effect, Model, Now, Prefs};
 use super::update::{Msg, update};
 use super::view;
 use crate::event::Event;
+use crate::settings::{Notify, Ui};
 use crate::text::wrap::width;
 
 /// A screen, its clock, and made-up people.
@@ -64,7 +65,8 @@ impl Stage {
     fn bare(size: (u16, u16), glyphs: &'static Glyphs, demo: Demo) -> Stage {
         let now = begin();
         let panes = Panes { list: true, list_first: false, details: true };
-        let prefs = Prefs { glyphs, colour: true, panes };
+        let (ui, notify) = (Ui::default(), Notify::default());
+        let prefs = Prefs { glyphs, colour: true, panes, ui, notify };
         Stage { model: Model::new(now, TimeZone::UTC, size, prefs), demo, effects: Vec::new(), now }
     }
 

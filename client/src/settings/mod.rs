@@ -1,0 +1,85 @@
+//! What a person has chosen: from flags, variables and files, by one table of keys.
+//!
+//! ```text
+//! flag > variable > account block > config file > /etc > what was remembered > default
+//! ```
+//!
+//! `table` lists every key with its kind, its default and a line of help; `value` says what a kind takes; `file` reads
+//! a file, `edit` changes one value of it, `resolve` decides which of several values counts. All of these are pure.
+//! `places` is the one file that touches the disk.
+
+mod words;
+
+pub(crate) use words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
+
+/// Everything that can be chosen, as values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) ui: Ui,
+    pub(crate) notify: Notify,
+}
+
+/// How the screen looks and behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ui {
+    /// The name of a theme.
+    pub(crate) theme: String,
+    pub(crate) glyphs: GlyphSet,
+    pub(crate) emoji: Emoji,
+    /// Columns of a character whose width depends on the font: 1 or 2.
+    pub(crate) ambiguous: u16,
+    /// Clicks and the wheel are the program's.
+    pub(crate) mouse: bool,
+    pub(crate) kitty_keys: Tristate,
+    /// Columns of the list, from 60 columns on.
+    pub(crate) list_width: u16,
+    /// How a time is written, as strftime.
+    pub(crate) time: String,
+    /// How a day is written, as strftime.
+    pub(crate) date: String,
+    /// `5|bob|hello` at the start of the box is an op.
+    pub(crate) raw_ops: bool,
+    /// A paste of so many lines asks first.
+    pub(crate) paste_ask_lines: usize,
+    pub(crate) mark_read: MarkRead,
+    /// Which keys do what, before `[keys]`.
+    pub(crate) keys: Profile,
+    /// Nothing on the screen moves by itself.
+    pub(crate) reduce_motion: bool,
+}
+
+/// How a person is told of messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notify {
+    pub(crate) via: Via,
+    pub(crate) preview: Preview,
+    /// Names of people whose messages are not told of.
+    pub(crate) mute: Vec<String>,
+}
+
+impl Default for Ui {
+    fn default() -> Ui {
+        Ui {
+            theme: "terminal".into(),
+            glyphs: GlyphSet::Auto,
+            emoji: Emoji::Auto,
+            ambiguous: 1,
+            mouse: false,
+            kitty_keys: Tristate::Auto,
+            list_width: 20,
+            time: "%H:%M".into(),
+            date: "%a %-d %b %Y".into(),
+            raw_ops: true,
+            paste_ask_lines: 4,
+            mark_read: MarkRead::Seen,
+            keys: Profile::Default,
+            reduce_motion: false,
+        }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Notify {
+        Notify { via: Via::Auto, preview: Preview::Name, mute: Vec::new() }
+    }
+}
