@@ -8,15 +8,43 @@
 //! a file, `edit` changes one value of it, `resolve` decides which of several values counts. All of these are pure.
 //! `places` is the one file that touches the disk.
 
+pub(crate) mod edit;
+pub(crate) mod file;
+pub(crate) mod places;
+pub(crate) mod resolve;
+pub(crate) mod table;
+#[cfg(test)]
+mod tests;
+pub(crate) mod value;
 mod words;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bellhop_protocol::Username;
+
+use crate::config::Server;
+use resolve::Bound;
 
 pub(crate) use words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
 
 /// Everything that can be chosen, as values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
+    /// The account of the file that is in use.
+    pub(crate) account: Option<String>,
+    pub(crate) server: Server,
+    pub(crate) user: Option<Username>,
+    pub(crate) tls: Tls,
+    /// A command that prints the password.
+    pub(crate) password_cmd: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) deliver: Ask,
+    pub(crate) timeout: Duration,
     pub(crate) ui: Ui,
     pub(crate) notify: Notify,
+    /// What `[keys]` says, to be read by whoever knows the actions.
+    pub(crate) bindings: Vec<Bound>,
 }
 
 /// How the screen looks and behaves.
