@@ -21,7 +21,7 @@ use crate::core::Core;
 use crate::hub::{Account, Login};
 use crate::keeper::accounts::{AccountJob, Found};
 use crate::keeper::queue::Job;
-use crate::mailbox::{Effects, Life};
+use crate::mailbox::{Effects, Life, SessionId};
 use crate::outbox::{Outbox, ROOM_AGAIN};
 use crate::store::TokenRow;
 use crate::store::readers::ListJob;
@@ -242,6 +242,23 @@ pub(super) enum Attached {
     Refused(Refusal),
 }
 
+/// Lets a session go again where what lets it in panics: its connection does not know yet that it has one.
+struct Entering<'a> {
+    core: &'a Core,
+    account: Arc<Account>,
+    session: SessionId,
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut effects = Effects::default();
+            delivery::leave(self.core, &self.account, self.session, &mut effects);
+            effects.wake();
+        }
+    }
+}
+
 /// Lets a session in, and answers before anything is pushed to it: under the lock of the mailbox.
 pub(super) fn attach(
     context: &Context,
@@ -251,6 +268,7 @@ pub(super) fn attach(
     let Context { core, outbox, device, .. } = context;
     let Found { account, window, revocations, .. } = found;
     let (session, now_ms) = (core.hub.next_session(), core.clock.now().wall_ms);
+    let _entering = Entering { core, account: account.clone(), session };
     let mut effects = Effects::default();
     let attached = core.with_mailbox(&account, &mut effects, |mailbox, effects| {
         let known = device.and_then(|id| mailbox.devices().iter().find(|device| device.id == id));
@@ -320,7 +338,7 @@ pub(super) fn logout(caller: &Caller, name: Option<Name<'_>>, effects: &mut Effe
             }
         }
         let mut effects = Effects::default();
-        delivery::leave(&context.core, &login, &mut effects);
+        delivery::leave(&context.core, &login.account, login.session, &mut effects);
         effects.wake();
         answer(&context.outbox, |out| TextAnswer::LoggedOut.put(OpCode::Logout, out));
         Done::LoggedOut

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::{Caller, Done, Flow, Hold, account};
 use crate::core::Core;
-use crate::hub::Login;
+use crate::hub::{Account, Login};
 use crate::keeper::accounts::AccountJob;
 use crate::keeper::queue::{Full, Job};
-use crate::mailbox::Effects;
 use crate::mailbox::content::Fetched;
 use crate::mailbox::stream::Feed;
+use crate::mailbox::{Effects, SessionId};
 use crate::store::StoreError;
 
 /// DELIVER: the first of a device waits until it is durable that the device receives.
@@ -143,13 +143,13 @@ pub fn hold_to_bound(core: &Core, login: &Arc<Login>, written: u64, effects: &mu
 }
 
 /// The session is over: what it was written and has not taken waits again.
-pub fn leave(core: &Core, login: &Arc<Login>, effects: &mut Effects) {
+pub fn leave(core: &Core, account: &Arc<Account>, session: SessionId, effects: &mut Effects) {
     let now_ms = core.clock.now().wall_ms;
-    core.with_mailbox(&login.account, effects, |mailbox, _| {
-        mailbox.detach(login.session, now_ms);
+    core.with_mailbox(account, effects, |mailbox, _| {
+        mailbox.detach(session, now_ms);
         // Also where a newer session replaced it: what it kept in memory may go now.
         if mailbox.list() {
-            core.queue.unsaved(login.account.clone());
+            core.queue.unsaved(account.clone());
         }
     });
 }

@@ -303,7 +303,7 @@ impl Bench {
     }
 
     pub(super) fn leave(&mut self, party: Party) {
-        delivery::leave(&self.core, &party.login, &mut Effects::default());
+        delivery::leave(&self.core, &party.login.account, party.login.session, &mut Effects::default());
     }
 
     pub(super) fn delete(&mut self, party: &Party) {

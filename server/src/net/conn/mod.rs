@@ -201,9 +201,10 @@ impl<S: Socket> Conn<S> {
         match done {
             Done::Answered => {}
             Done::LoggedIn(login) => {
+                // First: from here on it is let go with the connection.
+                self.caller.login = Some(login);
                 self.session.logged_in();
                 self.permit.log_in();
-                self.caller.login = Some(login);
             }
             Done::LoggedOut => {
                 self.session.logged_out(now, self.caller.outbox.appended());
@@ -266,7 +267,7 @@ impl<S> Drop for Conn<S> {
         self.caller.outbox.end();
         if let Some(login) = &self.caller.login {
             let mut effects = Effects::default();
-            delivery::leave(&self.caller.core, login, &mut effects);
+            delivery::leave(&self.caller.core, &login.account, login.session, &mut effects);
             effects.wake();
         }
     }

@@ -178,10 +178,10 @@ impl Wake for Unpark {
 /// A server without sockets, on a store in memory.
 pub(super) struct Bench {
     pub(super) core: Arc<Core>,
-    admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     keeper: Option<JoinHandle<Result<(), StoreError>>>,
     pub(super) runtime: tokio::runtime::Runtime,
-    identity: Arc<Identity>,
+    pub(super) identity: Arc<Identity>,
     /// The files of the identity.
     _folder: tempfile::TempDir,
     /// True where connections use TLS.
