@@ -38,6 +38,20 @@ pub struct Trust {
     pub fingerprint: Option<Fingerprint>,
     /// TLS to a server on this machine as well.
     pub tls: bool,
+    /// Whose word counts for a server of which no key was given.
+    pub proof: Proof,
+}
+
+/// Whose word counts for a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// A key that is known, else an authority, else a person who compares the key.
+    #[default]
+    Any,
+    /// A key that is known, or a person who compares it; authorities are not asked.
+    Key,
+    /// An authority's alone; nobody is asked.
+    Authority,
 }
 
 impl Trust {

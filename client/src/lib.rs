@@ -27,14 +27,13 @@ pub mod peer;
 pub mod raw;
 mod seat;
 pub mod secret;
-#[allow(dead_code, unused_imports, reason = "values first; their file follows")]
 mod settings;
 mod signals;
 pub mod text;
 mod tui;
 
 pub use client::{Busy, Client, connect};
-pub use config::{Config, Receive, Role, Server, Trust};
+pub use config::{Config, Proof, Receive, Role, Server, Trust};
 pub use delivery::Delivery;
 pub use event::Event;
 pub use fingerprint::{Fingerprint, FingerprintError};

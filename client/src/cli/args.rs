@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// Bellhop: messages between people who live in a terminal.
@@ -37,6 +36,9 @@ pub(crate) struct Arguments {
 /// What goes for every command.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
+    /// The account of the config file to be; else its default_account
+    #[arg(long, global = true, value_name = "NAME", env = "BELLHOP_ACCOUNT", hide_env_values = true)]
+    pub(crate) account: Option<String>,
     /// The server; else the one used last, else 127.0.0.1:2050
     #[arg(long, global = true, value_name = "HOST:PORT", env = "BELLHOP_SERVER", hide_env_values = true)]
     pub(crate) server: Option<String>,
@@ -49,9 +51,9 @@ pub(crate) struct Common {
     /// The server's key, as it prints it at its start; any other is refused, whatever is known of it
     #[arg(long, global = true, value_name = "SHA256:…", env = "BELLHOP_FINGERPRINT", hide_env_values = true)]
     pub(crate) fingerprint: Option<String>,
-    /// TLS to a server on this machine as well; to others there is nothing else
-    #[arg(long, global = true, env = "BELLHOP_TLS", value_parser = FalseyValueParser::new(), hide_env_values = true)]
-    pub(crate) tls: bool,
+    /// How the server proves who it is: auto, on, pin, ca or off; alone: TLS to a server on this machine as well
+    #[arg(long, global = true, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "on", env = "BELLHOP_TLS", hide_env_values = true)]
+    pub(crate) tls: Option<String>,
     /// How long to wait for the server, as 10s, 500ms or 2m
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) timeout: Duration,
@@ -149,6 +151,17 @@ Examples:
   bellhop trust forget chat.example:2050"
     )]
     Trust(TrustArguments),
+    /// The config file: where it is, what counts and why, one setting changed
+    #[command(after_help = "\
+What counts is, in this order: a flag, a BELLHOP_* variable, the block of the
+account, the config file, /etc/bellhop/config.toml, the last login, a default.
+
+Examples:
+  bellhop config show --origin
+  bellhop config set ui.theme dark
+  bellhop config set account.work.server chat.example
+  bellhop config check")]
+    Config(super::config::ConfigArguments),
     /// Speak the protocol by hand: OP|TEXT
     #[command(after_help = "\
 Prints OP|STATUS|TEXT for every answer, and 6|FROM|TEXT for a message that

@@ -5,6 +5,8 @@
 
 mod account;
 mod args;
+mod choice;
+mod config;
 mod exit;
 mod list;
 mod output;
@@ -89,10 +91,12 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
 
 fn screen(common: &Common, demo: bool) -> Result<(), End> {
     let code = if demo {
-        tui::run_demo()
+        tui::run_demo(choice::Choice::read(common)?.resolve()?.settings())
     } else {
-        let Setup { home, server, trust, user, password } = Setup::new(common)?;
-        tui::run(tui::Start { home, server, trust, user, password })
+        let mut setup = Setup::new(common)?;
+        setup.fetch_password()?;
+        let Setup { home, server, trust, user, password, settings, .. } = setup;
+        tui::run(tui::Start { home, server, trust, user, password, settings })
     };
     match code.map_err(Failure::local)? {
         0 => Ok(()),
@@ -101,12 +105,21 @@ fn screen(common: &Common, demo: bool) -> Result<(), End> {
 }
 
 async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<(), End> {
+    if let Command::Config(arguments) = command {
+        return config::run(common, output, arguments).await;
+    }
     let mut setup = Setup::new(common)?;
+    for warning in &setup.warnings {
+        output.remark(warning).await;
+    }
     match command {
         Command::Trust(arguments) => return trust::run(&setup, output, arguments).await,
         // What logout has to do is mostly here.
         Command::Logout => {}
         _ => interruptible(trust::meet(&setup, common)).await?,
+    }
+    if needs_login(&command) {
+        setup.fetch_password()?;
     }
     let known = setup.known()?;
     let done = work(command, &mut setup, common, output).await;
@@ -114,6 +127,18 @@ async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<
         output.remark(&news).await;
     }
     done
+}
+
+/// It logs in by itself, as whoever it is known to be; the others ask for a password, or need none.
+fn needs_login(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Create { .. }
+            | Command::Login { .. }
+            | Command::Passwd { .. }
+            | Command::Delete { .. }
+            | Command::Logout
+    )
 }
 
 async fn work(command: Command, setup: &mut Setup, common: &Common, output: &Output) -> Result<(), End> {
@@ -137,7 +162,7 @@ async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Outp
         Command::Logout => account::logout(setup, common, output).await,
         Command::Delete { user, yes } => account::delete(setup, common, output, &user, yes).await,
         Command::Raw { ops } => raw::run(setup, common, output, ops).await,
-        Command::Tui { .. } | Command::Trust(_) => Ok(()),
+        Command::Tui { .. } | Command::Trust(_) | Command::Config(_) => Ok(()),
         Command::Send { .. } | Command::Listen | Command::Deliver => Ok(()),
     }
 }

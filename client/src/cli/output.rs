@@ -26,6 +26,8 @@ pub(crate) enum Line<'a> {
     Account { state: &'a str, user: &'a str, server: String },
     Server { state: &'a str, server: String, key: Option<String>, since: Option<&'a str> },
     Raw { op: u8, fields: &'a [String] },
+    Path { path: &'a str },
+    Setting { key: &'a str, value: Option<&'a str>, origin: Option<&'a str> },
     Remark { message: &'a str },
     Error { exit: u8, code: &'a str, message: &'a str },
 }
@@ -92,6 +94,8 @@ impl Output {
                 let key = key.as_deref().map(|key| format!(" {key}")).unwrap_or_default();
                 format!("{state} {server}{key}")
             }
+            Line::Path { path } => (*path).to_owned(),
+            Line::Setting { key, value, origin } => setting(key, *value, *origin),
             Line::Raw { op, fields } => format!("{op}|{}", fields.join("|")),
             Line::Remark { message } => format!("bellhop: {message}"),
             Line::Error { message, .. } => format!("bellhop: {message}"),
@@ -105,6 +109,18 @@ impl Output {
             Ok(at) => at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
             Err(_) => at.to_owned(),
         }
+    }
+}
+
+/// A setting in the notation of the config file; where it has no value, as a comment.
+fn setting(key: &str, value: Option<&str>, origin: Option<&str>) -> String {
+    let said = match value {
+        Some(value) => format!("{key} = {value}"),
+        None => format!("# {key} is not set"),
+    };
+    match origin {
+        Some(origin) if value.is_some() => format!("{said:<40}  # {origin}"),
+        _ => said,
     }
 }
 

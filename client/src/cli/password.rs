@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
@@ -39,6 +40,41 @@ pub(crate) fn from_file(path: &Path) -> Result<Option<Secret>, Failure> {
         return Err(too_long());
     }
     Ok((!line.is_empty()).then(|| Secret::new(line.to_owned())))
+}
+
+/// The first line that a command prints. It has the terminal: it may ask for something itself.
+pub(crate) fn from_command(command: &str) -> Result<Option<Secret>, Failure> {
+    let failed = |why: String| Failure::new(Exit::NotLoggedIn, "password-cmd", format!("password_cmd {why}"));
+    let (shell, switch) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let mut child = Command::new(shell)
+        .args([switch, command])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(format!("cannot be run: {error}")))?;
+    // Reserved at once: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAX + 1));
+    let read = match child.stdout.take() {
+        Some(stdout) => stdout.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes),
+        None => Ok(0),
+    };
+    // Who writes more than is read is told by a closed pipe.
+    let status = child.wait().map_err(|error| failed(format!("cannot be waited for: {error}")))?;
+    read.map_err(|error| failed(format!("cannot be read: {error}")))?;
+    if bytes.len() > FILE_MAX {
+        return Err(failed("prints too much to be a password".into()));
+    }
+    if !status.success() {
+        return Err(failed(format!("failed: {status}")));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed("prints what is not UTF-8".into()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() > PASSWORD_MAX {
+        return Err(too_long());
+    }
+    if line.is_empty() {
+        return Err(failed("prints nothing".into()));
+    }
+    Ok(Some(Secret::new(line.to_owned())))
 }
 
 /// True for a file that more than its owner may read or write. A pipe is its two ends' alone, whatever it says.

@@ -1,18 +1,20 @@
 //! From what was typed to what is needed: flag, then variable, then what was remembered, then the default.
 
-use bellhop_protocol::{PORT, Username};
+use bellhop_protocol::Username;
 
 use super::args::Common;
+use super::choice::Choice;
 use super::exit::{Exit, Failure};
 use super::output::End;
 use super::password;
-use crate::config::{Config, Receive, Role, Server, Trust};
+use crate::config::{Config, Proof, Receive, Role, Server, Trust};
 use crate::fingerprint::Fingerprint;
 use crate::history::{Account, History, LAST_SERVER, LAST_USER};
 use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
+use crate::settings::{Settings, Tls};
 
 /// What every command needs to know.
 pub(crate) struct Setup {
@@ -21,29 +23,56 @@ pub(crate) struct Setup {
     pub(crate) trust: Trust,
     /// Named by flag, variable or memory.
     pub(crate) user: Option<Username>,
-    /// From `--password-file` or its variable.
+    /// From a file, or from the command that prints it.
     pub(crate) password: Option<Secret>,
+    /// Prints the password, where no file has it.
+    password_cmd: Option<String>,
+    /// The password is for `user` alone, as the config says.
+    for_user: bool,
+    pub(crate) settings: Settings,
+    /// What of the config is ignored.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Setup {
     pub(crate) fn new(common: &Common) -> Result<Setup, Failure> {
         let home = Home::of_user().map_err(Failure::local)?;
-        let history = open(&home)?;
-        let remembered = |key| history.setting(key).map_err(Failure::local);
-        let server = match given(&common.server, "BELLHOP_SERVER") {
-            Some(server) => server,
-            None => remembered(LAST_SERVER)?.unwrap_or_else(|| format!("127.0.0.1:{PORT}")),
-        };
-        let server = Server::parse(&server).map_err(|error| Failure::usage(error.to_string()))?;
-        let user = match given(&common.user, "BELLHOP_USER") {
-            Some(user) => Some(name(&user)?),
-            None => remembered(LAST_USER)?.and_then(|user| Username::parse(&user).ok()),
-        };
-        let password = match &common.password_file {
-            Some(path) => password::from_file(path)?,
+        let mut choice = Choice::read(common)?;
+        choice.remember(&open(&home)?)?;
+        let resolved = choice.resolve()?;
+        let settings = resolved.settings();
+        let (server, user) = (settings.server.clone(), settings.user.clone());
+        let trust = trust(common, &settings)?;
+        let (file, password_cmd) = resolved.password();
+        let password = match file {
+            Some(path) => password::from_file(&path)?,
             None => None,
         };
-        Ok(Setup { home, server, trust: trust(common)?, user, password })
+        let warnings = choice.warnings();
+        let for_user = resolved.password_is_of_files();
+        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, settings, warnings })
+    }
+
+    /// Runs the command that prints the password, where nothing else can prove who this is.
+    pub(crate) fn fetch_password(&mut self) -> Result<(), Failure> {
+        if self.password.is_some() || self.password_cmd.is_none() {
+            return Ok(());
+        }
+        if let Some(account) = self.account()? {
+            let roles = self.history()?.roles(account.id).map_err(Failure::local)?;
+            if account.open || roles.iter().any(|(_, token, _)| *token) {
+                return Ok(());
+            }
+        }
+        self.run_password_cmd()
+    }
+
+    /// Runs the command that prints the password.
+    fn run_password_cmd(&mut self) -> Result<(), Failure> {
+        if let Some(command) = self.password_cmd.take() {
+            self.password = password::from_command(&command)?;
+        }
+        Ok(())
     }
 
     /// What is known of the server.
@@ -109,6 +138,13 @@ impl Setup {
 
     /// The password of a command that makes or proves a login: from the file, else from whoever is there to type.
     pub(crate) async fn ask_password(&mut self, user: &Username, new: bool) -> Result<(), End> {
+        let named = self.user.as_ref().is_some_and(|known| known.as_name().key() == user.as_name().key());
+        if self.for_user && !named {
+            (self.password, self.password_cmd) = (None, None);
+        }
+        if self.password.is_none() {
+            self.run_password_cmd()?;
+        }
         if self.password.is_some() || !password::can_ask() {
             return Ok(());
         }
@@ -127,14 +163,25 @@ fn given(value: &Option<String>, variable: &str) -> Option<String> {
 }
 
 /// How the server has to prove who it is.
-fn trust(common: &Common) -> Result<Trust, Failure> {
+fn trust(common: &Common, settings: &Settings) -> Result<Trust, Failure> {
     let given = given(&common.fingerprint, "BELLHOP_FINGERPRINT");
     let fingerprint = given.map(|text| text.parse::<Fingerprint>()).transpose();
     let fingerprint = fingerprint.map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Trust { fingerprint, tls: common.tls })
+    let (tls, proof) = match settings.tls {
+        Tls::Off if !settings.server.is_local() => {
+            let sentence =
+                format!("tls = \"off\" is for a server on this machine, and {} is not", settings.server);
+            return Err(Failure::usage(sentence));
+        }
+        Tls::Auto | Tls::Off => (false, Proof::Any),
+        Tls::On => (true, Proof::Any),
+        Tls::Pin => (true, Proof::Key),
+        Tls::Ca => (true, Proof::Authority),
+    };
+    Ok(Trust { fingerprint, tls, proof })
 }
 
-fn open(home: &Home) -> Result<History, Failure> {
+pub(super) fn open(home: &Home) -> Result<History, Failure> {
     let path = home.history().map_err(Failure::local)?;
     History::open(&path).map_err(Failure::local)
 }

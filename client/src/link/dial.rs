@@ -116,7 +116,7 @@ pub(crate) async fn dial(server: &Server, home: &Home, trust: &Trust) -> Result<
     }
     let before = known.as_ref().map(|entry| entry.known);
     let Accepted { stream, chain, by, keep, moved_from } =
-        secure(socket, server, trust.fingerprint, before).await.map_err(|error| match error {
+        secure(socket, server, trust, before).await.map_err(|error| match error {
             TlsError::Failed(reason) => DialError::Failed(reason),
             TlsError::Untrusted(shown, doubt) => {
                 DialError::Untrusted(Box::new(Untrusted { server: server.clone(), shown, doubt }))

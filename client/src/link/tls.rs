@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::chain::{self, Chain};
 use super::trust::{Decision, Doubt, Known, decide};
-use crate::config::Server;
+use crate::config::{Proof, Server, Trust};
 use crate::fingerprint::Fingerprint;
 
 /// PROTOCOL.md, section 11: what the client may offer.
@@ -47,11 +47,13 @@ pub(crate) struct Accepted {
 pub(crate) async fn secure(
     socket: TcpStream,
     server: &Server,
-    given: Option<Fingerprint>,
+    trust: &Trust,
     known: Option<Known>,
 ) -> Result<Accepted, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Verifier { provider: provider.clone(), given, known, found: Mutex::default() });
+    let (given, proof) = (trust.fingerprint, trust.proof);
+    let found = Mutex::default();
+    let verifier = Arc::new(Verifier { provider: provider.clone(), given, known, proof, found });
     let connector = TlsConnector::from(Arc::new(config(provider, verifier.clone()).map_err(unexpected)?));
     let name = ServerName::try_from(server.host().to_owned())
         .map_err(|_| TlsError::Failed(format!("{} is no name that TLS can ask for", server.host())))?;
@@ -104,6 +106,7 @@ struct Verifier {
     provider: Arc<CryptoProvider>,
     given: Option<Fingerprint>,
     known: Option<Known>,
+    proof: Proof,
     found: Mutex<Option<(Chain, Decision)>>,
 }
 
@@ -123,7 +126,7 @@ impl ServerCertVerifier for Verifier {
             let authorities = Authorities::new(self.provider.clone());
             authorities.is_ok_and(|all| all.verify_server_cert(first, rest, name, ocsp, now).is_ok())
         };
-        let decision = decide(self.given, self.known, &chain, vouched);
+        let decision = decide(self.given, self.known, self.proof, &chain, vouched);
         let accepted = matches!(decision, Decision::Accept { .. });
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some((chain, decision));
         if accepted {

@@ -3,6 +3,7 @@
 //! ```text
 //! a fingerprint was given   it is the key, or the chain leads to it ── accept ── else refuse
 //! else a key is kept        it is the key, or the chain leads to it ── accept ── else refuse: it has changed
+//! else an authority alone    it vouches ──────────────────────────────── accept ── else refuse
 //! else an authority is kept it vouches again ────────────────────────── accept ── else refuse: it has changed
 //! else nothing is known     an authority vouches ── accept ── else a person is asked; without one, refuse
 //! ```
@@ -13,7 +14,7 @@
 use std::fmt;
 
 use super::chain::Chain;
-use crate::config::Server;
+use crate::config::{Proof, Server};
 use crate::fingerprint::Fingerprint;
 
 /// What is kept of a server.
@@ -52,6 +53,8 @@ pub enum Doubt {
     },
     /// An authority vouched for it before, and none does now.
     NoAuthority,
+    /// Only an authority counts for it, and none vouches.
+    NotVouched,
     /// Another key was given for it.
     NotGiven {
         /// The key that was given.
@@ -63,13 +66,20 @@ pub enum Doubt {
 pub(crate) fn decide(
     given: Option<Fingerprint>,
     known: Option<Known>,
+    proof: Proof,
     chain: &Chain,
     vouched: impl FnOnce() -> bool,
 ) -> Decision {
-    match (given, known) {
-        (Some(given), _) => by_key(given, known, chain, Doubt::NotGiven { given }),
-        (None, Some(Known::Key(kept))) => by_key(kept, known, chain, Doubt::Changed { kept }),
-        (None, Some(Known::Authority) | None) => match (vouched(), known) {
+    match (given, known, proof) {
+        (Some(given), ..) => by_key(given, known, chain, Doubt::NotGiven { given }),
+        // What was kept by another rule stays what it is: the file is of people, this is of one program.
+        (None, _, Proof::Authority) => match vouched() {
+            true => Decision::Accept { by: Known::Authority, keep: known.is_none(), moved_from: None },
+            false => Decision::Refuse(Doubt::NotVouched),
+        },
+        (None, Some(Known::Key(kept)), _) => by_key(kept, known, chain, Doubt::Changed { kept }),
+        (None, Some(Known::Authority) | None, Proof::Key) => Decision::Refuse(Doubt::Unknown),
+        (None, Some(Known::Authority) | None, Proof::Any) => match (vouched(), known) {
             (true, _) => accept(Known::Authority, known, None),
             (false, None) => Decision::Refuse(Doubt::Unknown),
             (false, Some(_)) => Decision::Refuse(Doubt::NoAuthority),
@@ -132,6 +142,11 @@ impl fmt::Display for Untrusted {
                 "THE IDENTITY OF {server} HAS CHANGED, and nothing was sent: an authority vouched for it before, and \
                  none vouches for {shown}. Where whoever runs the server says that this is its key, {command}"
             ),
+            Doubt::NotVouched => write!(
+                f,
+                "no authority that this machine trusts vouches for {server}, and nothing was sent: tls = \"ca\" takes \
+                 nothing else. Its key is {shown}; tls = \"pin\" goes by that"
+            ),
             Doubt::NotGiven { given } => write!(
                 f,
                 "{server} is not the server that was meant, and nothing was sent: given was {given}, its key is {shown}"
@@ -169,6 +184,7 @@ mod tests {
             Decision::Refuse(Doubt::Unknown) => "ask".into(),
             Decision::Refuse(Doubt::Changed { kept }) => format!("changed from {}", name(kept)),
             Decision::Refuse(Doubt::NoAuthority) => "changed from ca".into(),
+            Decision::Refuse(Doubt::NotVouched) => "no ca".into(),
             Decision::Refuse(Doubt::NotGiven { given }) => format!("not {}", name(given)),
         }
     }
@@ -179,7 +195,7 @@ mod tests {
         const CA: Option<Known> = Some(Known::Authority);
         let kept = |byte| Some(Known::Key(key(byte)));
         let check = |given: Option<u8>, known: Option<Known>, vouched: bool, expected: &str| {
-            let decision = decide(given.map(key), known, &chain(), || vouched);
+            let decision = decide(given.map(key), known, Proof::Any, &chain(), || vouched);
             assert_eq!(word(&decision), expected, "{given:?} {known:?} {vouched}");
         };
         //    given    kept     vouched  decision
@@ -204,11 +220,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn by_a_key_alone_or_by_an_authority_alone() {
+        let check = |proof, given: Option<u8>, known: Option<Known>, vouched: bool, expected: &str| {
+            let decision = decide(given.map(key), known, proof, &chain(), || vouched);
+            assert_eq!(word(&decision), expected, "{proof:?} {given:?} {known:?} {vouched}");
+        };
+        let kept = |byte| Some(Known::Key(key(byte)));
+        for vouched in [false, true] {
+            check(Proof::Key, None, None, vouched, "ask");
+            check(Proof::Key, None, Some(Known::Authority), vouched, "ask");
+            check(Proof::Key, None, kept(3), vouched, "key 3");
+            check(Proof::Key, None, kept(9), vouched, "changed from 9");
+            for proof in [Proof::Key, Proof::Authority] {
+                check(proof, Some(3), None, vouched, "key 3, keep");
+                check(proof, Some(9), None, vouched, "not 9");
+            }
+        }
+        check(Proof::Authority, None, None, true, "ca, keep");
+        check(Proof::Authority, None, kept(3), true, "ca");
+        for known in [None, Some(Known::Authority), kept(3), kept(9)] {
+            check(Proof::Authority, None, known, false, "no ca");
+        }
+    }
+
     /// To read a machine's authorities takes a while, and some ask the network.
     #[test]
     fn authorities_are_not_asked_about_a_key_that_is_known() {
         for (given, known) in [(Some(key(3)), None), (None, Some(Known::Key(key(3))))] {
-            decide(given, known, &chain(), || panic!("nothing depends on it"));
+            decide(given, known, Proof::Any, &chain(), || panic!("nothing depends on it"));
         }
     }
 

@@ -19,7 +19,6 @@ pub(crate) mod value;
 mod words;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bellhop_protocol::Username;
 
@@ -36,11 +35,9 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) user: Option<Username>,
     pub(crate) tls: Tls,
-    /// A command that prints the password.
-    pub(crate) password_cmd: Option<String>,
-    pub(crate) password_file: Option<PathBuf>,
+    /// The file that has the password, or a command that prints it.
+    pub(crate) password: (Option<PathBuf>, Option<String>),
     pub(crate) deliver: Ask,
-    pub(crate) timeout: Duration,
     pub(crate) ui: Ui,
     pub(crate) notify: Notify,
     /// What `[keys]` says, to be read by whoever knows the actions.

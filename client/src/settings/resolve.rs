@@ -3,15 +3,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bellhop_protocol::Username;
 
 use super::file::{Binding, Entry, Layer};
 use super::table::{self, Key, TABLE};
-use super::value::{Value, span};
-use super::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Settings, Tls, Tristate, Ui, Via};
-use super::{Notify, words};
+use super::value::Value;
+use super::{Notify, Settings, Ui, words};
 use crate::config::Server;
 
 /// A file that was read.
@@ -130,8 +128,9 @@ pub(crate) fn resolve(sources: &[Source], given: &Given) -> Result<Resolved, Res
         };
         rows.push(Row { key, value, origin });
     }
-    let resolved = Resolved { account, rows, bindings: bindings(sources) };
+    let mut resolved = Resolved { account, rows, bindings: bindings(sources) };
     resolved.refuse_shared(sources)?;
+    resolved.keep_passwords_apart(sources)?;
     Ok(resolved)
 }
 
@@ -239,6 +238,52 @@ impl Resolved {
         }
     }
 
+    /// A password of the files is for whom and what the files say: it is not shown to another server, nor for another
+    /// name, that a flag or a variable named.
+    fn keep_passwords_apart(&mut self, sources: &[Source]) -> Result<(), ResolveError> {
+        let account = self.account.as_deref();
+        for name in ["server", "user"] {
+            let row = self.row(name);
+            let said = counts(row.key, account, sources, &Given::default())?.map(|(value, _)| value);
+            let said = said.or_else(|| row.key.default_value());
+            if said == row.value || !matches!(row.origin, Origin::Flag(_) | Origin::Variable(_)) {
+                continue;
+            }
+            for row in &mut self.rows {
+                let of_file = matches!(row.origin, Origin::File { .. });
+                if of_file && row.key.name.starts_with("password_") {
+                    (row.value, row.origin) = (None, Origin::Default);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True where the password is one of the files.
+    pub(crate) fn password_is_of_files(&self) -> bool {
+        ["password_cmd", "password_file"]
+            .iter()
+            .any(|name| matches!(self.row(name).origin, Origin::File { .. }))
+    }
+
+    /// The file that has the password, or the command that prints it: whichever was said closer by.
+    pub(crate) fn password(&self) -> (Option<PathBuf>, Option<String>) {
+        let row = self.row("password_file");
+        let file = self.given("password_file").map(|file| match &row.origin {
+            // A file's words do not depend on where a command is run.
+            Origin::File { path, .. } => {
+                path.parent().map_or_else(|| file.into(), |folder| folder.join(file))
+            }
+            _ => PathBuf::from(file),
+        });
+        let command = self.given("password_cmd").map(str::to_owned);
+        match row.origin {
+            Origin::File { .. } if command.is_some() => (None, command),
+            _ if file.is_some() => (file, None),
+            _ => (None, command),
+        }
+    }
+
     /// All of it as values.
     pub(crate) fn settings(&self) -> Settings {
         macro_rules! word {
@@ -251,10 +296,8 @@ impl Resolved {
             server: Server::parse(self.text("server")).expect("an address, as its kind says"),
             user: self.given("user").and_then(|user| Username::parse(user).ok()),
             tls: word!(Tls, "tls"),
-            password_cmd: self.given("password_cmd").map(str::to_owned),
-            password_file: self.given("password_file").map(PathBuf::from),
+            password: self.password(),
             deliver: word!(Ask, "deliver"),
-            timeout: span(self.text("timeout")).unwrap_or(Duration::from_secs(10)),
             ui: Ui {
                 theme: self.text("ui.theme").to_owned(),
                 glyphs: word!(GlyphSet, "ui.glyphs"),

@@ -2,7 +2,7 @@
 //! the manual come from this one table.
 
 use super::value::{Kind, Value};
-use super::words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
+use super::words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tristate, Via};
 
 /// A key of the config.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,13 +47,7 @@ pub(crate) const TABLE: &[Key] = &[
     },
     account("server", Kind::Server, Some("127.0.0.1:2050"), Some("BELLHOP_SERVER"), "the server"),
     account("user", Kind::User, None, Some("BELLHOP_USER"), "who you are"),
-    account(
-        "tls",
-        Kind::OneOf(Tls::WORDS),
-        Some("auto"),
-        Some("BELLHOP_TLS"),
-        "how the server proves who it is",
-    ),
+    account("tls", Kind::Tls, Some("auto"), Some("BELLHOP_TLS"), "how the server proves who it is"),
     account("password_cmd", Kind::Text, None, None, "a command that prints the password"),
     account(
         "password_file",
@@ -69,10 +63,6 @@ pub(crate) const TABLE: &[Key] = &[
         None,
         "whether waiting messages come by themselves",
     ),
-    Key {
-        variable: Some("BELLHOP_TIMEOUT"),
-        ..general("timeout", Kind::Span, "10s", "how long a command waits for the server")
-    },
     general(
         "ui.theme",
         Kind::Name,

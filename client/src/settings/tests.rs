@@ -62,7 +62,7 @@ fn every_key_of_the_table_is_a_setting() {
     for key in TABLE.iter().filter(|key| key.name != "default_account") {
         let texts = [
             "true", "2", "29", "auto", "off", "ascii", "names", "ask", "emacs", "sent", "bell", "full", "%M",
-            "7s", "other",
+            "other",
         ];
         let value = texts
             .iter()
@@ -117,6 +117,27 @@ fn what_is_wrong_stops_and_names_its_place() {
     assert!(matches!(resolve(&[shared], &Given::default()), Err(ResolveError::Shared { line: 1, .. })));
     let remembered = Given { remembered: vec![("user", "no such|name".into())], ..Given::default() };
     assert_eq!(resolve(&[], &remembered).expect("not to be mended").settings().user, None);
+}
+
+/// A password of the files went to whatever server a flag named.
+#[test]
+fn a_password_of_the_files_is_for_whom_they_say() {
+    let file = "user = 'alice'\nserver = 'chat'\npassword_cmd = 'pass'\npassword_file = 'secret'\n";
+    let sources = [source("/home/alice/c", file)];
+    let check = |flags: &[(&'static str, &str)], command: Option<&str>, path: Option<&str>| {
+        let flags = flags.iter().map(|(name, text)| (*name, *name, (*text).to_owned())).collect();
+        let found = resolve(&sources, &Given { flags, ..Given::default() }).expect("it resolves").password();
+        assert_eq!(found, (path.map(PathBuf::from), command.map(str::to_owned)));
+    };
+    check(&[], Some("pass"), None);
+    check(&[("user", "alice")], Some("pass"), None);
+    check(&[("user", "bob")], None, None);
+    check(&[("server", "elsewhere")], None, None);
+    check(&[("server", "elsewhere"), ("password_file", "p")], None, Some("p"));
+    check(&[("password_file", "p")], None, Some("p"));
+    let alone = resolve(&[source("/home/alice/c", "password_file = 'secret'")], &Given::default());
+    let expected = PathBuf::from("/home/alice/secret");
+    assert_eq!(alone.expect("it resolves").password(), (Some(expected), None));
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! What a key takes, and what it holds: read from a file, from a flag or a variable, and written back.
 
-use std::time::Duration;
-
 use bellhop_protocol::Username;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 
+use super::words::Tls;
 use crate::config::Server;
 
 /// What a key takes.
@@ -26,8 +25,8 @@ pub(crate) enum Kind {
     Server,
     /// The name of an account of a server.
     User,
-    /// A time span, as `10s`.
-    Span,
+    /// A word of [`Tls`], or what a switch says.
+    Tls,
     /// The name of a file without its ending.
     Name,
     /// A key, or a list of keys.
@@ -59,7 +58,7 @@ impl Kind {
             Kind::Names => "a list of names".into(),
             Kind::Server => "HOST or HOST:PORT".into(),
             Kind::User => "a user name".into(),
-            Kind::Span => "a time such as 10s, 500ms or 2m, up to one day".into(),
+            Kind::Tls => Kind::OneOf(Tls::WORDS).allowed(),
             Kind::Name => "a name of letters, digits, - and _".into(),
             Kind::Keys => "a key such as \"ctrl+g\", or a list of keys".into(),
         }
@@ -79,6 +78,12 @@ impl Kind {
                 let parts = text.split(',').map(|part| part.trim().trim_matches('"').to_owned());
                 Value::List(parts.filter(|part| !part.is_empty()).collect())
             }
+            // The variable was a switch before it was a word.
+            Kind::Tls => Value::Text(match text.to_ascii_lowercase().as_str() {
+                "1" | "true" | "yes" | "y" => "on".into(),
+                "0" | "false" | "no" | "n" => "auto".into(),
+                word => word.to_owned(),
+            }),
             _ => Value::Text(text.to_owned()),
         };
         self.takes(&value).then_some(value)
@@ -115,7 +120,7 @@ impl Kind {
             }
             (Kind::Server, Value::Text(text)) => Server::parse(text).is_ok(),
             (Kind::User, Value::Text(text)) => Username::parse(text).is_ok(),
-            (Kind::Span, Value::Text(text)) => span(text).is_ok(),
+            (Kind::Tls, Value::Text(text)) => Tls::of(text).is_some(),
             (Kind::Name, Value::Text(text)) => is_name(text),
             _ => false,
         }
@@ -175,26 +180,6 @@ fn is_pattern(text: &str) -> bool {
     shown.is_ok_and(|shown| crate::text::wrap::width(&shown) <= 40 && !shown.contains(char::is_control))
 }
 
-/// A time span that somebody typed.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().map_err(|_| "a number with s, ms or m behind it".to_owned())?;
-    let seconds = match &text[digits.len()..] {
-        "" | "s" => number,
-        "ms" => number / 1_000.0,
-        "m" => number * 60.0,
-        _ => return Err("the units are ms, s and m".into()),
-    };
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(time) if (1..=86_400_000).contains(&time.as_millis()) => Ok(time),
-        _ => Err("between 1ms and one day".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,21 +210,8 @@ mod tests {
         check(Kind::Name, "solarized", Some("\"solarized\""));
         check(Kind::Server, "chat.example:2050", Some("\"chat.example:2050\""));
         check(Kind::Server, "a b", None);
-        check(Kind::Span, "2m", Some("\"2m\""));
-        check(Kind::Span, "2h", None);
-    }
-
-    #[test]
-    fn times() {
-        let check = |text: &str, ms: Option<u128>| {
-            assert_eq!(span(text).ok().map(|time| time.as_millis()), ms, "{text}");
-        };
-        check("10s", Some(10_000));
-        check("500ms", Some(500));
-        check("1.5", Some(1_500));
-        check("2m", Some(120_000));
-        for wrong in ["", "s", "-1s", "0", "1h", "nan", "inf", "1e9s", "s1"] {
-            check(wrong, None);
-        }
+        check(Kind::Tls, "1", Some("\"on\""));
+        check(Kind::Tls, "pin", Some("\"pin\""));
+        check(Kind::Tls, "maybe", None);
     }
 }

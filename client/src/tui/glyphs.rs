@@ -1,6 +1,7 @@
 //! Which characters the screen is drawn with: three sets, for what terminals and fonts can show.
 
 use crate::delivery::Delivery;
+use crate::settings::GlyphSet;
 
 /// A set of glyphs. Each takes the columns that its name says, in every set: one, but for ticks (up to two).
 #[derive(Debug, PartialEq, Eq)]
@@ -92,14 +93,18 @@ impl Glyphs {
     }
 
     /// The set for an environment: the one asked for, else what its terminal and locale can show.
-    pub(crate) fn choose(windows: bool, variable: impl Fn(&str) -> Option<String>) -> &'static Glyphs {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        match set("BELLHOP_GLYPHS").as_deref() {
-            Some("unicode") => return &UNICODE,
-            Some("wgl4") => return &WGL4,
-            Some("ascii") => return &ASCII,
-            _ => {}
+    pub(crate) fn choose(
+        set: GlyphSet,
+        windows: bool,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> &'static Glyphs {
+        match set {
+            GlyphSet::Unicode => return &UNICODE,
+            GlyphSet::Wgl4 => return &WGL4,
+            GlyphSet::Ascii => return &ASCII,
+            GlyphSet::Auto => {}
         }
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         if windows {
             let modern = set("WT_SESSION").is_some() || set("TERM_PROGRAM").is_some();
             return if modern { &UNICODE } else { &WGL4 };
@@ -145,7 +150,7 @@ mod tests {
             let find = |name: &str| {
                 variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             };
-            assert_eq!(Glyphs::choose(windows, find), expected, "{variables:?}");
+            assert_eq!(Glyphs::choose(GlyphSet::Auto, windows, find), expected, "{variables:?}");
         };
         check(false, &[("LANG", "en_US.UTF-8"), ("TERM", "xterm-256color")], &UNICODE);
         check(false, &[("LANG", "en_US.UTF-8"), ("LC_ALL", "C"), ("TERM", "xterm")], &ASCII);
@@ -155,6 +160,10 @@ mod tests {
         check(false, &[("TERM", "xterm")], &ASCII);
         check(true, &[], &WGL4);
         check(true, &[("WT_SESSION", "1")], &UNICODE);
-        check(true, &[("BELLHOP_GLYPHS", "ascii")], &ASCII);
+        for (set, glyphs) in
+            [(GlyphSet::Unicode, &UNICODE), (GlyphSet::Wgl4, &WGL4), (GlyphSet::Ascii, &ASCII)]
+        {
+            assert_eq!(Glyphs::choose(set, true, |_| None), glyphs);
+        }
     }
 }

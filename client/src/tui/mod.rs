@@ -34,5 +34,10 @@ mod update;
 mod view;
 mod window;
 
+/// The names of the actions that keys can be bound to.
+pub(crate) fn action_names() -> impl Iterator<Item = &'static str> {
+    keymap::TABLE.iter().map(|row| row.name)
+}
+
 pub(crate) use run::{Start, run, run_demo};
 pub(crate) use update::MESSAGE_MAX;

@@ -32,7 +32,7 @@ use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
-use crate::settings::{Notify, Ui};
+use crate::settings::Settings;
 use crate::signals;
 
 /// Frames are at least this far apart.
@@ -48,6 +48,7 @@ pub(crate) struct Start {
     /// Whoever was here last, or was named.
     pub(crate) user: Option<bellhop_protocol::Username>,
     pub(crate) password: Option<Secret>,
+    pub(crate) settings: Settings,
 }
 
 struct App {
@@ -64,8 +65,8 @@ struct App {
 
 /// Runs the screen until somebody quits. Returns the exit code.
 pub(crate) fn run(start: Start) -> io::Result<u8> {
-    let Start { home, server, trust, user, password } = start;
-    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system())?;
+    let Start { home, server, trust, user, password, settings } = start;
+    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system(), settings)?;
     app.model.meant = Some((server.clone(), trust));
     match user {
         Some(user) => app.log_in(Login { server, user, password, create: false, remember: false }),
@@ -75,9 +76,9 @@ pub(crate) fn run(start: Start) -> io::Result<u8> {
 }
 
 /// Runs the screen with made-up people, and a clock that stands still.
-pub(crate) fn run_demo() -> io::Result<u8> {
+pub(crate) fn run_demo(settings: Settings) -> io::Result<u8> {
     let old = std::env::var("BELLHOP_DEMO_MESSAGES").ok().and_then(|count| count.parse().ok());
-    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC)?;
+    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC, settings)?;
     if let Some(login) = demo::login() {
         app.log_in(login);
     }
@@ -85,14 +86,14 @@ pub(crate) fn run_demo() -> io::Result<u8> {
 }
 
 impl App {
-    fn new(home: Option<Home>, backend: Backend, zone: TimeZone) -> io::Result<App> {
+    fn new(home: Option<Home>, backend: Backend, zone: TimeZone, settings: Settings) -> io::Result<App> {
         let variable = |name: &str| std::env::var(name).ok();
         let kitty = cfg!(unix) && terminal::speaks_kitty(variable);
         let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
             || variable("TERM").as_deref() == Some("dumb");
         let panes = Panes { list: true, list_first: false, details: true };
-        let (ui, notify) = (Ui::default(), Notify::default());
-        let glyphs = Glyphs::choose(cfg!(windows), variable);
+        let Settings { ui, notify, .. } = settings;
+        let glyphs = Glyphs::choose(ui.glyphs, cfg!(windows), variable);
         let prefs = Prefs { glyphs, colour: !plain, panes, ui, notify };
         let screen = Screen::take(kitty)?;
         let size = crossterm::terminal::size()?;

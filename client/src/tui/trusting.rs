@@ -27,7 +27,7 @@ pub(crate) fn title(untrusted: &Untrusted) -> &'static str {
     match untrusted.doubt {
         Doubt::Unknown => "New server key",
         Doubt::Changed { .. } | Doubt::NoAuthority => "THE SERVER HAS CHANGED",
-        Doubt::NotGiven { .. } => "NOT THIS SERVER",
+        Doubt::NotGiven { .. } | Doubt::NotVouched => "NOT THIS SERVER",
     }
 }
 
@@ -67,6 +67,7 @@ pub(crate) fn lines(untrusted: &Untrusted, columns: usize) -> Vec<String> {
             say("");
             say(&untrusted.command());
         }
+        Doubt::NotVouched => say("tls = \"ca\" takes nothing else. Nothing was sent."),
         Doubt::NotGiven { .. } => say("The key was given at the start, and decides. Nothing was sent."),
     }
     lines
@@ -88,6 +89,7 @@ fn keys(untrusted: &Untrusted) -> Vec<String> {
             format!("An authority vouched for {server}, and none does now. Its key is"),
             shown.to_string(),
         ],
+        Doubt::NotVouched => vec![format!("No authority vouches for {server}. It shows"), shown.to_string()],
         Doubt::NotGiven { given } => {
             vec![
                 format!("The key of {server} is"),

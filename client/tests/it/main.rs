@@ -2,6 +2,7 @@
 
 mod again;
 mod cli;
+mod config;
 mod desk;
 mod greedy;
 #[cfg(unix)]
