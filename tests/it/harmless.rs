@@ -190,7 +190,8 @@ fn strings(value: &Value, check: &mut impl FnMut(&str)) {
 /// Fails where something in the bytes is not the screen's own: a string to the terminal, a control of one byte beyond
 /// 7 bits, a bell, or a sequence out of one of the words.
 fn check_screen(word: &str, written: &[u8]) {
-    let text = String::from_utf8_lossy(written);
+    // The client rings the bell by itself, between two frames and never within one.
+    let text = String::from_utf8_lossy(written).replace("\x1b[?2026l\x07", "\x1b[?2026l");
     let mut before = ' ';
     for c in text.chars() {
         assert!(before != '\x1b' || !"]P_^X".contains(c), "{word:?}: a string for the terminal in {text:?}");

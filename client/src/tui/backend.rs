@@ -136,9 +136,12 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
         Effect::MarkRead { key, n } => client.mark_read(key, n),
         Effect::Draft { peer, text } => client.keep_draft(peer, text),
         Effect::Reconnect => client.reconnect(),
+        // The loop's own.
         Effect::Connect(_) | Effect::Disconnect | Effect::Trust(_) | Effect::Redraw | Effect::Suspend => {
             Ok(())
         }
+        Effect::Copy(_) | Effect::Edit { .. } | Effect::Plain(_) | Effect::Mouse(_) => Ok(()),
+        Effect::Notify(_) | Effect::Digest => Ok(()),
     };
     asked.err().map(|busy| Event::Problem(busy.to_string()))
 }

@@ -92,6 +92,10 @@ impl Key {
             return Key::plain(Code::Char(c));
         }
         match (self.ctrl, c) {
+            // One key for most terminals, so one for those that can tell them apart.
+            (true, 'i' | 'I') => Key { ctrl: false, code: Code::Tab, ..self },
+            (true, 'm' | 'M') => Key { ctrl: false, code: Code::Enter, ..self },
+            (true, '[') => Key { ctrl: false, code: Code::Esc, ..self },
             // Ctrl+/ and Ctrl+7 arrive as Ctrl+_ from most terminals.
             (true, '/' | '7') => Key::ctrl(Code::Char('_')),
             (true, c) => Key::ctrl(Code::Char(c.to_ascii_lowercase())),

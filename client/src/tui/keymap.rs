@@ -58,6 +58,14 @@ actions! {
     List: "list", [Key::plain(Code::F(3))], "show or hide the list";
     /// Shows or hides the details.
     Details: "details", [Key::plain(Code::F(4))], "show or hide the details (120 columns)";
+    /// Copies the last message that is on the screen.
+    Copy: "copy", [Key::ctrl(Code::Char('y'))], "copy the last message";
+    /// Leaves the screen for lines that can be selected.
+    Plain: "plain", [Key::plain(Code::F(5))], "plain view: select with the mouse";
+    /// Switches the mouse on or off.
+    Mouse: "mouse", [Key::plain(Code::F(7))], "mouse on or off";
+    /// Writes in the person's own editor.
+    Editor: "editor", [Key::ctrl(Code::Char('o'))], "write in $VISUAL or $EDITOR";
     /// Undoes the last edit.
     Undo: "undo", [Key::ctrl(Code::Char('_'))], "undo the last edit";
     /// Does it again.

@@ -10,9 +10,13 @@
 //! waits. The rest are parts of these: `input` makes keys and pastes of reports, `keymap` and `typed` say what they
 //! mean, `composer` is the box, `window` and `pane` the messages, `layout` where everything is, `form` the login.
 
+mod aside;
 mod backend;
+mod bare;
 mod composer;
+mod copy;
 mod demo;
+mod editor;
 mod form;
 mod glyphs;
 mod help;
@@ -21,12 +25,14 @@ mod key;
 mod keymap;
 mod layout;
 mod model;
+mod notify;
 mod pane;
 mod passwords;
 mod run;
 mod signals;
 #[cfg(test)]
 mod stage;
+mod stats;
 mod terminal;
 mod trusting;
 mod typed;

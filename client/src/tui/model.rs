@@ -194,6 +194,10 @@ pub(crate) struct Model {
     /// SENDs by hand that were not answered yet, by tag: the message's number, once it has one.
     pub(crate) by_hand: BTreeMap<u64, Option<i64>>,
     pub(crate) tags: u64,
+    /// Messages that waited at the server and have come since the login, by conversation.
+    pub(crate) waited: BTreeMap<String, u64>,
+    /// When whoever looks elsewhere was told of something the last time.
+    pub(crate) notified: Option<Instant>,
     /// Something that is on the screen has changed.
     pub(crate) changed: bool,
     pub(crate) quit: Option<u8>,
@@ -236,6 +240,21 @@ pub(crate) enum Effect {
         text: String,
     },
     Reconnect,
+    /// Put this where other programs paste from.
+    Copy(String),
+    /// Write this in the person's own editor, for this conversation.
+    Edit {
+        open: Option<String>,
+        text: String,
+    },
+    /// Show these lines on the usual screen, until a key.
+    Plain(Vec<String>),
+    /// Have the mouse reported, or leave it to the terminal.
+    Mouse(bool),
+    /// Tell whoever looks elsewhere.
+    Notify(super::notify::Notice),
+    /// Count for a while, and say what went on.
+    Digest,
     /// Keep the key that this server has shown, and connect.
     Trust(Box<Untrusted>),
     /// Draw every cell.
@@ -288,6 +307,8 @@ impl Model {
             asked: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             tags: 0,
+            waited: BTreeMap::new(),
+            notified: None,
             changed: true,
             quit: None,
         }

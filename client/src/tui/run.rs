@@ -4,7 +4,7 @@
 //! without one it waits for ever.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Write};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,17 @@ use jiff::tz::TimeZone;
 use rustix::process::{Pid, Signal};
 use tokio::time::{sleep_until, timeout};
 
+use super::aside::{Aside, Done, copied};
 use super::backend::Backend;
 use super::demo::{self, Demo};
 use super::form::Form;
 use super::glyphs::Glyphs;
-use super::input::{Habits, Normaliser};
+use super::input::{Habits, Input, Normaliser};
 use super::layout::Panes;
 use super::model::{Effect, Login, Model, Now, Prefs};
-use super::signals::{Signalled, Signals};
+use super::notify;
+use super::signals::{Signalled, Signals, is_of_keys};
+use super::stats::Stats;
 use super::terminal::{self, Screen};
 use super::update::{Msg, update};
 use crate::clock;
@@ -32,7 +35,7 @@ use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
-use crate::settings::Settings;
+use crate::settings::{Settings, Tristate};
 use crate::signals;
 
 /// Frames are at least this far apart.
@@ -59,8 +62,12 @@ struct App {
     /// Somebody filled in the form; a screen that was opened as somebody changes nothing for anybody else.
     chosen: bool,
     screen: Screen,
+    aside: Aside,
+    /// `None` while they are not ours to read.
+    keys: Option<EventStream>,
     normaliser: Normaliser,
     drawn: Option<Instant>,
+    stats: Stats,
 }
 
 /// Runs the screen until somebody quits. Returns the exit code.
@@ -87,15 +94,21 @@ pub(crate) fn run_demo(settings: Settings) -> io::Result<u8> {
 
 impl App {
     fn new(home: Option<Home>, backend: Backend, zone: TimeZone, settings: Settings) -> io::Result<App> {
+        let stats = Stats::new(clock::now());
         let variable = |name: &str| std::env::var(name).ok();
-        let kitty = cfg!(unix) && terminal::speaks_kitty(variable);
         let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
             || variable("TERM").as_deref() == Some("dumb");
         let panes = Panes { list: true, list_first: false, details: true };
         let Settings { ui, notify, .. } = settings;
         let glyphs = Glyphs::choose(ui.glyphs, cfg!(windows), variable);
         let prefs = Prefs { glyphs, colour: !plain, panes, ui, notify };
-        let screen = Screen::take(kitty)?;
+        let kitty = match prefs.ui.kitty_keys {
+            Tristate::Auto => terminal::speaks_kitty(variable),
+            wish => wish == Tristate::On,
+        };
+        let kitty = cfg!(unix) && kitty;
+        let mut screen = Screen::take(kitty)?;
+        screen.mouse(prefs.ui.mouse)?;
         let size = crossterm::terminal::size()?;
         let now = now(&backend);
         Ok(App {
@@ -104,11 +117,14 @@ impl App {
             backend,
             chosen: false,
             screen,
+            aside: Aside::new(),
+            keys: None,
             normaliser: Normaliser::new(Habits {
                 hold_escape: cfg!(unix) && !kitty,
                 join_bursts: cfg!(windows),
             }),
             drawn: None,
+            stats,
         })
     }
 
@@ -123,6 +139,8 @@ impl App {
         let code = runtime.block_on(self.run());
         // The person gets the terminal back before the network gets its second.
         terminal::restore();
+        self.aside.end();
+        self.write_stats();
         self.backend.disconnect();
         if let Backend::Leaving { mut events, .. } = self.backend {
             runtime.block_on(async {
@@ -134,7 +152,7 @@ impl App {
     }
 
     async fn run(&mut self) -> io::Result<u8> {
-        let mut keys = EventStream::new();
+        self.keys = Some(EventStream::new());
         let mut signals = Signals::new();
         let mut arrived = Vec::new();
         while self.model.quit.is_none() {
@@ -143,20 +161,23 @@ impl App {
                 self.take(Msg::End(signals::Signals::HUNG_UP));
                 break;
             }
+            self.stats.counts.loops += 1;
             let wake = self.wake();
             tokio::select! {
                 // Signals first: one may say that there is nothing left to read keys from.
                 biased;
                 signalled = signals.next() => self.signalled(signalled),
-                key = next_key(&mut keys) => match key {
+                key = next_key(&mut self.keys) => match key {
                     Some(Ok(event)) => {
                         let inputs = self.normaliser.feed(clock::now(), event);
-                        inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
+                        self.inputs(inputs);
                     }
                     // The terminal has gone.
                     Some(Err(_)) | None => self.take(Msg::End(signals::Signals::HUNG_UP)),
                 },
+                done = self.aside.done() => self.done(done),
                 count = self.backend.events(&mut arrived) => {
+                    self.stats.events(count);
                     if count == 0 && self.backend.ended() {
                         self.take(Msg::Ended);
                     }
@@ -166,8 +187,7 @@ impl App {
                 }
                 () = until(wake) => self.deadline(),
             }
-            if !terminal::is_ours() {
-                // Somebody panicked; the message is on the terminal.
+            if terminal::has_panicked() {
                 return Ok(1);
             }
         }
@@ -176,14 +196,18 @@ impl App {
 
     /// When the loop must go on by itself.
     fn wake(&self) -> Option<Instant> {
-        let frame = self.model.changed.then(|| self.drawn.map_or_else(clock::now, |drawn| drawn + FRAME));
-        [frame, self.model.deadline(), self.normaliser.deadline()].into_iter().flatten().min()
+        let draws = self.model.changed && self.aside.shows_screen();
+        let frame = draws.then(|| self.drawn.map_or_else(clock::now, |drawn| drawn + FRAME));
+        let deadlines = [frame, self.model.deadline(), self.normaliser.deadline(), self.stats.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     fn draw_when_due(&mut self) -> io::Result<()> {
         let now = clock::now();
-        if self.model.changed && self.drawn.is_none_or(|drawn| now >= drawn + FRAME) {
-            self.screen.draw(&self.model)?;
+        let is_due = self.drawn.is_none_or(|drawn| now >= drawn + FRAME);
+        if self.model.changed && is_due && self.aside.shows_screen() {
+            let bytes = self.screen.draw(&self.model)?;
+            self.stats.frame(now, clock::now(), bytes);
             (self.model.changed, self.drawn) = (false, Some(now));
         }
         Ok(())
@@ -192,10 +216,37 @@ impl App {
     fn deadline(&mut self) {
         let now = clock::now();
         let inputs = self.normaliser.expire(now);
-        inputs.into_iter().for_each(|input| self.take(Msg::Input(input)));
+        self.inputs(inputs);
+        if let Some(digest) = self.stats.digest(now) {
+            self.take(Msg::Told(digest));
+        }
         if self.model.deadline().is_some_and(|deadline| now >= deadline) {
             self.take(Msg::Deadline);
         }
+    }
+
+    fn inputs(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            self.stats.counts.inputs += 1;
+            if self.aside.goes_back(&input, &mut self.screen) {
+                self.model.changed = true;
+            } else {
+                self.take(Msg::Input(input));
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Copied(way, text) => self.take(copied(way, &text)),
+            Done::Edited(open, left) => self.edited(Msg::Edited(open, left)),
+        }
+    }
+
+    /// The editor has ended, or did not start.
+    fn edited(&mut self, msg: Msg) {
+        self.take_again();
+        self.take(msg);
     }
 
     fn take(&mut self, msg: Msg) {
@@ -217,6 +268,20 @@ impl App {
             match effect {
                 Effect::Redraw => self.redraw(),
                 Effect::Suspend => self.suspend(),
+                Effect::Copy(text) => {
+                    let told = self.aside.copy(&text);
+                    told.into_iter().for_each(|msg| self.take(msg));
+                }
+                Effect::Edit { open, text } => {
+                    self.keys = None;
+                    let told = self.aside.edit(open, &text);
+                    told.into_iter().for_each(|msg| self.edited(msg));
+                }
+                // A terminal that takes none of these fails at the next frame, which ends the program.
+                Effect::Plain(lines) => drop(self.aside.show(&mut self.screen, &lines)),
+                Effect::Mouse(on) => drop(self.screen.mouse(on)),
+                Effect::Notify(notice) => self.notify(&notice),
+                Effect::Digest => self.stats.ask(clock::now()),
                 effect => self.effect(effect),
             }
         }
@@ -264,16 +329,38 @@ impl App {
         }
     }
 
+    fn notify(&mut self, notice: &notify::Notice) {
+        let chosen = &self.model.prefs.notify;
+        let way = notify::way(chosen.via, |name| std::env::var(name).ok());
+        // A terminal that takes nothing fails at the next frame, which ends the program.
+        let _ = terminal::write_through(&notify::bytes(way, chosen.preview, notice));
+    }
+
+    /// Writes down what the loop did, where somebody wants to know.
+    fn write_stats(&self) {
+        let Some(path) = std::env::var_os("BELLHOP_STATS").filter(|path| !path.is_empty()) else { return };
+        if let Err(error) = std::fs::write(&path, self.stats.report()) {
+            let path = std::path::Path::new(&path).display();
+            // Where it cannot be said there is nobody to read it.
+            let _ = writeln!(io::stderr(), "bellhop: BELLHOP_STATS: {path}: {error}");
+        }
+    }
+
     fn signalled(&mut self, signalled: Signalled) {
         match signalled {
+            // The keys of an editor mean the editor.
+            Signalled::End(code) if self.aside.is_lent() && is_of_keys(code) => {}
+            #[cfg(unix)]
+            Signalled::Stop if self.aside.is_lent() => {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+            }
+            #[cfg(unix)]
+            Signalled::Continue if self.aside.is_lent() => {}
             Signalled::End(code) => self.take(Msg::End(code)),
             #[cfg(unix)]
             Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
-            // Whoever was stopped on the way out is not to come back.
             #[cfg(unix)]
-            Signalled::Continue if terminal::is_ours() => self.take_again(),
-            #[cfg(unix)]
-            Signalled::Continue => {}
+            Signalled::Continue => self.take_again(),
         }
     }
 
@@ -303,13 +390,12 @@ impl App {
         self.take_again();
     }
 
-    #[cfg(unix)]
     fn take_again(&mut self) {
-        // A terminal that cannot be taken fails at the next frame, which ends the program.
-        let _ = self.screen.take_again();
+        self.aside.take_back(&mut self.screen);
+        self.keys.get_or_insert_with(EventStream::new);
         // Nobody tells a program in the background that its window has another size.
         if let Ok((columns, rows)) = crossterm::terminal::size() {
-            self.take(Msg::Input(super::input::Input::Resize(columns, rows)));
+            self.take(Msg::Input(Input::Resize(columns, rows)));
         }
         self.model.changed = true;
     }
@@ -324,7 +410,8 @@ fn now(backend: &Backend) -> Now {
 }
 
 /// The next key. Never, where the terminal has gone: whoever reads there does not come back.
-async fn next_key(keys: &mut EventStream) -> Option<io::Result<crossterm::event::Event>> {
+async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<crossterm::event::Event>> {
+    let Some(keys) = keys else { return std::future::pending().await };
     poll_fn(|context| match terminal::has_gone_by_now() {
         true => Poll::Pending,
         false => keys.poll_next_unpin(context),

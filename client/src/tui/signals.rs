@@ -89,10 +89,26 @@ fn insist() {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     let code = runtime.block_on(async {
         let mut signals = signals::Signals::new();
-        signals.next().await;
-        signals.next().await
+        next_of_ours(&mut signals).await;
+        next_of_ours(&mut signals).await
     });
     give_up(code);
+}
+
+/// The next signal that is not for a program which has the terminal: what ends a line there must not end this one.
+#[cfg(unix)]
+async fn next_of_ours(signals: &mut signals::Signals) -> u8 {
+    loop {
+        let code = signals.next().await;
+        if !(terminal::is_lent() && is_of_keys(code)) {
+            return code;
+        }
+    }
+}
+
+/// True for the signals that keys make: INT and QUIT.
+pub(crate) fn is_of_keys(code: u8) -> bool {
+    matches!(code, 130 | 131)
 }
 
 /// Tells that the terminal has gone. Its thread waits as long as the process lives.

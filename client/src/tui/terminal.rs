@@ -28,6 +28,14 @@ use super::view;
 static OURS: AtomicBool = AtomicBool::new(false);
 /// Unambiguous keys were asked for.
 static KITTY: AtomicBool = AtomicBool::new(false);
+/// The screen is one of its own.
+static ALTERNATE: AtomicBool = AtomicBool::new(false);
+/// The mouse is reported.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+/// Another program has the terminal, and will give it back.
+static LENT: AtomicBool = AtomicBool::new(false);
+/// Somebody panicked, and the message is on the terminal.
+static PANICKED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// A frame's bytes, so that each frame is one write.
@@ -50,6 +58,7 @@ pub(crate) struct Screen {
     terminal: Terminal<CrosstermBackend<Sheet>>,
     sheet: Sheet,
     kitty: bool,
+    mouse: bool,
 }
 
 impl Screen {
@@ -58,13 +67,14 @@ impl Screen {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
+                PANICKED.store(true, Ordering::SeqCst);
                 restore();
                 before(panic);
             }));
         });
         let sheet = Sheet::default();
         let terminal = Terminal::new(CrosstermBackend::new(sheet.clone()))?;
-        let mut screen = Screen { terminal, sheet, kitty };
+        let mut screen = Screen { terminal, sheet, kitty, mouse: false };
         screen.enter()?;
         Ok(screen)
     }
@@ -73,6 +83,7 @@ impl Screen {
         enable_raw_mode()?;
         OURS.store(true, Ordering::SeqCst);
         let mut bytes = Vec::new();
+        ALTERNATE.store(true, Ordering::SeqCst);
         queue!(bytes, EnterAlternateScreen, EnableFocusChange)?;
         // Consoles that cannot do these say so, and are used without them.
         let _ = queue!(bytes, EnableBracketedPaste);
@@ -87,11 +98,44 @@ impl Screen {
         {
             KITTY.store(true, Ordering::SeqCst);
         }
+        mouse(self.mouse, &mut bytes);
         write(&bytes)
     }
 
+    /// Has the mouse reported, or leaves it to the terminal.
+    pub(crate) fn mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        let mut bytes = Vec::new();
+        mouse(on && ALTERNATE.load(Ordering::SeqCst), &mut bytes);
+        write_through(&bytes)
+    }
+
+    /// Shows lines on the usual screen, where the terminal's own selection and scrolling work.
+    pub(crate) fn show_lines(&mut self, lines: &[String]) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        mouse(false, &mut bytes);
+        if ALTERNATE.swap(false, Ordering::SeqCst) {
+            queue!(bytes, LeaveAlternateScreen)?;
+        }
+        queue!(bytes, Show)?;
+        for line in lines {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        write_through(&bytes)
+    }
+
+    /// Goes back to the screen of its own after [`Screen::show_lines`].
+    pub(crate) fn hide_lines(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        ALTERNATE.store(true, Ordering::SeqCst);
+        queue!(bytes, EnterAlternateScreen)?;
+        mouse(self.mouse, &mut bytes);
+        write_through(&bytes)?;
+        self.redraw()
+    }
+
     /// Takes the terminal again after [`restore`], or after somebody else had it, and draws every cell the next time.
-    #[cfg(unix)]
     pub(crate) fn take_again(&mut self) -> io::Result<()> {
         // A shell that had it meanwhile has set it up for itself; nothing is done where it still seems to be raw.
         disable_raw_mode()?;
@@ -107,14 +151,14 @@ impl Screen {
         Ok(())
     }
 
-    /// Draws a frame, in one write.
-    pub(crate) fn draw(&mut self, model: &Model) -> io::Result<()> {
+    /// Draws a frame, in one write. Returns how many bytes it took.
+    pub(crate) fn draw(&mut self, model: &Model) -> io::Result<usize> {
         self.terminal.draw(|frame| view::draw(model, frame))?;
         let mut bytes = Vec::new();
         queue!(bytes, BeginSynchronizedUpdate)?;
         bytes.append(&mut self.sheet.0.borrow_mut());
         queue!(bytes, EndSynchronizedUpdate)?;
-        if is_ours() { write(&bytes) } else { Ok(()) }
+        write_through(&bytes).map(|()| bytes.len())
     }
 }
 
@@ -125,7 +169,7 @@ impl Drop for Screen {
 }
 
 /// True until the terminal was given back, by whomever.
-pub(crate) fn is_ours() -> bool {
+fn is_ours() -> bool {
     OURS.load(Ordering::SeqCst)
 }
 
@@ -161,15 +205,13 @@ pub(crate) fn restore() {
     if KITTY.swap(false, Ordering::SeqCst) {
         let _ = queue!(bytes, PopKeyboardEnhancementFlags);
     }
+    mouse(false, &mut bytes);
     // Writing to a vector does not fail, and a terminal that is gone needs nothing.
-    let _ = queue!(
-        bytes,
-        EndSynchronizedUpdate,
-        DisableBracketedPaste,
-        DisableFocusChange,
-        LeaveAlternateScreen,
-        Show
-    );
+    let _ = queue!(bytes, EndSynchronizedUpdate, DisableBracketedPaste, DisableFocusChange);
+    if ALTERNATE.swap(false, Ordering::SeqCst) {
+        let _ = queue!(bytes, LeaveAlternateScreen);
+    }
+    let _ = queue!(bytes, Show);
     let _ = write(&bytes);
     let _ = disable_raw_mode();
 }
@@ -180,6 +222,49 @@ pub(crate) fn let_go() {
     if is_ours() {
         let _ = disable_raw_mode();
     }
+}
+
+/// Gives the terminal to another program until [`take_back`].
+pub(crate) fn lend() {
+    LENT.store(true, Ordering::SeqCst);
+    restore();
+}
+
+/// Whoever had it has ended.
+pub(crate) fn take_back() {
+    LENT.store(false, Ordering::SeqCst);
+}
+
+/// True while another program has the terminal: what its keys make of signals is not for us.
+#[cfg(unix)]
+pub(crate) fn is_lent() -> bool {
+    LENT.load(Ordering::SeqCst)
+}
+
+/// True where somebody panicked.
+pub(crate) fn has_panicked() -> bool {
+    PANICKED.load(Ordering::SeqCst)
+}
+
+/// Writes what is no frame, as long as the terminal is ours.
+pub(crate) fn write_through(bytes: &[u8]) -> io::Result<()> {
+    if is_ours() && !bytes.is_empty() { write(bytes) } else { Ok(()) }
+}
+
+/// Switches the reports of the mouse on or off, where they are not already. Clicks and the wheel alone: what the library
+/// asks for on Unix are reports of every move, each of which would wake the program.
+fn mouse(on: bool, bytes: &mut Vec<u8>) {
+    if MOUSE.swap(on, Ordering::SeqCst) == on {
+        return;
+    }
+    #[cfg(unix)]
+    bytes.extend_from_slice(if on { b"\x1b[?1000h\x1b[?1006h" } else { b"\x1b[?1006l\x1b[?1000l" });
+    #[cfg(not(unix))]
+    // A console that has no mouse goes without.
+    let _ = match on {
+        true => queue!(bytes, crossterm::event::EnableMouseCapture),
+        false => queue!(bytes, crossterm::event::DisableMouseCapture),
+    };
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

@@ -41,6 +41,12 @@ pub(crate) enum Does {
     Drop,
     Unread,
     ListPane,
+    Copy,
+    Plain,
+    Mouse,
+    Edit,
+    Undo,
+    Debug,
     Help,
     Quit,
 }
@@ -80,6 +86,12 @@ commands! {
     Drop, "drop", "", "forget failed messages here";
     Unread, "unread", "", "go to the first unread message";
     ListPane, "list-pane", "", "show or hide the list";
+    Copy, "copy", "", "copy the last message";
+    Plain, "plain", "", "plain view: select with the mouse";
+    Mouse, "mouse", "", "mouse on or off";
+    Edit, "edit", "", "write in $VISUAL or $EDITOR";
+    Undo, "undo", "", "undo the last edit";
+    Debug, "debug", "", "what the program does in five seconds";
     Help, "help", "", "keys and commands";
     Quit, "quit", "", "quit";
 }

@@ -248,6 +248,27 @@ impl Composer {
         }
     }
 
+    /// Undoes the last edit before `command` was typed, which is what the box holds.
+    pub(crate) fn undo_past(&mut self, command: &str) {
+        while !self.text.is_empty() && command.starts_with(&self.text) && !self.undo.is_empty() {
+            self.undo();
+        }
+        if self.text.is_empty() || self.text == command {
+            self.text.clear();
+            self.caret = 0;
+            self.undo();
+        }
+    }
+
+    /// Puts another text in place of this one, which can be undone.
+    pub(crate) fn replace(&mut self, text: &str) {
+        if text != self.text {
+            self.remember();
+            self.text = text.to_owned();
+            self.caret = self.text.len();
+        }
+    }
+
     pub(crate) fn redo(&mut self) {
         if let Some(before) = self.redo.pop() {
             let now = self.become_again(before);

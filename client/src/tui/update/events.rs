@@ -36,23 +36,26 @@ impl Model {
             Event::Stopped(stop) => self.stopped(stop, effects),
             Event::RoundTrip(time) => self.round_tripped(time),
             Event::Waiting(waiting) => self.getting = (waiting > 0).then_some((0, waiting)),
-            Event::CaughtUp => self.getting = None,
+            Event::CaughtUp => {
+                self.getting = None;
+                self.notice_waited(effects);
+            }
             Event::Message(message) => {
                 if let Some((got, waiting)) = &mut self.getting {
                     *got = (*got + 1).min(*waiting);
                 }
-                self.arrived(message);
+                self.arrived(message, effects);
             }
             Event::Outgoing { tag, message } => {
                 self.unsent.insert(message.n);
                 self.by_hand.entry(tag).and_modify(|n| *n = Some(message.n));
-                self.arrived(message);
+                self.arrived(message, effects);
             }
             Event::NotKept { tag, to, reason, text } => {
                 self.by_hand.remove(&tag);
                 self.not_kept(&to, &reason, &text);
             }
-            Event::State(change) => self.state(&change),
+            Event::State(change) => self.state(&change, effects),
             Event::Answer(answer) => self.answered(answer),
             Event::Notice(text) => self.complain(format!("the server says: {text}")),
             Event::NewDevice => self.say("the id of this device was in use elsewhere; it has a new one"),
@@ -90,6 +93,7 @@ impl Model {
         let was_online = self.link == Link::Online;
         self.link = Link::Offline { until };
         self.getting = None;
+        self.notice_waited(effects);
         if let Some(form) = &mut self.form
             && form.busy.is_some()
         {
@@ -170,7 +174,7 @@ impl Model {
     }
 
     /// A message, theirs or ours, has its place.
-    fn arrived(&mut self, message: Message) {
+    fn arrived(&mut self, message: Message, effects: &mut Vec<Effect>) {
         let open = self.open.as_deref() == Some(message.peer.key.as_str());
         let known = self.chats.iter().position(|entry| entry.peer.key == message.peer.key);
         let mut entry = match known {
@@ -180,6 +184,7 @@ impl Model {
             }
         };
         let newest = message.n > entry.last;
+        self.notice_message(&message, newest, effects);
         entry.peer = message.peer.clone();
         if !message.mine && newest && message.n > entry.read_to {
             entry.unread += 1;
@@ -231,7 +236,7 @@ impl Model {
         }
     }
 
-    fn state(&mut self, change: &StateChange) {
+    fn state(&mut self, change: &StateChange, effects: &mut Vec<Effect>) {
         // Without a reason more will be known; with one, this is all that ever will.
         let unclear = change.reason.as_deref().filter(|_| change.state == Delivery::Unknown);
         let settled = change.state >= Delivery::Failed || unclear.is_some();
@@ -248,6 +253,7 @@ impl Model {
         if change.state == Delivery::Failed {
             let reason = change.reason.as_deref().unwrap_or("no reason given");
             self.complain(format!("a message was not sent: {reason}"));
+            self.notice_failure(change.n, effects);
         }
     }
 

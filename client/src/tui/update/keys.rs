@@ -1,6 +1,7 @@
 //! What keys do in a conversation.
 
 use super::TWICE;
+use crate::tui::bare;
 use crate::tui::composer::Composer;
 use crate::tui::key::{Code, Key};
 use crate::tui::keymap::{self, Action};
@@ -47,6 +48,10 @@ impl Model {
             Action::Oldest => self.scroll(true, usize::MAX / 2, effects),
             Action::List => self.toggle_list(),
             Action::Details => self.prefs.panes.details = !self.prefs.panes.details,
+            Action::Copy => self.copy_last(effects),
+            Action::Plain => effects.push(Effect::Plain(bare::lines(self))),
+            Action::Mouse => self.toggle_mouse(effects),
+            Action::Editor => self.ask_editor(effects),
             Action::Undo => {
                 self.composer.undo();
                 self.edited();
@@ -60,6 +65,15 @@ impl Model {
             Action::Cancel => self.cancel(effects),
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Quit => self.ask_quit(effects),
+        }
+    }
+
+    /// Copies the last message that is on the screen.
+    pub(super) fn copy_last(&mut self, effects: &mut Vec<Effect>) {
+        let bottom = self.with_pane(|pane, _| pane.bottom().item).unwrap_or(0);
+        match self.shown().items.get(bottom) {
+            Some(message) => effects.push(Effect::Copy(message.text.clone())),
+            None => self.hint("nothing to copy here"),
         }
     }
 

@@ -1,11 +1,15 @@
 //! What happens becomes what is shown and what is to be done: pure, so a test is messages in, state out.
 //!
 //! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
-//! box, `chats` moving between conversations and reading, `overlays` what stands over the rest.
+//! box, `chats` moving between conversations and reading, `overlays` what stands over the rest, `mouse`, `editor`, and
+//! `notices` for whoever looks elsewhere.
 
 mod chats;
+mod editor;
 mod events;
 mod keys;
+mod mouse;
+mod notices;
 mod overlays;
 mod submit;
 #[cfg(test)]
@@ -16,6 +20,7 @@ pub(crate) use submit::too_long;
 
 use std::time::Duration;
 
+use super::editor::Left;
 use super::form::{Form, Slot, Submit};
 use super::input::Input;
 use super::key::{Code, Key};
@@ -29,13 +34,17 @@ const TWICE: Duration = Duration::from_secs(2);
 const DRAFT_AFTER: Duration = Duration::from_millis(300);
 /// How long the end of a conversation is looked at before it counts as read.
 const READ_AFTER: Duration = Duration::from_secs(1);
-/// Lines from which a paste asks.
-const PASTE_ASK_LINES: usize = 4;
 
 /// Something that happened.
 pub(crate) enum Msg {
     Input(Input),
     Event(Event),
+    /// Something was put where other programs paste from: which way, and how many bytes; or why not.
+    Copied(Result<(&'static str, usize), String>),
+    /// The editor that was started for this conversation has ended.
+    Edited(Option<String>, Left),
+    /// What was asked for is this.
+    Told(String),
     /// A deadline of the model passed.
     Deadline,
     /// The library has ended, which it does only when told or broken.
@@ -59,7 +68,12 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
             model.load_more(&mut effects);
         }
         Msg::Input(Input::Focus(focused)) => model.focused = Some(focused),
+        Msg::Input(Input::Mouse(mouse)) => model.mouse(mouse, &mut effects),
         Msg::Event(event) => model.event(event, &mut effects),
+        Msg::Copied(Ok((way, bytes))) => model.hint(format!("copied ({way}, {bytes} bytes)")),
+        Msg::Copied(Err(reason)) => model.complain(format!("not copied: {reason}")),
+        Msg::Edited(open, left) => model.edited_outside(open, left),
+        Msg::Told(text) => model.say(text),
         Msg::Ended => {
             // Whoever stopped has said why.
             if std::mem::replace(&mut model.link, Link::Ended) != Link::Stopped {
@@ -111,7 +125,9 @@ impl Model {
             self.overlay_paste(text);
         } else if let Some(form) = &mut self.form {
             form.paste(text);
-        } else if text.lines().count() >= PASTE_ASK_LINES || text.len() > super::composer::BOX_MAX {
+        } else if text.lines().count() >= self.prefs.ui.paste_ask_lines.max(1)
+            || text.len() > super::composer::BOX_MAX
+        {
             self.overlay = Some(super::model::Overlay::Paste { text: text.to_owned() });
         } else if self.composer.paste(text) {
             self.edited();

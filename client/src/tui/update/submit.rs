@@ -7,6 +7,7 @@ use crate::delivery::Delivery;
 use crate::peer::Peer;
 use crate::raw::{self, RawOp};
 use crate::secret::Secret;
+use crate::tui::bare;
 use crate::tui::composer::Composer;
 use crate::tui::model::{Effect, Link, Model, Overlay};
 use crate::tui::trusting;
@@ -104,6 +105,14 @@ impl Model {
                 self.done(effects);
                 self.ask_delete(None);
             }
+            Does::Edit => {
+                self.composer = Composer::with(arguments);
+                self.ask_editor(effects);
+            }
+            Does::Undo => {
+                self.composer.undo_past(&format!("/{}", command.name));
+                self.edited();
+            }
             Does::Quit => {
                 self.composer.take();
                 self.ask_quit(effects);
@@ -157,6 +166,13 @@ impl Model {
                 self.open(None, effects);
             }
             Does::Help => self.open_help(),
+            Does::Copy => self.copy_last(effects),
+            Does::Plain => effects.push(Effect::Plain(bare::lines(self))),
+            Does::Mouse => self.toggle_mouse(effects),
+            Does::Debug => {
+                self.hint("counting for five seconds");
+                effects.push(Effect::Digest);
+            }
             _ => {}
         }
         Ok(())

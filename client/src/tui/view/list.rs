@@ -10,12 +10,7 @@ use crate::tui::model::{Entry, Model, SERVER};
 pub(crate) fn draw(model: &Model, area: Rect, bar: bool, painter: &mut Painter<'_>) {
     let inner = Rect { width: area.width.saturating_sub(u16::from(bar)), ..area };
     let rows = usize::from(area.height);
-    let open = match &model.open {
-        None => 0,
-        Some(key) => model.chats.iter().position(|entry| entry.peer.key == *key).map_or(0, |at| at + 1),
-    };
-    // The open one stays in view.
-    let first = (open + 1).saturating_sub(rows);
+    let (open, first) = (open_row(model), first_row(model, area));
     for row in 0..rows {
         let at = first + row;
         let line = Painter::row(inner, row);
@@ -36,6 +31,19 @@ pub(crate) fn draw(model: &Model, area: Rect, bar: bool, painter: &mut Painter<'
         let below = Rect { y: inner.y + 2, height: inner.height.saturating_sub(2), ..inner };
         hint(below, painter);
     }
+}
+
+/// The row of the list that is open; 0 is the server's.
+fn open_row(model: &Model) -> usize {
+    match &model.open {
+        None => 0,
+        Some(key) => model.chats.iter().position(|entry| entry.peer.key == *key).map_or(0, |at| at + 1),
+    }
+}
+
+/// The row of the list at the top of its area: the open one stays in view.
+pub(crate) fn first_row(model: &Model, area: Rect) -> usize {
+    (open_row(model) + 1).saturating_sub(usize::from(area.height))
 }
 
 fn entry(model: &Model, entry: Option<&Entry>, open: bool, line: Rect, painter: &mut Painter<'_>) {

@@ -22,6 +22,8 @@ use super::model::Model;
 use crate::text::wrap::width;
 use theme::Theme;
 
+pub(crate) use list::first_row as first_row_of_list;
+
 /// What is in the cell behind a wide cluster of several characters: looks like a blank, and is another.
 const SECOND_HALF: &str = "\u{A0}";
 

@@ -1,6 +1,7 @@
 //! Messages in, state and effects out: what a person does, in virtual time.
 
 mod moments;
+mod outside;
 mod reading;
 mod trusting;
 mod writing;

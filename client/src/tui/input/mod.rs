@@ -3,10 +3,15 @@
 //! * A paste never ends in keys: what follows it within [`JOIN`] belongs to it.
 //! * An escape that was split on its way neither types nor sends: a lone Esc is held for [`HOLD`].
 //! * Where pastes come as keys (Windows), keys closer than [`JOIN`] are one paste.
+//!
+//! `traces/` holds what terminals report, and what becomes of it.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
 
 use super::key::{Code, Key};
 
@@ -16,6 +21,8 @@ const JOIN: Duration = Duration::from_millis(8);
 const HOLD: Duration = Duration::from_millis(50);
 /// A burst of this many characters is a paste even without a line end.
 const BURST_MIN: usize = 16;
+/// Fingers, and releases that never came.
+const DOWN_MAX: usize = 16;
 /// An escape sequence is not longer.
 const SEQUENCE_MAX: usize = 16;
 
@@ -27,6 +34,24 @@ pub(crate) enum Input {
     Resize(u16, u16),
     /// The window has the focus now, or not.
     Focus(bool),
+    Mouse(Mouse),
+}
+
+/// What the mouse did, and in which cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mouse {
+    pub(crate) kind: MouseKind,
+    pub(crate) column: u16,
+    pub(crate) row: u16,
+}
+
+/// What a mouse can do here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MouseKind {
+    /// The left button went down.
+    Click,
+    WheelUp,
+    WheelDown,
 }
 
 /// What this terminal needs.
@@ -34,7 +59,8 @@ pub(crate) enum Input {
 pub(crate) struct Habits {
     /// Escape sequences may arrive in pieces.
     pub(crate) hold_escape: bool,
-    /// Pastes arrive as keys.
+    /// Pastes arrive as keys, and a character that no key has as the release of a key that was never pressed: the
+    /// consoles of Windows.
     pub(crate) join_bursts: bool,
 }
 
@@ -55,11 +81,13 @@ pub(crate) struct Normaliser {
     habits: Habits,
     held: Held,
     paste_tail: Option<Instant>,
+    /// Characters whose keys are down, in small letters; only what [`Normaliser::by_number`] needs.
+    down: Vec<char>,
 }
 
 impl Normaliser {
     pub(crate) fn new(habits: Habits) -> Normaliser {
-        Normaliser { habits, held: Held::Nothing, paste_tail: None }
+        Normaliser { habits, held: Held::Nothing, paste_tail: None, down: Vec::new() }
     }
 
     /// When to call [`Normaliser::expire`].
@@ -91,14 +119,15 @@ impl Normaliser {
             Event::Resize(columns, rows) => inputs.push(Input::Resize(columns, rows)),
             Event::FocusGained => inputs.push(Input::Focus(true)),
             Event::FocusLost => inputs.push(Input::Focus(false)),
-            Event::Mouse(_) => {}
+            Event::Mouse(event) => inputs.extend(mouse(event).map(Input::Mouse)),
         }
         inputs
     }
 
     fn key(&mut self, now: Instant, event: KeyEvent, inputs: &mut Vec<Input>) {
         let moves = !matches!(event.code, KeyCode::Char(_) | KeyCode::Enter | KeyCode::Esc | KeyCode::Tab);
-        if event.kind == KeyEventKind::Release || (event.kind == KeyEventKind::Repeat && !moves) {
+        let by_number = self.habits.join_bursts && self.by_number(event);
+        if event.kind == KeyEventKind::Release && !by_number || event.kind == KeyEventKind::Repeat && !moves {
             return;
         }
         let Some(key) = Key::from_event(event) else { return };
@@ -123,6 +152,27 @@ impl Normaliser {
         } else {
             inputs.extend(self.release());
             inputs.push(Input::Key(key));
+        }
+    }
+
+    /// True where a release is a character of its own: typed by its number while Alt was held, or pasted where no key
+    /// has it. Such a release has no press; of a key that had one, Shift may have changed the letter meanwhile.
+    fn by_number(&mut self, event: KeyEvent) -> bool {
+        let KeyCode::Char(c) = event.code else { return false };
+        let small = c.to_lowercase().next().unwrap_or(c);
+        let known = self.down.iter().position(|down| *down == small);
+        match (event.kind, known) {
+            (KeyEventKind::Release, Some(at)) => {
+                self.down.remove(at);
+                false
+            }
+            // Where AltGr was let go first, the release is that of a plain letter.
+            (KeyEventKind::Release, None) => !c.is_ascii() && event.modifiers.is_empty(),
+            (_, None) if self.down.len() < DOWN_MAX => {
+                self.down.push(small);
+                false
+            }
+            _ => false,
         }
     }
 
@@ -179,6 +229,17 @@ impl Normaliser {
     }
 }
 
+/// What of the mouse means something; moves, other buttons and releases do not.
+fn mouse(event: MouseEvent) -> Option<Mouse> {
+    let kind = match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseKind::Click,
+        MouseEventKind::ScrollUp => MouseKind::WheelUp,
+        MouseEventKind::ScrollDown => MouseKind::WheelDown,
+        _ => return None,
+    };
+    Some(Mouse { kind, column: event.column, row: event.row })
+}
+
 /// A burst is a paste when it is long, or when something stands behind a line end: a fast last letter and Enter is not.
 fn is_paste(keys: &[Key]) -> bool {
     let line_end = keys.iter().position(|key| key.code == Code::Enter);
@@ -231,130 +292,4 @@ fn sequence(rest: &str) -> Option<Key> {
         _ => return None,
     };
     Some(Key { code, shift: held & 1 != 0, alt: held & 2 != 0, ctrl: held & 4 != 0 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crossterm::event::KeyModifiers;
-
-    const UNIX: Habits = Habits { hold_escape: true, join_bursts: false };
-    const WINDOWS: Habits = Habits { hold_escape: false, join_bursts: true };
-
-    #[expect(clippy::disallowed_methods, reason = "the clock of a test begins somewhere")]
-    fn begin() -> Instant {
-        Instant::now()
-    }
-
-    fn press(code: KeyCode) -> Event {
-        Event::Key(KeyEvent::new(code, KeyModifiers::NONE))
-    }
-
-    fn with(code: KeyCode, modifiers: KeyModifiers) -> Event {
-        Event::Key(KeyEvent::new(code, modifiers))
-    }
-
-    fn describe(input: Input) -> String {
-        match input {
-            Input::Key(key) => key.to_string(),
-            Input::Paste(text) => format!("paste {text:?}"),
-            Input::Resize(columns, rows) => format!("{columns}x{rows}"),
-            Input::Focus(focus) => format!("focus {focus}"),
-        }
-    }
-
-    /// Reports at their ms; what comes of them, long after the last one included.
-    #[track_caller]
-    fn check(habits: Habits, trace: &[(u64, Event)], expected: &[&str]) {
-        let start = begin();
-        let mut normaliser = Normaliser::new(habits);
-        let mut inputs = Vec::new();
-        for (ms, event) in trace {
-            inputs.extend(normaliser.feed(start + Duration::from_millis(*ms), event.clone()));
-        }
-        inputs.extend(normaliser.expire(start + Duration::from_secs(60)));
-        assert_eq!(normaliser.deadline(), None, "something is held for ever");
-        let found: Vec<String> = inputs.into_iter().map(describe).collect();
-        assert_eq!(found, expected, "{trace:?}");
-    }
-
-    fn typed(from: u64, apart: u64, text: &str) -> Vec<(u64, Event)> {
-        let code = |c| if c == '\r' { KeyCode::Enter } else { KeyCode::Char(c) };
-        let event = |(at, c)| (from + at as u64 * apart, press(code(c)));
-        text.chars().enumerate().map(event).collect()
-    }
-
-    #[test]
-    fn keys_in_one_form() {
-        let char_with = |c, modifiers| with(KeyCode::Char(c), modifiers);
-        check(UNIX, &[(0, char_with('A', KeyModifiers::SHIFT))], &["A"]);
-        check(UNIX, &[(0, char_with('@', KeyModifiers::CONTROL | KeyModifiers::ALT))], &["@"]);
-        check(UNIX, &[(0, char_with('K', KeyModifiers::CONTROL))], &["Ctrl+K"]);
-        check(UNIX, &[(0, char_with('/', KeyModifiers::CONTROL))], &["Ctrl+_"]);
-        check(UNIX, &[(0, with(KeyCode::Enter, KeyModifiers::SHIFT))], &["Shift+Enter"]);
-        check(UNIX, &[(0, press(KeyCode::BackTab))], &["Shift+Tab"]);
-        check(UNIX, &[(0, press(KeyCode::CapsLock))], &[]);
-        check(UNIX, &[(0, Event::Resize(80, 24)), (1, Event::FocusLost)], &["80x24", "focus false"]);
-    }
-
-    #[test]
-    fn releases_are_dropped_and_repeats_kept_for_movement() {
-        let kind = |code, kind| (0, Event::Key(KeyEvent::new_with_kind(code, KeyModifiers::NONE, kind)));
-        check(UNIX, &[kind(KeyCode::Char('a'), KeyEventKind::Release)], &[]);
-        check(UNIX, &[kind(KeyCode::Char('a'), KeyEventKind::Repeat)], &[]);
-        check(UNIX, &[kind(KeyCode::Left, KeyEventKind::Repeat)], &["Left"]);
-        check(UNIX, &[kind(KeyCode::Backspace, KeyEventKind::Repeat)], &["Backspace"]);
-    }
-
-    #[test]
-    fn a_paste_keeps_what_follows_its_own_end_mark() {
-        let mut trace = vec![(0, Event::Paste("a\rb\r\nc".into()))];
-        check(UNIX, &trace, &["paste \"a\\nb\\nc\""]);
-        trace = vec![(0, Event::Paste("x".into()))];
-        trace.extend(typed(1, 1, "\rrm\r"));
-        check(UNIX, &trace, &["paste \"x\"", "paste \"\\n\"", "paste \"r\"", "paste \"m\"", "paste \"\\n\""]);
-        check(UNIX, &[(0, Event::Paste("x".into())), (9, press(KeyCode::Enter))], &["paste \"x\"", "Enter"]);
-    }
-
-    #[test]
-    fn a_split_escape_neither_types_nor_sends() {
-        let escape = |ms| (ms, press(KeyCode::Esc));
-        let char_at = |ms, c| (ms, press(KeyCode::Char(c)));
-        check(UNIX, &[escape(0)], &["Esc"]);
-        check(UNIX, &[escape(0), char_at(30, '['), char_at(31, 'A')], &["Up"]);
-        check(UNIX, &[escape(0), char_at(30, 'O'), char_at(31, 'P')], &["F1"]);
-        check(UNIX, &[escape(0), char_at(30, '['), char_at(31, '5'), char_at(32, '~')], &["PgUp"]);
-        check(UNIX, &[escape(0), (30, press(KeyCode::Enter))], &["Alt+Enter"]);
-        check(UNIX, &[escape(0), char_at(30, 'u')], &["Alt+U"]);
-        check(UNIX, &[escape(0), char_at(60, '[')], &["Esc", "["]);
-        check(UNIX, &[escape(0), char_at(30, '['), char_at(100, 'x')], &["X"]);
-        check(UNIX, &[escape(0), (10, press(KeyCode::PageUp))], &["Esc", "PgUp"]);
-        check(UNIX, &[escape(0), escape(20)], &["Esc", "Esc"]);
-        let mut shift_enter = vec![escape(0)];
-        shift_enter.extend(typed(10, 1, "[13;2u"));
-        check(UNIX, &shift_enter, &["Shift+Enter"]);
-        let mut ctrl_left = vec![escape(0)];
-        ctrl_left.extend(typed(10, 1, "[1;5D"));
-        check(UNIX, &ctrl_left, &["Ctrl+Left"]);
-        check(WINDOWS, &[escape(0)], &["Esc"]);
-    }
-
-    #[test]
-    fn a_split_start_of_a_paste_sends_nothing() {
-        let mut trace = vec![(0, press(KeyCode::Esc))];
-        trace.extend(typed(20, 0, "[200~"));
-        trace.extend(typed(21, 1, "rm\r"));
-        check(UNIX, &trace, &["paste \"r\"", "paste \"m\"", "paste \"\\n\""]);
-    }
-
-    #[test]
-    fn bursts_of_keys_are_pastes_where_pastes_come_as_keys() {
-        check(WINDOWS, &typed(0, 1, "one\rtwo\r"), &["paste \"one\\ntwo\\n\""]);
-        check(WINDOWS, &typed(0, 1, "k\r"), &["K", "Enter"]);
-        check(WINDOWS, &typed(0, 1, "sixteen letters!"), &["paste \"sixteen letters!\""]);
-        check(WINDOWS, &typed(0, 50, "hi\r"), &["H", "I", "Enter"]);
-        let mut control = typed(0, 1, "ab");
-        control.push((3, with(KeyCode::Char('k'), KeyModifiers::CONTROL)));
-        check(WINDOWS, &control, &["A", "B", "Ctrl+K"]);
-    }
 }

@@ -1,0 +1,147 @@
+//! What the loop does beside the screen: an editor or plain lines that have the terminal for a while, and the clipboard.
+//!
+//! Whatever may take its time runs on a thread, and says by a message that it is done.
+
+use std::io;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::copy::{self, System, Way};
+use super::editor::{self, Editor, Left};
+use super::input::Input;
+use super::terminal::{self, Screen};
+use super::update::Msg;
+use crate::text::{Kind, clean};
+
+/// Threads whose message may wait; more of them wait to say it.
+const DONE_MAX: usize = 8;
+
+/// Who has the terminal.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Holder {
+    #[default]
+    Screen,
+    /// Lines on the usual screen, until a key.
+    Lines,
+    /// An editor, with this id.
+    Editor(u32),
+}
+
+/// A thread has ended.
+pub(super) enum Done {
+    Copied(Result<Way, String>, String),
+    Edited(Option<String>, Left),
+}
+
+/// What goes on beside the screen.
+pub(super) struct Aside {
+    holder: Holder,
+    told: Sender<Done>,
+    done: Receiver<Done>,
+}
+
+impl Aside {
+    pub(super) fn new() -> Aside {
+        let (told, done) = mpsc::channel(DONE_MAX);
+        Aside { holder: Holder::Screen, told, done }
+    }
+
+    /// True where frames can be seen.
+    pub(super) fn shows_screen(&self) -> bool {
+        self.holder == Holder::Screen
+    }
+
+    /// True while an editor has the terminal.
+    pub(super) fn is_lent(&self) -> bool {
+        matches!(self.holder, Holder::Editor(_))
+    }
+
+    /// The next thread that has ended.
+    pub(super) async fn done(&mut self) -> Done {
+        match self.done.recv().await {
+            Some(done) => done,
+            // There is always a sender: its own.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts text where other programs paste from.
+    pub(super) fn copy(&mut self, text: &str) -> Option<Msg> {
+        let text = clean(text, Kind::Body).into_owned();
+        let ways = copy::ways(System::here(), |name| std::env::var(name).ok());
+        if !ways.iter().any(|way| matches!(way, Way::Program(..))) {
+            return Some(copied(copy::through_programs(&ways, &text), &text));
+        }
+        let told = self.told.clone();
+        std::thread::spawn(move || {
+            let way = copy::through_programs(&ways, &text);
+            told.blocking_send(Done::Copied(way, text))
+        });
+        None
+    }
+
+    /// Gives the terminal to an editor. Nobody else may read its keys meanwhile.
+    pub(super) fn edit(&mut self, open: Option<String>, text: &str) -> Option<Msg> {
+        if self.holder != Holder::Screen {
+            return None;
+        }
+        let command = editor::command(|name| std::env::var(name).ok());
+        terminal::lend();
+        let editor = match Editor::start(&command, text) {
+            Ok(editor) => editor,
+            Err(error) => return Some(Msg::Edited(open, Err(format!("{command}: {error}")))),
+        };
+        self.holder = Holder::Editor(editor.child.id());
+        let told = self.told.clone();
+        std::thread::spawn(move || told.blocking_send(Done::Edited(open, editor.wait(&command))));
+        None
+    }
+
+    /// Gives the terminal to lines of text.
+    pub(super) fn show(&mut self, screen: &mut Screen, lines: &[String]) -> io::Result<()> {
+        self.holder = Holder::Lines;
+        screen.show_lines(lines)?;
+        screen.show_lines(&["-- any key goes back --".to_owned()])
+    }
+
+    /// True where the input was the key that ends plain lines.
+    pub(super) fn goes_back(&mut self, input: &Input, screen: &mut Screen) -> bool {
+        if self.holder != Holder::Lines || !matches!(input, Input::Key(_) | Input::Paste(_)) {
+            return false;
+        }
+        self.holder = Holder::Screen;
+        // A terminal that cannot be drawn on fails at the next frame, which ends the program.
+        let _ = screen.hide_lines();
+        true
+    }
+
+    /// The screen has the terminal again, whoever had it.
+    pub(super) fn take_back(&mut self, screen: &mut Screen) {
+        self.holder = Holder::Screen;
+        terminal::take_back();
+        // A terminal that cannot be taken fails at the next frame, which ends the program.
+        let _ = screen.take_again();
+    }
+
+    /// The program ends: an editor has nobody left to write for.
+    pub(super) fn end(&mut self) {
+        #[cfg(unix)]
+        if let Holder::Editor(id) = self.holder
+            && let Some(id) = rustix::process::Pid::from_raw(id.cast_signed())
+        {
+            // Where it has just ended, nobody else has its id before it was waited for.
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
+        }
+        self.holder = Holder::Screen;
+    }
+}
+
+/// What is said of a copy. The terminal gets its own.
+pub(super) fn copied(way: Result<Way, String>, text: &str) -> Msg {
+    Msg::Copied(way.and_then(|way| {
+        if way == Way::Terminal {
+            terminal::write_through(&copy::sequence(text)).map_err(|error| error.to_string())?;
+        }
+        Ok((way.name(), text.len()))
+    }))
+}
