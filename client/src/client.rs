@@ -170,6 +170,26 @@ impl Client {
         self.link(Command::Sync(tag))
     }
 
+    /// Asks to be told who of these is online, in place of those before: [`Event::Watching`] on this and on each later
+    /// connection, and [`Event::Presence`] when that changes. At most the first 256 are watched. Where the server does
+    /// not tell, nothing comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn watch(&self, names: Vec<String>) -> Result<(), Busy> {
+        self.link(Command::Watch(names))
+    }
+
+    /// Tells somebody that a message for them is being written: it is said again after 3 s, while that is so.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn typing(&self, to: String) -> Result<(), Busy> {
+        self.link(Command::Typing(to))
+    }
+
     /// Tries to connect now; where there is a connection, makes a new one.
     ///
     /// # Errors

@@ -57,6 +57,18 @@ pub enum Event {
         /// The text.
         text: String,
     },
+    /// Who of those that are watched is online, as far as is known; of nobody else anything is known any more. With a
+    /// connection, what was known of it ends too.
+    Watching(Vec<(String, bool)>),
+    /// Somebody who is watched came or went.
+    Presence {
+        /// The name, as [`crate::Client::watch`] gave it.
+        name: String,
+        /// True where they are online now.
+        online: bool,
+    },
+    /// Somebody who is watched is writing a message to us.
+    Typing(String),
     /// More is known of a message of ours.
     State(StateChange),
     /// The answer to [`crate::Client::ask`].

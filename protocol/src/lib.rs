@@ -9,7 +9,7 @@
 //! * [`request`]: what a client may say, as one enum.
 //! * [`reply`]: what a server may say, as one enum.
 //! * [`text`]: the fields of the seven operations, separated by bars.
-//! * [`session`], [`post`], [`item`]: the frames of the session extension.
+//! * [`session`], [`post`], [`item`], [`presence`]: the frames of the session extension.
 //! * [`name`]: user names and addresses, parsed once.
 //! * [`code`]: why something was refused, as a number and as a word.
 
@@ -23,6 +23,7 @@ pub mod item;
 pub mod name;
 pub mod op;
 pub mod post;
+pub mod presence;
 pub mod reply;
 pub mod request;
 pub mod session;

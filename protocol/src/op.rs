@@ -1,6 +1,6 @@
 //! The op-codes: one row each gives the number, the name, who may send it and what it holds.
 //!
-//! A number once used is never given again. `0x10` (WHERE) to `0x14` are reserved. Numbers from `0x40` to `0x7F` belong to
+//! A number once used is never given again. `0x10` (WHERE) and `0x14` are reserved. Numbers from `0x40` to `0x7F` belong to
 //! servers among themselves, `op | 0x80` is the answer to `op`, and `0xFF` an error that answers nothing in particular.
 
 /// Set in the op-code of an answer.
@@ -140,6 +140,12 @@ op_codes! {
     Resume = 0x0E, "RESUME", Session, Client, [];
     /// Tells senders that their messages were read.
     Read = 0x0F, "READ", Session, Client, [];
+    /// Asks to be told who of some is online.
+    Watch = 0x11, "WATCH", Session, Client, [];
+    /// Somebody who is watched came or went.
+    Presence = 0x12, "PRESENCE", Session, Server, [];
+    /// Somebody is writing a message.
+    Typing = 0x13, "TYPING", Session, Both, [];
     /// Gives the account another password.
     Password = 0x15, "PASSWORD", Session, Client, [];
 }

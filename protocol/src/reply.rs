@@ -11,6 +11,7 @@ use crate::frame::{self, RawFrame};
 use crate::item::{Message, Receipt};
 use crate::op::{ANSWER, NOTICE, OpCode};
 use crate::post::PostAnswer;
+use crate::presence::{self, Presence, Watching};
 use crate::session::{self, Resumed, SessionToken, Status, Welcome};
 use crate::text::{self, TextAnswer};
 
@@ -42,9 +43,15 @@ pub enum Reply<'a> {
     Token(SessionToken),
     /// RESUME was accepted.
     Resumed(Resumed),
+    /// Who of those that are watched is online.
+    Watching(Watching<'a>),
+    /// Somebody who is watched came or went.
+    Presence(Presence<'a>),
+    /// This one is writing a message, to whom this is said.
+    Typing(&'a str),
     /// The account has another password.
     PasswordChanged,
-    /// HELLO, PING, TOKEN, RESUME or PASSWORD was refused.
+    /// HELLO, PING, TOKEN, RESUME, WATCH or PASSWORD was refused.
     Refused(OpCode, Failure<'a>),
     /// An error that answers nothing in particular or announces a close.
     Notice(Failure<'a>),
@@ -73,6 +80,8 @@ impl<'a> Reply<'a> {
             Some(OpCode::Message) => Message::decode(data).map(Reply::Message),
             Some(OpCode::Receipt) => Receipt::decode(data).map(Reply::Receipt),
             Some(OpCode::Ping) => exactly(data).map(Reply::Ping),
+            Some(OpCode::Presence) => Presence::decode(data).map(Reply::Presence),
+            Some(OpCode::Typing) => presence::typist(data).map(Reply::Typing),
             _ => Ok(Reply::Unknown(RawFrame { op, data })),
         }
     }
@@ -90,6 +99,9 @@ impl<'a> Reply<'a> {
             Reply::Pong(bytes) => frame::put(out, OpCode::Ping.answer(), bytes),
             Reply::Token(token) => session::put_token(token, out),
             Reply::Resumed(resumed) => resumed.put(out),
+            Reply::Watching(watching) => watching.put(out),
+            Reply::Presence(presence) => presence.put(out),
+            Reply::Typing(peer) => presence::put_typing(peer, out),
             Reply::PasswordChanged => session::put_password_changed(out),
             Reply::Refused(op, failure) => {
                 let code = failure.reason.code().unwrap_or(Code::MALFORMED);
@@ -133,20 +145,24 @@ fn decode_answer(asked: OpCode, data: &[u8]) -> Result<Reply<'_>, Refusal> {
         OpCode::Post => return PostAnswer::decode(data).map(Reply::Posted),
         // Eight bytes are the answer; a refusal is a status and a sentence, which is never six bytes long.
         OpCode::Ping if data.len() == 8 => return exactly(data).map(Reply::Pong),
-        OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Password => {
+        OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Watch | OpCode::Password => {
             match session::status(data)? {
                 Status::Failed(failure) => return Ok(Reply::Refused(asked, failure)),
                 Status::Ok(fields) => fields,
             }
         }
-        OpCode::Message | OpCode::Ack | OpCode::Receipt | OpCode::Read => {
-            return Ok(Reply::Unknown(RawFrame { op: asked.answer(), data }));
-        }
+        OpCode::Message
+        | OpCode::Ack
+        | OpCode::Receipt
+        | OpCode::Read
+        | OpCode::Presence
+        | OpCode::Typing => return Ok(Reply::Unknown(RawFrame { op: asked.answer(), data })),
     };
     match asked {
         OpCode::Hello => session::welcome(fields).map(Reply::Welcome),
         OpCode::Token => session::token(fields).map(Reply::Token),
         OpCode::Resume => session::resumed(fields).map(Reply::Resumed),
+        OpCode::Watch => Ok(Reply::Watching(Watching::of(fields))),
         OpCode::Password => fields.end().map(|()| Reply::PasswordChanged),
         _ => Err(Refusal::new(Code::MALFORMED, "an answer of another shape than its op has")),
     }

@@ -9,6 +9,7 @@ use crate::item::{Ack, Read};
 use crate::name::{Address, Name};
 use crate::op::{ANSWER, NOTICE, OpCode, PEER_FIRST};
 use crate::post::{Post, PostAnswer, PostFailure};
+use crate::presence::{self, Watch};
 use crate::session::{self, Hello, NewPassword, SessionToken};
 use crate::text::{self, Secret};
 
@@ -71,6 +72,10 @@ pub enum Request<'a> {
     Resume(SessionToken),
     /// Messages were read.
     Read(Read<'a>),
+    /// Tell me who of these is online.
+    Watch(Watch<'a>),
+    /// A message for somebody is being written.
+    Typing(Address<'a>),
     /// Give the account another password.
     Password(NewPassword<'a>),
 }
@@ -119,8 +124,10 @@ impl<'a> Request<'a> {
             OpCode::Token => empty(data, Request::Token),
             OpCode::Resume => exactly(data).map(|token| Request::Resume(SessionToken(token))),
             OpCode::Read => Read::decode(data).map(Request::Read),
+            OpCode::Watch => Watch::decode(data).map(Request::Watch),
+            OpCode::Typing => presence::typing_to(data).map(Request::Typing),
             OpCode::Password => NewPassword::decode(data).map(Request::Password),
-            OpCode::Message | OpCode::Receipt => Err(not_allowed()),
+            OpCode::Message | OpCode::Receipt | OpCode::Presence => Err(not_allowed()),
         }
     }
 
@@ -142,6 +149,8 @@ impl<'a> Request<'a> {
             Request::Token => OpCode::Token.byte(),
             Request::Resume(_) => OpCode::Resume.byte(),
             Request::Read(_) => OpCode::Read.byte(),
+            Request::Watch(_) => OpCode::Watch.byte(),
+            Request::Typing(_) => OpCode::Typing.byte(),
             Request::Password(_) => OpCode::Password.byte(),
         }
     }
@@ -173,6 +182,8 @@ impl<'a> Request<'a> {
             Request::Ping(bytes) | Request::Pong(bytes) => frame::put(out, op, bytes),
             Request::Resume(token) => frame::put(out, op, &token.0),
             Request::Read(read) => read.put_self(out),
+            Request::Watch(watch) => watch.put_self(out),
+            Request::Typing(to) => presence::put_typing(&to.to_string(), out),
             Request::Password(change) => change.put(out),
         }
     }
@@ -222,12 +233,17 @@ pub fn put_refusal(out: &mut impl BufMut, op: u8, data: &[u8], refusal: &Refusal
             let failure = PostFailure { code: *code, retry_after_ms: 0, sentence };
             PostAnswer { counter: Post::counter_of(data), result: Err(failure) }.put(out);
         }
-        Some(OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Password) => {
-            session::put_status(out, op | ANSWER, *code, sentence);
-        }
-        Some(OpCode::Ack | OpCode::Read | OpCode::Message | OpCode::Receipt) => {
-            text::put_error(out, NOTICE, *code, sentence);
-        }
+        Some(
+            OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Watch | OpCode::Password,
+        ) => session::put_status(out, op | ANSWER, *code, sentence),
+        Some(
+            OpCode::Ack
+            | OpCode::Read
+            | OpCode::Message
+            | OpCode::Receipt
+            | OpCode::Presence
+            | OpCode::Typing,
+        ) => text::put_error(out, NOTICE, *code, sentence),
         Some(_) => text::put_error(out, op | ANSWER, *code, sentence),
         None if op < PEER_FIRST => text::put_error(out, op | ANSWER, *code, sentence),
         None => text::put_error(out, NOTICE, *code, sentence),

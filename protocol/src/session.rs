@@ -56,7 +56,7 @@ pub struct Hello<'a> {
     pub version: u16,
     /// The client's device.
     pub device: DeviceId,
-    /// What the client can do beyond the version; no bit has a meaning yet.
+    /// What the client wants beyond the version: bits of [`presence`](crate::presence).
     pub features: u32,
     /// What the client is, for logs.
     pub agent: &'a str,
@@ -117,7 +117,7 @@ impl<'a> NewPassword<'a> {
 pub struct Welcome<'a> {
     /// The version the server speaks.
     pub version: u16,
-    /// What the server can do beyond the version; no bit has a meaning yet.
+    /// Which of what the client wants it has here.
     pub features: u32,
     /// The limit on a frame's data after login, in bytes.
     pub max_data: u32,
@@ -203,7 +203,7 @@ pub fn put_password_changed(out: &mut impl BufMut) {
     out.put_u16(Code::OK.0);
 }
 
-/// Appends the refusal of HELLO, PING, TOKEN, RESUME or PASSWORD: status, sentence.
+/// Appends the refusal of HELLO, PING, TOKEN, RESUME, WATCH or PASSWORD: status, sentence.
 pub fn put_status(out: &mut impl BufMut, op: u8, code: Code, sentence: &str) {
     put_header(out, op, 2 + sentence.len());
     out.put_u16(code.0);

@@ -11,6 +11,7 @@ use bellhop_protocol::frame::{self, LIMIT_AFTER_LOGIN};
 use bellhop_protocol::item::{Ack, Message, Read, Receipt, ReceiptState};
 use bellhop_protocol::op::{ANSWER, NOTICE, Sender};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
+use bellhop_protocol::presence::{self, Presence, PresenceState, Watch, Watching};
 use bellhop_protocol::session::{DeviceId, Hello, NewPassword, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::{Names, Outcome, Secret, TextAnswer};
 use bellhop_protocol::{Address, Code, MessageId, Name, OpCode, RawFrame, Reply, Request};
@@ -72,6 +73,15 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
             "hello",
             Request::Hello(Hello { version: 1, device: DeviceId(device), features: 0, agent: "demo1" }),
         ),
+        (
+            "hello-presence",
+            Request::Hello(Hello {
+                version: 1,
+                device: DeviceId(device),
+                features: presence::PRESENCE | presence::HIDDEN,
+                agent: "demo1",
+            }),
+        ),
         ("post", Request::Post(Post { counter: 1, receipts: false, to: to("bob"), text: "hi" })),
         ("post-receipts", Request::Post(Post { counter: 2, receipts: true, to: to("bob"), text: "lunch?" })),
         ("ack", request(built(|out| Ack::put(&[(1, 7)], out)))),
@@ -81,6 +91,9 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("token", Request::Token),
         ("resume", Request::Resume(token(7, 3))),
         ("read", request(built(|out| Read::put(&[(POSTED, "alice"), (SENT, "bob")], out)))),
+        ("watch", request(built(|out| Watch::put(["bob", "carol"].into_iter(), out)))),
+        ("watch-nobody", request(built(|out| Watch::put([].into_iter(), out)))),
+        ("typing", Request::Typing(to("bob"))),
         ("password", Request::Password(NewPassword { old: password, new: Secret("pass|sesame") })),
         ("password-first", Request::Password(NewPassword { old: None, new: Secret("open|sesame") })),
     ]
@@ -133,6 +146,7 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
         ("delivery", Reply::Delivery { from: "alice", text: "hi|there" }),
         ("deliver-answer", Reply::Text(OpCode::Deliver, Delivered(2))),
         ("hello-answer", Reply::Welcome(welcome)),
+        ("hello-answer-presence", Reply::Welcome(Welcome { features: presence::PRESENCE, ..welcome })),
         (
             "hello-refused",
             Reply::Refused(OpCode::Hello, number(Code::VERSION, "this server speaks version 1")),
@@ -158,6 +172,11 @@ fn replies() -> Vec<(&'static str, Reply<'static>)> {
             "resume-refused",
             Reply::Refused(OpCode::Resume, number(Code::BAD_TOKEN, "the token is not good here")),
         ),
+        ("watch-answer", Reply::Watching(Watching::new(&[1, 0]))),
+        ("watch-refused", Reply::Refused(OpCode::Watch, number(Code::NOT_ALLOWED, "presence is off here"))),
+        ("presence-online", Reply::Presence(Presence { state: PresenceState::Online, peer: "bob" })),
+        ("presence-offline", Reply::Presence(Presence { state: PresenceState::Offline, peer: "bob" })),
+        ("server-typing", Reply::Typing("bob")),
         ("password-answer", Reply::PasswordChanged),
         ("password-refused", Reply::Refused(OpCode::Password, number(Code::BAD_PASSWORD, "wrong password"))),
         ("notice", Reply::Notice(word("replaced", "a newer session of this device took over"))),
@@ -206,7 +225,15 @@ fn each_op_and_each_answer_has_a_vector() {
         };
         assert_eq!(has(op.byte(), Side::Client), client, "{} from a client", op.name());
         assert_eq!(has(op.byte(), Side::Server), server, "{} from a server", op.name());
-        let answered = !matches!(op, OpCode::Message | OpCode::Receipt | OpCode::Ack | OpCode::Read);
+        let answered = !matches!(
+            op,
+            OpCode::Message
+                | OpCode::Receipt
+                | OpCode::Ack
+                | OpCode::Read
+                | OpCode::Presence
+                | OpCode::Typing
+        );
         assert_eq!(has(op.byte() | ANSWER, Side::Server), answered, "the answer to {}", op.name());
     }
     assert!(has(NOTICE, Side::Server));

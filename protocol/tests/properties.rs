@@ -9,6 +9,7 @@ use bellhop_protocol::frame::{self, HEADER, LIMIT_AFTER_LOGIN};
 use bellhop_protocol::item::{Ack, Message, Read, Receipt, ReceiptState};
 use bellhop_protocol::op::{ANSWER, NOTICE, Sender};
 use bellhop_protocol::post::{Post, PostAnswer, PostFailure, PostOk, Posted};
+use bellhop_protocol::presence::{Presence, PresenceState, Watch, Watching};
 use bellhop_protocol::session::{DeviceId, Hello, NewPassword, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::{Outcome, Secret, TextAnswer};
 use bellhop_protocol::{
@@ -86,6 +87,12 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             Read::put(&entries, &mut out);
             out
         }),
+        prop::collection::vec(address(), 0..20).prop_map(|names| {
+            let mut out = Vec::new();
+            Watch::put(names.iter().map(String::as_str), &mut out);
+            out
+        }),
+        address().prop_map(move |to| frame(Request::Typing(Address::parse(&to).unwrap()))),
         any::<[u8; 8]>().prop_map(move |bytes| frame(Request::Ping(bytes))),
         any::<[u8; 32]>().prop_map(move |token| frame(Request::Resume(SessionToken(token)))),
         ("[^\\x00]{0,30}", "[^\\x00]{0,30}").prop_map(move |(old, new)| {
@@ -132,6 +139,13 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
             Reply::Resumed(Resumed { account, waiting, token: SessionToken(token) }).to_bytes()
         }),
         (name(), text()).prop_map(|(from, text)| Reply::Delivery { from: &from, text: &text }.to_bytes()),
+        (any::<u8>(), address()).prop_map(|(state, peer)| {
+            let state = PresenceState::from_byte(state);
+            Reply::Presence(Presence { state, peer: &peer }).to_bytes()
+        }),
+        prop::collection::vec(any::<u8>(), 0..20)
+            .prop_map(|states| Reply::Watching(Watching::new(&states)).to_bytes()),
+        address().prop_map(|peer| Reply::Typing(&peer).to_bytes()),
         id().prop_map(|id| Reply::Text(OpCode::Send, TextAnswer::Sent(Outcome::Queued, id)).to_bytes()),
     ]
 }

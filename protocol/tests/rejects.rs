@@ -77,10 +77,22 @@ fn each_op_is_refused_in_its_form() {
         };
         let expected = match OpCode::from_byte(op) {
             Some(OpCode::Post) => "counter and number",
-            Some(OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Password) => {
-                "number"
-            }
-            Some(OpCode::Ack | OpCode::Read | OpCode::Message | OpCode::Receipt) => "notice",
+            Some(
+                OpCode::Hello
+                | OpCode::Ping
+                | OpCode::Token
+                | OpCode::Resume
+                | OpCode::Watch
+                | OpCode::Password,
+            ) => "number",
+            Some(
+                OpCode::Ack
+                | OpCode::Read
+                | OpCode::Message
+                | OpCode::Receipt
+                | OpCode::Presence
+                | OpCode::Typing,
+            ) => "notice",
             None if op >= 0x40 => "notice",
             _ => "word",
         };

@@ -153,6 +153,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub register: Option<Register>,
 
+    /// Whether people who are logged in are told who is online and who is typing [default: on]
+    #[arg(long, value_enum)]
+    pub presence: Option<Switch>,
+
     /// The server's certificate and those that vouch for it, in PEM [default: its own, made at the first start]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -214,6 +218,8 @@ pub struct Config {
     pub auth: Auth,
     /// Whether whoever comes may make an account.
     pub register: Register,
+    /// Whether people are told who is online and who is typing.
+    pub presence: Switch,
     /// True where the server is to start although acknowledged messages are missing.
     pub accept_loss: bool,
     /// The files of the certificate and its key, where the server is not to use its own.
@@ -362,6 +368,7 @@ fn build(args: Args, file: File) -> Result<Config, ConfigError> {
         durability: args.durability.or(file.durability).unwrap_or(Durability::Power),
         auth: args.auth.or(file.auth).unwrap_or(Auth::Auto),
         register: args.register.or(file.register).unwrap_or(Register::Auto),
+        presence: args.presence.or(file.presence).unwrap_or(Switch::On),
         accept_loss: args.accept_loss,
         tls,
         plaintext_from,

@@ -15,6 +15,7 @@ use crate::keeper::queue::{Job, Queue};
 use crate::limits::Limits;
 use crate::mailbox::{Bounds, Effects, Mailbox};
 use crate::outbox::Outbox;
+use crate::presence::Presence;
 use crate::service::mail;
 use crate::store::log::LogMap;
 use crate::store::readers::Readers;
@@ -55,6 +56,8 @@ pub struct Core {
     pub clock: Clock,
     /// Who is here.
     pub hub: Hub,
+    /// Who is told of whom.
+    pub presence: Presence,
     /// What connections hold.
     pub memory: Memory,
     /// What waits for the writing thread.
@@ -84,6 +87,16 @@ impl Core {
     pub fn damaged(&self, error: &dyn std::fmt::Display) {
         self.counters.damaged.one();
         tracing::error!(%error, "cannot read what is kept: look at it with `bellhop-server check`");
+    }
+
+    /// Something happened after which an account may be online or not: whoever watches it is told.
+    pub fn touch_presence(&self, account: &Account) {
+        self.presence.touch(&account.folded, self.clock.now().up, || self.is_online(&account.folded));
+    }
+
+    /// True if and only if the account with this folded name has a session that receives.
+    pub fn is_online(&self, folded: &str) -> bool {
+        self.hub.by_name(folded).is_some_and(|account| account.mailbox.lock().is_online())
     }
 
     /// Works on a mailbox under its lock, and afterwards does what that asked for: rows are freed, what has to be

@@ -79,6 +79,10 @@ counters! {
     refused_accounts = "accounts-refused";
     /// Messages to names that nobody has.
     unknown_names = "names-unknown";
+    /// WATCHes that were refused because they named too many.
+    refused_watches = "watches-refused";
+    /// TYPINGs that were dropped because too many came.
+    dropped_typings = "typings-dropped";
     /// Connections that were let in.
     accepted = "connections-accepted";
     /// Connections that their address had too many of.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::Hasher;
 use crate::clock::{Clock, random};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Switch};
 use crate::core::{Core, Memory};
 use crate::counters::Counters;
 use crate::disk::{Folder, Reserve};
@@ -22,6 +22,7 @@ use crate::hub::Hub;
 use crate::ids::IdKey;
 use crate::keeper::queue::Queue;
 use crate::keeper::{self, Keeper};
+use crate::presence::Presence;
 use crate::server::ServerError;
 use crate::store::readers::{ReaderThreads, Readers};
 use crate::store::sqlite::{Loss, Seed, SqliteStore, Sync};
@@ -183,6 +184,7 @@ fn open(
         clock,
         counters: Counters::default(),
         hub: Hub::default(),
+        presence: Presence::new(config.presence == Switch::On, &limits),
         memory: Memory::new(&limits),
         queue: Queue::new(limits.pending_writes),
         ids,

@@ -11,6 +11,7 @@
 //!   [`ids`], [`window`]: ids and counters of POSTs.
 //! * [`mailbox`]: one account's items, devices and sessions; who is given what (pure). [`rate`]: token buckets;
 //!   [`budget`]: memory that many share.
+//! * [`presence`]: who is told who is online and who is typing.
 //! * [`keeper`]: the thread that writes: stage, commit, release. [`store`]: what it writes to, and its contract.
 //! * [`core`], [`hub`], [`outbox`], [`counters`]: what all share; who is in memory; bytes on their way out; what happened.
 //! * [`ops`]: the operator's commands, and the door they come through.
@@ -38,6 +39,7 @@ pub mod manager;
 pub mod net;
 pub mod ops;
 pub mod outbox;
+pub mod presence;
 pub mod process;
 pub mod rate;
 pub mod server;

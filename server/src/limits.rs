@@ -10,6 +10,7 @@ use crate::mailbox::Bounds;
 use crate::mailbox::items::Load;
 use crate::net::conn::inbox;
 use crate::outbox;
+use crate::presence;
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +175,16 @@ limits! {
     sends = "sends", 100, 1..=1_000_000_000, PerSecond, off;
     /// LISTs of a connection a second; further ones wait.
     list_rate = "list-rate", 5, 1..=1_000_000, PerSecond, off;
+    /// Names that a session watches: each change of one of them is told.
+    watch = "watch", 256, 1..=65_535, Count, fixed;
+    /// Names that all sessions watch: each costs memory.
+    watch_all = "watch-all", 50_000, 1..=100_000_000, Count, fixed;
+    /// WATCHes of a connection a second; further ones wait.
+    watch_rate = "watch-rate", 2, 1..=1_000_000, PerSecond, off;
+    /// TYPINGs of a connection a second; further ones are dropped.
+    typing_rate = "typing-rate", 2, 1..=1_000_000, PerSecond, off;
+    /// For so long who goes is shown as online: they may come back on another connection.
+    presence_grace = "presence-grace", 10, 1..=3_600, Seconds, fixed;
     /// Messages in a mailbox that no device has. Off, nothing is refused for want of room, the bytes neither.
     mailbox = "mailbox", 10_000, 1..=1_000_000_000, Count, off;
     /// Bytes of such messages.
@@ -239,7 +250,8 @@ impl Limits {
         let hashes = if self.hashes == 0 { processors } else { self.hashes };
         // The words of messages that wait, and of the batch that is being written.
         let words = 2 * 2 * wide(WORDS_MAX);
-        connections * connection + self.outbox_all + INBOXES + hashes * HASH + words + DATABASE
+        let watches = self.watch_all.min(connections.saturating_mul(self.watch)) * presence::COST;
+        connections * connection + watches + self.outbox_all + INBOXES + hashes * HASH + words + DATABASE
     }
 
     /// The bounds of a mailbox.
@@ -341,7 +353,18 @@ mod tests {
         let mut limits = Limits::default();
         limits.apply("all=off").expect("a setting");
         let defaults = Limits::default();
-        let spared = ["frame", "text", "outbox", "outbox-all", "pending-writes", "heartbeat", "hashes"];
+        let spared = [
+            "frame",
+            "text",
+            "outbox",
+            "outbox-all",
+            "pending-writes",
+            "heartbeat",
+            "hashes",
+            "watch",
+            "watch-all",
+            "presence-grace",
+        ];
         for ((name, value, _), (_, default, _)) in limits.list().into_iter().zip(defaults.list()) {
             let expected = if spared.contains(&name) { default } else { u64::MAX };
             assert_eq!(value, expected, "{name}");

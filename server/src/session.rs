@@ -133,7 +133,7 @@ impl Session {
         let Some(op) = OpCode::from_byte(op).filter(|_| op < PEER_FIRST) else { return Ok(()) };
         let hello = self.has_hello();
         match op {
-            OpCode::Message | OpCode::Receipt => Ok(()),
+            OpCode::Message | OpCode::Receipt | OpCode::Presence => Ok(()),
             OpCode::Hello if self.state == State::Fresh => Ok(()),
             OpCode::Hello => Err(hello_first("HELLO is the first frame of a connection, or none")),
             OpCode::Ping
@@ -142,6 +142,8 @@ impl Session {
             | OpCode::Token
             | OpCode::Resume
             | OpCode::Read
+            | OpCode::Watch
+            | OpCode::Typing
             | OpCode::Password
                 if !hello =>
             {

@@ -3,6 +3,7 @@
 //! * `accounts`: CREATE, LOGIN, LOGOUT, DELETE, LIST, passwords and tokens. `passwords`: changing them.
 //! * `guesses`: how fast passwords, accounts and names may be tried. `owners`: what belongs to an account.
 //! * `mail`: SEND and DELIVER, the seven operations' delivery.
+//! * `presence`: who is told who is online and who is typing.
 //! * `extension`: POST, MESSAGE, ACK, receipts, resumption, several devices.
 //! * `wire`: pieces of frames, hostile lengths, wrong ops in every state.
 //! * `fuzz`: what fuzzing found, again.
@@ -58,6 +59,7 @@ mod owners;
 mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;
+mod presence;
 mod restart;
 mod rows;
 #[cfg(unix)]

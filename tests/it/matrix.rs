@@ -72,8 +72,10 @@ impl State {
             "LOGOUT" | "DELETE" | "SEND" | "DELIVER" => needs_login,
             "HELLO" => (self != State::Connected).then_some(Code::HELLO_FIRST),
             "PING" => needs_hello,
-            "POST" | "ACK" | "TOKEN" | "READ" | "PASSWORD" => needs_hello.or(needs_login),
-            "MESSAGE" | "RECEIPT" => Some(Code::NOT_ALLOWED),
+            "POST" | "ACK" | "TOKEN" | "READ" | "WATCH" | "TYPING" | "PASSWORD" => {
+                needs_hello.or(needs_login)
+            }
+            "MESSAGE" | "RECEIPT" | "PRESENCE" => Some(Code::NOT_ALLOWED),
             other => panic!("{other} has no row in the table"),
         }
     }
@@ -82,7 +84,14 @@ impl State {
 /// Under which op-code a refusal of an op is told.
 fn told_under(op: u8) -> u8 {
     match OpCode::from_byte(op) {
-        Some(OpCode::Ack | OpCode::Read | OpCode::Message | OpCode::Receipt) => NOTICE,
+        Some(
+            OpCode::Ack
+            | OpCode::Read
+            | OpCode::Message
+            | OpCode::Receipt
+            | OpCode::Presence
+            | OpCode::Typing,
+        ) => NOTICE,
         Some(_) => op | ANSWER,
         None if op < 0x40 => op | ANSWER,
         None => NOTICE,
@@ -114,6 +123,8 @@ fn data(op: u8) -> [Vec<u8>; 2] {
         Some(OpCode::Read) => [&[7; 16][..], b"\x03bob"].concat(),
         Some(OpCode::Ack) => [0u64.to_be_bytes(), (u64::MAX >> 1).to_be_bytes()].concat(),
         Some(OpCode::Resume) => vec![7; 32],
+        Some(OpCode::Watch) => b"\x03bob".to_vec(),
+        Some(OpCode::Typing) => b"bob".to_vec(),
         _ => Vec::new(),
     };
     [acts, b"|\xff".to_vec()]

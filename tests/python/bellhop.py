@@ -11,7 +11,7 @@ from collections import namedtuple
 
 LIST, CREATE, LOGIN, LOGOUT, DELETE, SEND, DELIVER = range(7)
 HELLO, POST, MESSAGE, ACK, PING, RECEIPT, TOKEN, RESUME, READ = range(7, 16)
-PASSWORD = 0x15
+WATCH, PRESENCE, TYPING, PASSWORD = 0x11, 0x12, 0x13, 0x15
 NOTICE = 0xFF
 CODES = """ok malformed unknown-op too-long not-utf8 bad-text hello-first version not-logged-in already-logged-in
     bad-name name-taken no-such-user bad-password password-needed tls-needed registration-closed bad-token stale-counter
@@ -57,13 +57,12 @@ def framed(op, data=b""):
 class Client:
     """One connection. `ask` waits for an answer; what the server pushes meanwhile is kept for `take`."""
 
-    def __init__(self, name=None, op=CREATE, device=None):
+    def __init__(self, name=None, op=CREATE, device=None, features=0):
         self.socket, self.buffer, self.pushed, self.pings = socket.create_connection(ADDRESS, 10), b"", [], 0
         mine.open.append(self)
         if device:
-            same(
-                self.ask(HELLO, b"\0\1" + device + bytes(4) + str8("book/1"))[:2], b"\0\0", "status of HELLO"
-            )
+            answer = self.ask(HELLO, b"\0\1" + device + struct.pack(">I", features) + str8("book/1"))
+            same(answer[:2] + answer[4:8], b"\0\0" + struct.pack(">I", features), "status and features of HELLO")
         if name:
             self.account, *self.waiting = self.ok(op, name)
 
@@ -147,7 +146,7 @@ class Client:
         self.socket.sendall(raw or framed(op, data))
         got, answer = self.frame() or (None, b"")
         what = f"refusal of {op:02x} {data[:40]!r}"
-        if op in (HELLO, PING, TOKEN, RESUME, PASSWORD, POST):
+        if op in (HELLO, PING, TOKEN, RESUME, WATCH, PASSWORD, POST):
             form, sentence, code = (
                 op | 0x80,
                 answer[14 if op == POST else 2 :],
@@ -156,7 +155,7 @@ class Client:
             if op == POST and counter is not None:
                 same(int.from_bytes(answer[2:10], "big"), counter, "counter of the refusal")
         else:
-            form = NOTICE if op in (ACK, READ, MESSAGE, RECEIPT) or op >= 0x40 else op | 0x80
+            form = NOTICE if op in (ACK, READ, TYPING, MESSAGE, RECEIPT, PRESENCE) or op >= 0x40 else op | 0x80
             first, code, sentence = answer.split(b"|", 2)
             same(first, b"error", what)
         code = code.decode() if isinstance(code, bytes) else code

@@ -19,6 +19,7 @@ from bellhop import (
     PING,
     POST,
     Posted,
+    PRESENCE,
     READ,
     REFUSED,
     RESUME,
@@ -27,7 +28,9 @@ from bellhop import (
     SEND,
     STORED,
     TOKEN,
+    TYPING,
     WAS_READ,
+    WATCH,
     check,
     framed,
     fresh,
@@ -316,6 +319,49 @@ def passwords():
     pam.refused("bad-password", LOGIN, name + "|open|sesame")
     pam.ok(LOGIN, name + "|pass|sésame")
     pam.refused("hello-first", HELLO, b"")
+
+
+@check
+def presence():
+    """WATCH answers in the order of its names and is followed by PRESENCE; TYPING reaches those who watch alone"""
+    one, two, name = fresh("Una"), fresh("Duo"), fresh("Straße")
+    plain = Client(one, device=new_device())
+    plain.refused("not-allowed", WATCH, str8(two))
+    plain.refused("not-allowed", TYPING, two)
+    una = Client(one, LOGIN, new_device(), 1)
+    for word, data in (
+        ("malformed", b"\5bob"),
+        ("bad-name", b"\0"),
+        ("bad-name", str8("a b")),
+        ("not-utf8", b"\1\xff"),
+        ("too-long", str8("bob") * 257),
+    ):
+        una.refused(word, WATCH, data)
+    una.refused("bad-name", TYPING, "")
+    asked = [one, name.upper(), "nobody-at-all", two + "@elsewhere", name]
+    same(una.ask(WATCH, b"".join(map(str8, asked))), bytes(7), "nobody receives yet")
+    una.stream(0)
+    same(una.frame(), (PRESENCE, b"\1" + one.encode()), "a stream makes online, oneself too")
+    text = Client(name)
+    same(una.frame(), (PRESENCE, b"\1" + name.upper().encode()), "as WATCH wrote it, the first way")
+    duo = Client(two, device=new_device(), features=1)
+    duo.send(TYPING, one)
+    same(duo.ask(WATCH, str8(one)), b"\0\0\1", "a state in the answer")
+    una.send(TYPING, two)
+    same(duo.frame(), (TYPING, one.encode()), "who is typing")
+    una.send(TYPING, "nobody-at-all")
+    una.send(TYPING, two + "@elsewhere")
+    una.ok(LIST, "nobody-at-all")
+    text.drop()
+    again = Client(name, LOGIN)
+    una.silent()
+    same(una.ask(WATCH), b"\0\0", "no name ends it")
+    again.drop()
+    Client(two, LOGIN)
+    una.silent()
+    una.ok(LOGOUT)
+    una.refused("not-logged-in", WATCH, str8(two))
+    una.refused("not-logged-in", TYPING, two)
 
 
 @check

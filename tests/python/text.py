@@ -18,6 +18,7 @@ from bellhop import (
     NOTICE,
     PING,
     POST,
+    PRESENCE,
     READ,
     RECEIPT,
     RESUME,
@@ -247,9 +248,9 @@ def states():
 def refusals():
     """Unknown ops, ops that a client may not send, text that is none: each in its form, and the connection stays"""
     for one in (Client(fresh("Rob")), Client(fresh("Ron"), device=new_device())):
-        for op in (0x10, 0x11, 0x3F):
+        for op in (0x10, 0x14, 0x3F):
             one.refused("unknown-op", op, "secret")
-        for op in (MESSAGE, RECEIPT, 0x40, 0x7F, 0x80, 0x85, 0x9F, 0xFE, 0xFF):
+        for op in (MESSAGE, RECEIPT, PRESENCE, 0x40, 0x7F, 0x80, 0x85, 0x9F, 0xFE, 0xFF):
             one.refused("not-allowed", op, "secret")
         for op in (LIST, LOGOUT, DELETE, SEND):
             one.refused("not-utf8", op, b"a|\xff\xfe")

@@ -103,9 +103,17 @@ impl Peer {
 
     /// Says HELLO.
     pub fn say_hello(&mut self, device: u8) {
-        let hello = Hello { version: 1, device: DeviceId([device; 16]), features: 0, agent: "test" };
+        self.ask_features(device, 0);
+    }
+
+    /// Says HELLO with these features; returns those that it got.
+    pub fn ask_features(&mut self, device: u8, features: u32) -> u32 {
+        let hello = Hello { version: 1, device: DeviceId([device; 16]), features, agent: "test" };
         self.request(&Request::Hello(hello));
-        assert!(matches!(self.answer(OpCode::Hello.answer()).reply(), Reply::Welcome(_)));
+        match self.answer(OpCode::Hello.answer()).reply() {
+            Reply::Welcome(welcome) => welcome.features,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Logs in, or creates the account.

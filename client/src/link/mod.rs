@@ -139,6 +139,10 @@ pub(crate) enum Command {
     Withdraw(i64),
     /// Tell senders that these were read.
     Read(Vec<(MessageId, String)>),
+    /// Tell who of these is online, from now on.
+    Watch(Vec<String>),
+    /// Tell this one that a message is being written.
+    Typing(String),
     /// This message is safe.
     Confirm(MessageId),
     /// Ask one of the seven operations, or an op that this client does not know.

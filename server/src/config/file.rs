@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) durability: Option<Durability>,
     pub(super) auth: Option<Auth>,
     pub(super) register: Option<Register>,
+    pub(super) presence: Option<Switch>,
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     plaintext_from: Vec<Spanned<String>>,

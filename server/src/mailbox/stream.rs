@@ -41,6 +41,8 @@ pub struct Attached<O> {
     pub slot: Slot,
     /// Where its frames go.
     pub outlet: O,
+    /// True where it does not make its account appear online.
+    hidden: bool,
     stream: Stream,
 }
 
@@ -182,7 +184,7 @@ impl<O: Outlet> Mailbox<O> {
                 untaken: Untaken::default(),
             })),
         };
-        self.sessions.push(Attached { id, slot, outlet, stream });
+        self.sessions.push(Attached { id, slot, outlet, hidden: false, stream });
         Ok(replaced)
     }
 
@@ -226,9 +228,14 @@ impl<O: Outlet> Mailbox<O> {
         self.tail.shrink();
     }
 
-    /// True if and only if the session is here.
-    pub fn has_session(&self, id: SessionId) -> bool {
-        self.sessions.iter().any(|session| session.id == id)
+    /// The session does not make its account appear online.
+    pub fn hide(&mut self, id: SessionId) {
+        self.sessions.iter_mut().filter(|session| session.id == id).for_each(|session| session.hidden = true);
+    }
+
+    /// True if and only if the account is online: a session that does not hide is given what comes.
+    pub fn is_online(&self) -> bool {
+        self.sessions.iter().any(|session| !session.hidden && !matches!(session.stream, Stream::Closed))
     }
 
     /// How many items the session was sent and has not acknowledged.

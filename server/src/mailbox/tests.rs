@@ -343,7 +343,7 @@ fn a_device_has_one_session() {
     let (id, pipe) = (SessionId(77), Pipe::new());
     let replaced = bench.mailbox.attach(id, Some(device(1)), pipe, 8, NOW, &mut bench.effects).unwrap();
     assert!(replaced.is_some_and(|outlet| Rc::ptr_eq(&outlet.0, &old_pipe.0)));
-    assert!(!bench.mailbox.has_session(old) && bench.mailbox.has_session(id));
+    assert!(!bench.mailbox.is_attached(old) && bench.mailbox.is_attached(id));
     bench.ack(old, &[(1, 1)]);
     assert_eq!(bench.kept(), [1], "the old session has no say any more");
 }

@@ -21,7 +21,10 @@ pub fn status(status: &Status) -> String {
                 number(status.unauthenticated)
             ),
         ),
-        ("sessions", number(status.sessions)),
+        (
+            "sessions",
+            format!("{}, {} of them watching others", number(status.sessions), number(status.watchers)),
+        ),
         ("accounts", format!("{} in memory", number(status.accounts))),
         ("waiting", waiting(status)),
         ("store", store(status)),

@@ -16,6 +16,8 @@ struct Most {
     of_sender: u64,
     sessions: u64,
     outbox: u64,
+    watched: u64,
+    watched_by_one: u64,
 }
 
 /// Gathers everything. Looks through all mailboxes in memory, so it is not for a thread that others wait for.
@@ -35,7 +37,9 @@ pub fn gather(core: &Core, facts: &Facts) -> Status {
         queues: queues(core),
         ..Status::default()
     };
-    let most = mailboxes(core, &mut status);
+    let watched = core.presence.in_use();
+    status.watchers = watched.sessions;
+    let most = Most { watched: watched.names, watched_by_one: watched.most, ..mailboxes(core, &mut status) };
     let most = connections(facts, &mut status, most);
     let oldest_ms = core.log.lock().oldest_ms();
     let age_days = oldest_ms.map(|oldest_ms| now.wall_ms.saturating_sub(oldest_ms) / (24 * 3600 * 1000));
@@ -106,6 +110,8 @@ fn limits(core: &Core, facts: &Facts, status: &Status, most: &Most, age_days: Op
         "unauth" => Some(admission.unauth),
         "unauth-addr" => Some(admission.unauth_addr),
         "sessions" => Some(most.sessions),
+        "watch" => Some(most.watched_by_one),
+        "watch-all" => Some(most.watched),
         "mailbox" => Some(most.waiting),
         "mailbox-bytes" => Some(most.waiting_bytes),
         "mailbox-sender" => Some(most.of_sender),

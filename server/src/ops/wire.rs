@@ -129,6 +129,9 @@ pub struct Status {
     pub unauthenticated: u64,
     /// Sessions that are logged in.
     pub sessions: u64,
+    /// Sessions that watch who is online.
+    #[serde(default)]
+    pub watchers: u64,
     /// Accounts in memory.
     pub accounts: u64,
     /// What waits in mailboxes.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::frame::LIMIT_AFTER_LOGIN;
+use bellhop_protocol::presence::HIDDEN;
 use bellhop_protocol::session::{self, Resumed, SessionToken};
 use bellhop_protocol::text::{Names, Secret, TextAnswer};
 use bellhop_protocol::{Code, DeviceId, Name, OpCode, Username, text};
@@ -38,6 +39,7 @@ pub(super) struct Context {
     pub(super) policy: Policy,
     pub(super) outbox: Arc<Outbox>,
     pub(super) device: Option<DeviceId>,
+    hidden: bool,
     network: IpAddr,
 }
 
@@ -48,6 +50,7 @@ impl Context {
             policy: caller.policy,
             outbox: caller.outbox.clone(),
             device: caller.device,
+            hidden: caller.features & HIDDEN != 0,
             network: caller.network,
         }
     }
@@ -291,6 +294,9 @@ pub(super) fn attach(
         let replaced = mailbox
             .attach(session, *device, outbox.clone(), core.limits.sessions, now_ms, effects)
             .map_err(Some)?;
+        if context.hidden {
+            mailbox.hide(session);
+        }
         if let Some(id) = device {
             mailbox.device(*id, now_ms, effects).window = cell.clone();
         }
@@ -307,6 +313,7 @@ pub(super) fn attach(
             if let Some(older) = replaced {
                 older.close(Code::REPLACED, "a newer session of this device took over", &mut effects);
             }
+            core.touch_presence(&account);
             let device = device.zip(cell);
             Attached::In(Arc::new(Login { account, session, outbox: outbox.clone(), device }))
         }
@@ -372,6 +379,8 @@ pub(super) fn delete(
         };
         match deleted.await {
             Ok(()) => {
+                context.core.presence.leave(login.session);
+                context.core.touch_presence(&login.account);
                 answer(&context.outbox, |out| TextAnswer::Deleted.put(OpCode::Delete, out));
                 Done::LoggedOut
             }

@@ -46,7 +46,7 @@ pub(super) fn deliver(caller: &Caller, effects: &mut Effects) -> Flow {
 /// brought first, and [`delivered`] answers.
 pub fn deliver_now(core: &Core, login: &Login, effects: &mut Effects) -> Flow {
     let now_ms = core.clock.now().wall_ms;
-    core.with_mailbox(&login.account, effects, |mailbox, effects| match &login.device {
+    let flow = core.with_mailbox(&login.account, effects, |mailbox, effects| match &login.device {
         None => {
             mailbox.deliver(login.session);
             Flow::Delivering
@@ -56,7 +56,9 @@ pub fn deliver_now(core: &Core, login: &Login, effects: &mut Effects) -> Flow {
             delivered(login, count, effects);
             Flow::Feed
         }
-    })
+    });
+    core.touch_presence(&login.account);
+    flow
 }
 
 /// Answers DELIVER.
@@ -152,4 +154,6 @@ pub fn leave(core: &Core, account: &Arc<Account>, session: SessionId, effects: &
             core.queue.unsaved(account.clone());
         }
     });
+    core.presence.leave(session);
+    core.touch_presence(account);
 }

@@ -8,6 +8,7 @@ pub mod account;
 pub mod delivery;
 pub mod mail;
 mod password;
+mod presence;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,6 +30,7 @@ use crate::mailbox::Effects;
 use crate::mailbox::device::{FORGOTTEN, NAMELESS};
 use crate::mailbox::stream::WINDOW_ITEMS;
 use crate::outbox::{Due, Outbox};
+use crate::presence::Watcher;
 use crate::rate::Bucket;
 
 /// How many answers the writing thread may owe a connection.
@@ -70,10 +72,18 @@ pub struct Caller {
     pub outbox: Arc<Outbox>,
     /// Its device, after HELLO.
     pub device: Option<DeviceId>,
+    /// What HELLO asked for and got.
+    pub features: u32,
+    /// What it watches.
+    pub watcher: Option<Arc<Watcher>>,
     /// Who is logged in.
     pub login: Option<Arc<Login>>,
     /// What it may still LIST.
     pub lists: Bucket,
+    /// What it may still WATCH.
+    pub watches: Bucket,
+    /// How often it may still say that somebody is typing.
+    pub typings: Bucket,
     /// Its address, or the network that counts as one; its connection knows.
     pub network: IpAddr,
 }
@@ -82,7 +92,19 @@ impl Caller {
     /// Whoever is at the other end of a new connection.
     pub fn new(core: Arc<Core>, policy: Policy, outbox: Arc<Outbox>) -> Caller {
         let network = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Caller { core, policy, outbox, device: None, login: None, lists: Bucket::default(), network }
+        Caller {
+            core,
+            policy,
+            outbox,
+            device: None,
+            features: 0,
+            watcher: None,
+            login: None,
+            lists: Bucket::default(),
+            watches: Bucket::default(),
+            typings: Bucket::default(),
+            network,
+        }
     }
 }
 
@@ -158,6 +180,8 @@ pub fn dispatch(
         Request::Hello(hello) => greet(caller, &hello, effects),
         Request::Token => account::token(caller),
         Request::Resume(token) => account::resume(caller, token),
+        Request::Watch(watch) => presence::watch(caller, watch, now.up, effects),
+        Request::Typing(to) => presence::typing(caller, to, now.up, effects),
         Request::Password(change) => password::password(caller, change, now.up, effects),
         // From here on answers keep the order of their requests.
         _ if caller.outbox.due().sends > 0 => Flow::Hold(Hold::Due),
@@ -242,10 +266,11 @@ fn greet(caller: &mut Caller, hello: &Hello<'_>, effects: &mut Effects) -> Flow 
         return refuse(caller, OpCode::Hello.byte(), &[], &refusal, effects);
     }
     caller.device = Some(hello.device);
+    caller.features = caller.core.presence.features(hello.features);
     let limits = &caller.core.limits;
     let welcome = Welcome {
         version: VERSION,
-        features: 0,
+        features: caller.features,
         max_data: limits.frame as u32,
         window: WINDOW_ITEMS as u16,
         heartbeat_s: limits.heartbeat as u16,

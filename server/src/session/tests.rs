@@ -32,8 +32,11 @@ fn which_op_in_which_state() {
         (&[Logout, Delete, Send, Deliver], ["not-logged-in", "not-logged-in", "", ""]),
         (&[Hello], ["", "hello-first", "hello-first", "hello-first"]),
         (&[Ping], ["hello-first", "", "hello-first", ""]),
-        (&[Post, Ack, Token, Read, Password], ["hello-first", "not-logged-in", "hello-first", ""]),
-        (&[Message, Receipt], ["", "", "", ""]),
+        (
+            &[Post, Ack, Token, Read, Watch, Typing, Password],
+            ["hello-first", "not-logged-in", "hello-first", ""],
+        ),
+        (&[Message, Receipt, Presence], ["", "", "", ""]),
     ];
     let listed: usize = table.iter().map(|(ops, _)| ops.len()).sum();
     assert_eq!(listed, OpCode::ALL.len());

@@ -42,6 +42,9 @@ const FIELDS: &[Field] = &[
         name: false,
         data: |text| [&(text.len() as u16).to_be_bytes()[..], text].concat(),
     },
+    Field { op: OpCode::Watch, name: true, data: |text| str8(text) },
+    Field { op: OpCode::Watch, name: true, data: |text| [b"\x03bob", &str8(text)[..]].concat() },
+    Field { op: OpCode::Typing, name: true, data: |text| text.to_vec() },
     Field { op: OpCode::Read, name: true, data: |text| [&[7; 16][..], &str8(text)].concat() },
 ];
 

@@ -7,6 +7,7 @@ pub mod words;
 
 use bellhop_protocol::frame::{self, LIMIT_MAX};
 use bellhop_protocol::op::{ANSWER, NOTICE};
+use bellhop_protocol::presence::PRESENCE;
 use bellhop_protocol::session::Hello;
 use bellhop_protocol::{Code, DeviceId, OpCode, Reply, Request};
 
@@ -51,7 +52,7 @@ impl State {
     pub fn prelude(self, name: &str) -> Vec<u8> {
         let hello = || {
             let device = DeviceId([0xA5; 16]);
-            Request::Hello(Hello { version: 1, device, features: 0, agent: "hostile" }).to_bytes()
+            Request::Hello(Hello { version: 1, device, features: PRESENCE, agent: "hostile" }).to_bytes()
         };
         // One of the two is refused.
         let login = || [said(OpCode::Login, name.as_bytes()), said(OpCode::Create, name.as_bytes())].concat();
@@ -118,7 +119,7 @@ fn lengths() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let edges = [1_024, 65_536].map(|max| [max - 1, max, max + 1]).concat();
     let edges = edges.into_iter().chain([0, 1, (1 << 31) - 1, 1 << 31, u32::MAX]);
     let follows = [&b""[..], b"x", b"\0\0\0\x03\0\xff\xff\xff\xff\xff\xff"];
-    let ops = [0x00, 0x05, 0x07, 0x08, 0x0A, 0x0B, 0x0F, 0x10, 0x40, 0x8B, 0xFF];
+    let ops = [0x00, 0x05, 0x07, 0x08, 0x0A, 0x0B, 0x0F, 0x10, 0x11, 0x13, 0x40, 0x8B, 0xFF];
     edges.flat_map(move |len: u32| {
         ops.into_iter().flat_map(move |op| {
             follows.map(|rest| ("B1 lengths", [&len.to_be_bytes()[..], &[op], rest].concat()))
@@ -145,7 +146,7 @@ fn cuts() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Ops that only servers send, to clients or to each other, with data that would do for one.
 fn not_allowed() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    let ops = (0x40..=0xFF).chain([OpCode::Message.byte(), OpCode::Receipt.byte()]);
+    let ops = (0x40..=0xFF).chain([OpCode::Message, OpCode::Receipt, OpCode::Presence].map(OpCode::byte));
     ops.flat_map(|op| {
         [&b""[..], b"ok", b"error|busy|go away", &[7; 41]].map(|data| ("B13 not allowed", framed(op, data)))
     })
@@ -153,7 +154,7 @@ fn not_allowed() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
 
 /// What a stream of bytes holds: whole frames, and those of them that are answered in any case.
 fn asked(mut bytes: &[u8]) -> (usize, usize) {
-    let silent = [OpCode::Ack.byte(), OpCode::Read.byte(), OpCode::Ping.answer()];
+    let silent = [OpCode::Ack.byte(), OpCode::Read.byte(), OpCode::Typing.byte(), OpCode::Ping.answer()];
     let (mut whole, mut owed) = (0, 0);
     while let Ok(Some(frame)) = frame::parse(bytes, LIMIT_MAX) {
         whole += 1;
@@ -170,7 +171,9 @@ fn asked(mut bytes: &[u8]) -> (usize, usize) {
 ///
 /// Where it is not so.
 pub fn judge(input: &[u8], output: &[u8]) {
-    let pushes = [OpCode::Deliver, OpCode::Message, OpCode::Receipt, OpCode::Ping].map(OpCode::byte);
+    let items = [OpCode::Deliver, OpCode::Message, OpCode::Receipt];
+    let others = [OpCode::Ping, OpCode::Presence, OpCode::Typing];
+    let pushes: Vec<u8> = items.iter().chain(&others).map(|op| op.byte()).collect();
     let (mut answers, mut closes) = (0, false);
     for got in frames(output) {
         let reply = Reply::decode(got.op, &got.data);

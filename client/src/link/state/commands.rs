@@ -40,6 +40,8 @@ impl State {
                 self.reads.drain(..over);
                 self.write_reads();
             }
+            Command::Watch(names) => self.watch(names),
+            Command::Typing(to) => self.tell_typing(&to),
             Command::Confirm(id) => {
                 if let Some(received) = self.unconfirmed.remove(&id) {
                     self.held -= received.text.len();

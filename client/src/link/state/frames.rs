@@ -61,6 +61,7 @@ impl State {
             Reply::Refused(OpCode::Hello, failure) => self.refused_hello(now, failure),
             Reply::Refused(OpCode::Resume, failure) => self.refused_token(now, failure),
             Reply::Refused(OpCode::Password, failure) => self.refused_password(now, failure),
+            Reply::Refused(OpCode::Watch, failure) => self.refused_watch(&failure),
             Reply::Refused(_, failure) => self.event(Event::Notice(sign_in::sentence(&failure))),
             Reply::Resumed(resumed) => self.resumed(now, resumed),
             Reply::Token(token) if self.config.remember => {
@@ -74,6 +75,9 @@ impl State {
             Reply::Receipt(receipt) => self.receipt(now, receipt),
             Reply::Delivery { .. } => self.violation(now, "a message without a seq"),
             Reply::PasswordChanged => self.password_changed(now),
+            Reply::Watching(watching) => self.watching(watching),
+            Reply::Presence(presence) => self.presence(presence),
+            Reply::Typing(name) => self.typing(name),
             Reply::Unknown(frame) => self.unknown(frame),
         }
     }

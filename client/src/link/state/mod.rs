@@ -13,11 +13,12 @@
 //! ```
 //!
 //! Files: this one has the phases; `sign_in` is HELLO to Online, `frames` what a server may say, `commands` what a user
-//! may want, `stored` what follows when something is on disk, `outputs` how things are said.
+//! may want, `presence` who is online, `stored` what follows when something is on disk, `outputs` how things are said.
 
 mod commands;
 mod frames;
 mod outputs;
+mod presence;
 mod sign_in;
 mod stored;
 #[cfg(test)]
@@ -137,6 +138,9 @@ pub(crate) struct State {
     /// Bytes of text in these.
     held: usize,
     reads: VecDeque<(MessageId, String)>,
+    /// Whether the server tells who is online, as it said last.
+    has_presence: bool,
+    watched: presence::Watched,
     asked: VecDeque<Asked>,
     pings: VecDeque<Ping>,
     pings_sent: u64,
@@ -197,6 +201,8 @@ impl State {
             unconfirmed: HashMap::new(),
             held: 0,
             reads: VecDeque::new(),
+            has_presence: false,
+            watched: presence::Watched::default(),
             asked: VecDeque::new(),
             pings: VecDeque::new(),
             pings_sent: 0,

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use bellhop_protocol::code::Failure;
 use bellhop_protocol::frame::LIMIT_MAX;
+use bellhop_protocol::presence::PRESENCE;
 use bellhop_protocol::session::{Hello, Resumed, SessionToken, Welcome};
 use bellhop_protocol::text::Secret;
 use bellhop_protocol::{Code, OpCode, Request, VERSION};
 use uuid::Uuid;
 
-use super::{Asked, Names, Phase, SIGN_IN_MAX, State, With};
+use super::{Asked, Names, Phase, SIGN_IN_MAX, State, With, presence};
 use crate::event::{Answer, Event, Online, StopKind, TroubleKind};
 use crate::history::Kept;
 use crate::link::Change;
@@ -34,7 +35,8 @@ impl State {
         }
         self.phase = Phase::Greeting { since: now };
         let agent = self.config.agent.clone();
-        let hello = Hello { version: VERSION, device: self.config.seat.device, features: 0, agent: &agent };
+        let (device, features) = (self.config.seat.device, presence::FEATURES);
+        let hello = Hello { version: VERSION, device, features, agent: &agent };
         self.put(&Request::Hello(hello));
     }
 
@@ -59,6 +61,7 @@ impl State {
         // The window is the server's to keep: what comes is acknowledged as soon as it is safe, however much it is.
         self.data_limit = data_limit(welcome.max_data);
         self.send_limit = welcome.max_data.min(LIMIT_MAX) as usize;
+        self.has_presence = welcome.features & PRESENCE != 0;
         self.pulse = Pulse::new(now, welcome.heartbeat_s);
         self.round_trip_at = Some(now);
         let name = |text| clean(text, Kind::Line).into_owned();
@@ -134,6 +137,7 @@ impl State {
         let created = std::mem::take(&mut self.created);
         self.event(Event::Online(Online { agent, node, round_trip, created }));
         self.write_reads();
+        self.watch_anew();
     }
 
     /// PASSWORD was accepted: every token of the account is void, so one that was kept here is asked for anew.

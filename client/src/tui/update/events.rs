@@ -63,6 +63,7 @@ impl Model {
             Event::Page(page) => self.page(page, effects),
             Event::Unsettled(unsettled) => self.unsent.extend(unsettled.iter().map(|old| old.n)),
             Event::Problem(text) => self.complain(text),
+            Event::Watching(_) | Event::Presence { .. } | Event::Typing(_) => {}
             Event::TokenKept | Event::Synced(_) => {}
         }
     }

@@ -66,6 +66,7 @@ impl Bench {
             in_memory,
             counters: Default::default(),
             clock: clock.clone(),
+            presence: crate::presence::Presence::new(true, &limits),
             hub: Hub::default(),
             memory: Memory::new(&limits),
             queue: Queue::new(limits.pending_writes),

@@ -24,6 +24,7 @@ impl<S: Socket> Conn<S> {
             self.stalled_since.map(|since| since + STALLED_AFTER),
             self.taken.deadline().filter(|_| alive),
             self.shrink_at.filter(|_| alive),
+            self.caller.watcher.as_ref().and_then(|watcher| watcher.deadline()).filter(|_| alive),
         ];
         // Up to the next second, so that the clocks of all connections run out in one wake-up a second.
         let coarse = coarse.into_iter().flatten().min().map(|at| Duration::from_secs(at.as_secs() + 1));

@@ -154,6 +154,8 @@ impl<S: Socket> Conn<S> {
             if self.end == End::Over {
                 return Poll::Ready(());
             }
+            // After the outbox has parked this task: whoever has news from now on wakes it.
+            on |= self.poll_presence(now.up, effects);
             if !on && self.may_leave() {
                 self.close(&Refusal::new(Code::SHUTTING_DOWN, "the server is going down"), effects);
                 on = true;
@@ -209,6 +211,7 @@ impl<S: Socket> Conn<S> {
             Done::LoggedOut => {
                 self.session.logged_out(now, self.caller.outbox.appended());
                 self.caller.login = None;
+                self.caller.watcher = None;
                 self.fetching = None;
                 self.feeding = false;
                 self.taken.clear();

@@ -72,6 +72,12 @@ impl<S: Socket> Conn<S> {
         true
     }
 
+    /// Tells what is due of those who are watched; returns whether there was anything.
+    pub(super) fn poll_presence(&mut self, now: Duration, effects: &mut Effects) -> bool {
+        let alive = matches!(self.end, End::No | End::HalfClosed);
+        self.caller.watcher.as_ref().is_some_and(|watcher| alive && watcher.push(now, effects))
+    }
+
     fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {
         self.caller.core.damaged(error);
         self.close(&Refusal::new(Code::STORAGE, "the mailbox cannot be read now"), effects);

@@ -9,6 +9,7 @@ mod later;
 mod order;
 mod pair;
 mod password;
+mod presence;
 mod sign_in;
 mod sim;
 mod time;

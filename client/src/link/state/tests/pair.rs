@@ -169,9 +169,17 @@ impl Pair {
     }
 
     pub(super) fn welcome_with(&mut self, max_data: u32, heartbeat_s: u16) {
+        self.say_welcome(0, max_data, heartbeat_s);
+    }
+
+    pub(super) fn welcome_with_features(&mut self, features: u32) {
+        self.say_welcome(features, 65_536, 30);
+    }
+
+    fn say_welcome(&mut self, features: u32, max_data: u32, heartbeat_s: u16) {
         self.say(Reply::Welcome(Welcome {
             version: 1,
-            features: 0,
+            features,
             max_data,
             window: 1_024,
             heartbeat_s,
@@ -390,6 +398,10 @@ fn describe(devices: &mut Vec<DeviceId>, op: u8, data: &[u8]) -> String {
             format!("ACK {}", ranges.join(" "))
         }
         Ok(Request::Read(read)) => format!("READ {}", read.entries().count()),
+        Ok(Request::Watch(watch)) => {
+            format!("WATCH {}", watch.names().map(|name| name.to_string()).collect::<Vec<_>>().join(" "))
+        }
+        Ok(Request::Typing(to)) => format!("TYPING {to}"),
         Ok(Request::Ping(_)) => "PING".into(),
         Ok(Request::Pong(bytes)) => format!("PONG {}", bytes[0]),
         _ => match OpCode::from_byte(op) {
@@ -417,6 +429,10 @@ fn kind(event: &Event) -> String {
         Event::NotKept { text, .. } => format!("not kept {text}"),
         Event::State(change) => format!("{}:{:?}", change.n, change.state),
         Event::Answer(answer) => format!("answer {} {:?}", answer.tag, answer.fields),
+        Event::Watching(known) => format!("watching {known:?}"),
+        Event::Presence { name, online: true } => format!("{name} online"),
+        Event::Presence { name, online: false } => format!("{name} offline"),
+        Event::Typing(name) => format!("{name} typing"),
         Event::Synced(tag) => format!("synced {tag}"),
         Event::Notice(text) => format!("notice {text}"),
         Event::NewDevice => "new device".into(),

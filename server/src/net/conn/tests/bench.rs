@@ -221,6 +221,7 @@ impl Bench {
             in_memory,
             clock: Clock::start(),
             counters: Default::default(),
+            presence: crate::presence::Presence::new(true, &limits),
             hub: Hub::default(),
             memory: Memory::new(&limits),
             queue: Queue::new(limits.pending_writes),
