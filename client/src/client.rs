@@ -82,9 +82,9 @@ fn drive(
         create: config.create,
         remember: config.remember,
         stream: config.receive != Receive::Nothing,
-        confirm: config.receive == Receive::Confirmed,
-        // Who runs a command wants to know now; who sits before a screen, or listens, has time.
-        patient: config.receive != Receive::Nothing,
+        confirm: matches!(config.receive, Receive::Confirmed | Receive::Bytes),
+        bytes: config.receive == Receive::Bytes,
+        patient: config.patient,
         agent: concat!("bellhop/", env!("CARGO_PKG_VERSION")).into(),
         // A password that was given is proven; a token stands in where none was.
         seat: Seat { token: seat.token.filter(|_| config.password.is_none()), ..seat.clone() },
@@ -107,8 +107,21 @@ impl Client {
     ///
     /// [`Busy`]; the text is not kept.
     pub fn send(&self, tag: u64, to: Peer, text: String, receipts: bool) -> Result<(), Busy> {
+        self.send_as(None, tag, to, text, receipts)
+    }
+
+    /// As [`Client::send`], under what a script calls the message: it is written down with it, in one piece. Whoever
+    /// calls has made sure that nothing has this key yet.
+    pub(crate) fn send_as(
+        &self,
+        key: Option<String>,
+        tag: u64,
+        to: Peer,
+        text: String,
+        receipts: bool,
+    ) -> Result<(), Busy> {
         let time_ms = clock::wall_ms();
-        self.link(Command::Send(Draft { tag, to, text, receipts, time_ms }))
+        self.link(Command::Send(Draft { tag, to, text, receipts, time_ms, key }))
     }
 
     /// Tries a failed message again, under a new counter.

@@ -29,6 +29,8 @@ pub struct Config {
     pub role: Role,
     /// What is done with messages.
     pub receive: Receive,
+    /// A message of ours that the server refuses for now waits, and is sent later; else that is told at once.
+    pub patient: bool,
 }
 
 /// How a server proves who it is. On another machine always by TLS, and by what is known of it.
@@ -83,6 +85,8 @@ pub enum Receive {
     Kept,
     /// A message is acknowledged after [`crate::Client::confirm`].
     Confirmed,
+    /// The same, and what is handed out is the text as it was sent, whatever it does to a terminal.
+    Bytes,
 }
 
 /// Programs of one kind that may run beside each other for one account.

@@ -71,6 +71,11 @@ impl Home {
         Ok(Home::at(folder.join("bellhop")))
     }
 
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.data
+    }
+
     /// The history's file, in a folder that is there.
     pub(crate) fn history(&self) -> Result<PathBuf, HomeError> {
         private_folder(&self.data)?;

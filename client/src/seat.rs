@@ -115,6 +115,7 @@ mod tests {
             remember: false,
             role: Role::Tui,
             receive: Receive::Kept,
+            patient: true,
         };
         (folder, config)
     }
@@ -128,7 +129,14 @@ mod tests {
     }
 
     fn outgoing(receipts: bool) -> Change {
-        Change::Outgoing(Draft { tag: 0, to: Peer::new("bob"), text: "hi".into(), receipts, time_ms: 1 })
+        Change::Outgoing(Draft {
+            tag: 0,
+            to: Peer::new("bob"),
+            text: "hi".into(),
+            receipts,
+            time_ms: 1,
+            key: None,
+        })
     }
 
     /// Receipts wait for the device that posted, and a second window's were never asked for again.

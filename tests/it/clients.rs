@@ -36,6 +36,7 @@ fn join(name: &str, home: &Path, addr: SocketAddr, receive: Receive) -> (Client,
         remember: false,
         role: Role::Tui,
         receive,
+        patient: true,
     })
 }
 

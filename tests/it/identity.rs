@@ -57,8 +57,8 @@ fn a_client_follows_new_keys_and_refuses_another_server() {
     let alice = Person { home: person.path(), server: addr.to_string() };
     let first = server.fingerprint().to_owned();
     let unknown = alice.is_refused(&["create", "alice"]);
-    assert!(unknown.contains(&format!("bellhop trust {addr} {first}")), "{unknown}");
-    alice.does(&["trust", &addr.to_string(), &first]);
+    assert!(unknown.contains(&format!("bellhop trust add {addr} {first}")), "{unknown}");
+    alice.does(&["trust", "add", &addr.to_string(), &first]);
     alice.does(&["create", "alice"]);
     alice.does(&["send", "alice", "hi"]);
     // Two new keys while nobody looked.
@@ -88,7 +88,7 @@ fn two_screens_talk_through_tls() {
     let mut screens = Vec::new();
     for (name, home) in ["alice", "bob"].iter().zip(&homes) {
         let person = Person { home: home.path(), server: addr.clone() };
-        person.does(&["trust", &addr, server.fingerprint()]);
+        person.does(&["trust", "add", &addr, server.fingerprint()]);
         person.does(&["create", name]);
         let screen = Terminal::start(&["--tls"], home.path(), &addr);
         screen.shows("online");

@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Tls,
     Protocol,
     Refused,
+    /// Accepted, and what was waited for did not happen in time.
+    NotYet,
     /// SIGINT.
     Interrupted,
     /// SIGQUIT.
@@ -41,6 +43,7 @@ impl Exit {
             Exit::Tls => 7,
             Exit::Protocol => 8,
             Exit::Refused => 9,
+            Exit::NotYet => 10,
             Exit::Interrupted => 130,
             Exit::Quit => 131,
             Exit::Terminated => 143,

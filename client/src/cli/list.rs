@@ -22,8 +22,10 @@ pub(crate) async fn run(
     common: &Common,
     output: &Output,
     pattern: Option<&str>,
+    limit: Option<u64>,
 ) -> Result<(), End> {
     let pattern = pattern.unwrap_or("");
+    let mut left = limit.unwrap_or(u64::MAX);
     if pattern.contains('|') {
         return Err(Failure::usage("a pattern holds no bar").into());
     }
@@ -31,30 +33,42 @@ pub(crate) async fn run(
     let mut answer = wire.ask(LIST, request(pattern, None).as_bytes(), nothing).await?;
     if answer.is_refused_as(Code::NOT_LOGGED_IN) {
         drop(wire);
-        return logged_in(setup, common, output, pattern).await;
+        return logged_in(setup, common, output, pattern, left).await;
     }
     for _ in 0..PAGES_MAX {
-        let Some(after) = page(output, answer.accepted()?).await? else { return Ok(()) };
+        let Some(after) = page(output, answer.accepted()?, &mut left).await? else { return Ok(()) };
         answer = wire.ask(LIST, request(pattern, Some(&after)).as_bytes(), nothing).await?;
     }
     Err(endless())
 }
 
-async fn logged_in(setup: &Setup, common: &Common, output: &Output, pattern: &str) -> Result<(), End> {
+async fn logged_in(
+    setup: &Setup,
+    common: &Common,
+    output: &Output,
+    pattern: &str,
+    left: u64,
+) -> Result<(), End> {
     let user = setup.user()?;
     let mut session = Session::open(setup.config(&user, Role::Send, Receive::Nothing));
-    let done = ask(&mut session, common, output, pattern).await;
+    let done = ask(&mut session, common, output, pattern, left).await;
     session.close().await;
     done
 }
 
-async fn ask(session: &mut Session, common: &Common, output: &Output, pattern: &str) -> Result<(), End> {
+async fn ask(
+    session: &mut Session,
+    common: &Common,
+    output: &Output,
+    pattern: &str,
+    mut left: u64,
+) -> Result<(), End> {
     session.online(deadline(common.timeout)).await?;
     let mut after = None;
     for tag in 0..PAGES_MAX {
         let data = Secret::new(request(pattern, after.as_deref()));
         let answer = session.ask(tag, LIST, data, deadline(common.timeout)).await?;
-        after = page(output, answer.accepted()?).await?;
+        after = page(output, answer.accepted()?, &mut left).await?;
         if after.is_none() {
             return Ok(());
         }
@@ -62,9 +76,14 @@ async fn ask(session: &mut Session, common: &Common, output: &Output, pattern: &
     Err(endless())
 }
 
-/// Prints a page. Returns the name to go on behind, as the server wrote it, where there is more.
-async fn page(output: &Output, answer: Answer) -> Result<Option<String>, End> {
+/// Prints a page, as far as names are `left` to print. Returns the name to go on behind, as the server wrote it, where
+/// there is more.
+async fn page(output: &Output, answer: Answer, left: &mut u64) -> Result<Option<String>, End> {
     for name in answer.fields.iter().skip(1) {
+        if *left == 0 {
+            return Ok(None);
+        }
+        *left -= 1;
         output.result(&Line::User { name }).await?;
     }
     match answer.verdict {

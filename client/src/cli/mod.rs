@@ -1,22 +1,30 @@
 //! The command line: what was typed becomes a command, a command becomes an exit code.
 //!
-//! [`main`] is all of it. `args` says what may be typed, `setup` what it means, `output` is the one place that prints;
-//! then a file a command.
+//! [`main`] is all of it. `args` and `commands` say what may be typed, `setup` what it means, `output` is the one place
+//! that prints; then a file a command.
 
 mod account;
 mod args;
 mod choice;
+mod commands;
+mod completions;
 mod config;
+mod doctor;
 mod exit;
+mod help;
+mod keys;
 mod list;
+mod man;
 mod output;
 mod passwd;
 mod password;
 mod raw;
+mod reader;
 mod receive;
 mod send;
 mod session;
 mod setup;
+mod status;
 mod trust;
 mod wire;
 
@@ -28,9 +36,10 @@ use clap::{CommandFactory, Parser};
 
 use crate::signals::Signals;
 use crate::tui;
-use args::{Arguments, Command, Common};
+use args::{Arguments, Common};
+use commands::Command;
 use exit::{Exit, Failure};
-use output::{End, Output};
+use output::{Colours, End, Output};
 use receive::Follow;
 use setup::Setup;
 
@@ -40,7 +49,8 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return unparsed(&error),
     };
-    let output = Output::new(arguments.common.json, arguments.common.quiet);
+    let Common { json, quiet, color, .. } = arguments.common;
+    let output = Output::new(json, quiet, Colours::choose(color, |name| std::env::var(name).ok()));
     let exit = match run(arguments, &output) {
         Ok(()) | Err(End::Gone(_)) => Exit::Done,
         Err(End::Signal(exit)) => exit,
@@ -57,7 +67,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         let sentence = error.to_string();
         let first = sentence.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        Output::new(true, false).error(&Failure::usage(first));
+        Output::new(true, false, Colours::default()).error(&Failure::usage(first));
     } else {
         // Where it cannot be printed there is nobody to read it.
         let _ = error.print();
@@ -105,6 +115,15 @@ fn screen(common: &Common, demo: bool) -> Result<(), End> {
 }
 
 async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<(), End> {
+    // These are about this program alone.
+    match &command {
+        Command::Completions { shell } => return completions::run(output, *shell).await,
+        Command::CompleteNames => return completions::names(output).await,
+        Command::Man { folder } => return man::run(output, folder.clone()).await,
+        Command::Help { topic } => return help::run(output, topic).await,
+        Command::Keys => return interruptible(keys::run(output)).await,
+        _ => {}
+    }
     if let Command::Config(arguments) = command {
         return config::run(common, output, arguments).await;
     }
@@ -113,7 +132,9 @@ async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<
         output.remark(warning).await;
     }
     match command {
-        Command::Trust(arguments) => return trust::run(&setup, output, arguments).await,
+        Command::Trust(command) => return trust::run(&setup, output, command).await,
+        // It tells of a server that is not known, and asks nothing.
+        Command::Doctor => return interruptible(doctor::run(&setup, common, output)).await,
         // What logout has to do is mostly here.
         Command::Logout => {}
         _ => interruptible(trust::meet(&setup, common)).await?,
@@ -145,9 +166,12 @@ async fn work(command: Command, setup: &mut Setup, common: &Common, output: &Out
     match command {
         Command::Tui { .. } => Ok(()),
         // These have something to finish when a signal comes, and see to it themselves.
-        Command::Send { to, text } => send::run(setup, common, output, &to, &text).await,
-        Command::Listen => receive::run(setup, common, output, Follow::Always).await,
-        Command::Deliver => receive::run(setup, common, output, Follow::Waiting).await,
+        Command::Send(arguments) => send::run(setup, common, output, &arguments).await,
+        Command::Listen(reading) => receive::run(setup, common, output, Follow::Always, &reading).await,
+        Command::Deliver(arguments) => {
+            let follow = if arguments.follow { Follow::Always } else { Follow::Waiting };
+            receive::run(setup, common, output, follow, &arguments.reading).await
+        }
         command => interruptible(ask(command, setup, common, output)).await,
     }
 }
@@ -155,15 +179,21 @@ async fn work(command: Command, setup: &mut Setup, common: &Common, output: &Out
 /// The commands that may be dropped at any moment.
 async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Output) -> Result<(), End> {
     match command {
-        Command::List { pattern } => list::run(setup, common, output, pattern.as_deref()).await,
+        Command::List { pattern, limit } => list::run(setup, common, output, pattern.as_deref(), limit).await,
+        Command::Status => status::run(setup, common, output).await,
         Command::Create { user } => account::create(setup, common, output, &user).await,
         Command::Login { user } => account::login(setup, common, output, user.as_deref()).await,
         Command::Passwd { new_password_file } => passwd::run(setup, common, output, new_password_file).await,
         Command::Logout => account::logout(setup, common, output).await,
         Command::Delete { user, yes } => account::delete(setup, common, output, &user, yes).await,
         Command::Raw { ops } => raw::run(setup, common, output, ops).await,
-        Command::Tui { .. } | Command::Trust(_) | Command::Config(_) => Ok(()),
-        Command::Send { .. } | Command::Listen | Command::Deliver => Ok(()),
+        // These were seen to before.
+        Command::Tui { .. } | Command::Trust(_) | Command::Config(_) | Command::Doctor | Command::Keys => {
+            Ok(())
+        }
+        Command::Completions { .. } | Command::CompleteNames => Ok(()),
+        Command::Man { .. } | Command::Help { .. } => Ok(()),
+        Command::Send(_) | Command::Listen(_) | Command::Deliver(_) => Ok(()),
     }
 }
 

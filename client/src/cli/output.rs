@@ -1,35 +1,107 @@
 //! The one place that prints: results on stdout, everything else on stderr, as text or as JSON lines.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
+use super::args::When;
+use super::doctor::Check;
 use super::exit::{Exit, Failure};
+use super::reader;
+use super::status::Status;
 
 /// Where a command's words go.
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Whether stdout and stderr show colours.
+    colours: Colours,
     zone: TimeZone,
+}
+
+/// What shows colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Colours {
+    stdout: bool,
+    stderr: bool,
+}
+
+impl Colours {
+    /// What `--color` says; by itself, where it is a terminal, and nobody asked for none.
+    pub(crate) fn choose(when: When, variable: impl Fn(&str) -> Option<String>) -> Colours {
+        let none = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || variable("TERM").as_deref() == Some("dumb");
+        let shows = |terminal: bool| match when {
+            When::Always => true,
+            When::Auto => terminal && !none,
+            When::Never => false,
+        };
+        Colours { stdout: shows(io::stdout().is_terminal()), stderr: shows(io::stderr().is_terminal()) }
+    }
 }
 
 /// A result: an object in JSON, a line as text.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Line<'a> {
-    Message { id: String, from: &'a str, text: &'a str, at: String },
-    Send { id: Option<String>, to: &'a str, state: &'a str, at: Option<String> },
-    User { name: &'a str },
-    Account { state: &'a str, user: &'a str, server: String },
-    Server { state: &'a str, server: String, key: Option<String>, since: Option<&'a str> },
-    Raw { op: u8, fields: &'a [String] },
-    Path { path: &'a str },
-    Setting { key: &'a str, value: Option<&'a str>, origin: Option<&'a str> },
-    Remark { message: &'a str },
-    Error { exit: u8, code: &'a str, message: &'a str },
+    Message {
+        id: String,
+        from: &'a str,
+        text: &'a str,
+        at: String,
+    },
+    Send {
+        id: Option<String>,
+        to: &'a str,
+        state: &'a str,
+        at: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<u64>,
+    },
+    User {
+        name: &'a str,
+    },
+    Account {
+        state: &'a str,
+        user: &'a str,
+        server: String,
+    },
+    Server {
+        state: &'a str,
+        server: String,
+        key: Option<String>,
+        since: Option<&'a str>,
+    },
+    Raw {
+        op: u8,
+        fields: &'a [String],
+    },
+    Status(&'a Status),
+    Check(&'a Check),
+    Key {
+        key: &'a str,
+        action: Option<&'a str>,
+        event: &'a str,
+    },
+    Path {
+        path: &'a str,
+    },
+    Setting {
+        key: &'a str,
+        value: Option<&'a str>,
+        origin: Option<&'a str>,
+    },
+    Remark {
+        message: &'a str,
+    },
+    Error {
+        exit: u8,
+        code: &'a str,
+        message: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -44,25 +116,35 @@ struct Versioned<'a> {
 pub(crate) struct Gone;
 
 impl Output {
-    pub(crate) fn new(json: bool, quiet: bool) -> Output {
-        Output { json, quiet, zone: TimeZone::system() }
+    pub(crate) fn new(json: bool, quiet: bool, colours: Colours) -> Output {
+        Output { json, quiet, colours, zone: TimeZone::system() }
     }
 
     /// Writes a result and flushes it: when this is done, the reader has it.
     pub(crate) async fn result(&self, line: &Line<'_>) -> Result<(), End> {
-        self.start(line).done().await
+        write(self.written(line), io::stdout(), || Ok(())).done().await
     }
 
-    /// Begins to write a result.
-    pub(crate) fn start(&self, line: &Line<'_>) -> Writing {
-        write(self.written(line), io::stdout())
+    /// Begins to write a message; it is done when its reader has taken it. `bytes`, that the text is all that is printed,
+    /// as it is, where the line is none of JSON.
+    pub(crate) fn start(&self, line: &Line<'_>, bytes: bool) -> Writing {
+        let text = match line {
+            Line::Message { text, .. } if bytes && !self.json => format!("{text}\n"),
+            line => self.written(line),
+        };
+        write(text, io::stdout(), reader::has_taken)
+    }
+
+    /// Writes text that is a result as a whole, such as a page of help.
+    pub(crate) async fn page(&self, text: String) -> Result<(), End> {
+        write(text, io::stdout(), || Ok(())).done().await
     }
 
     /// Says something that is no result.
     pub(crate) async fn remark(&self, message: &str) {
         if !self.quiet {
             // Where stderr is gone there is nobody left to tell.
-            let _ = write(self.written(&Line::Remark { message }), io::stderr()).0.await;
+            let _ = write(self.written(&Line::Remark { message }), io::stderr(), || Ok(())).0.await;
         }
     }
 
@@ -79,7 +161,10 @@ impl Output {
 
     fn to_text(&self, line: &Line<'_>) -> String {
         let mut text = match line {
-            Line::Message { from, text, at, .. } => format!("{} {from}: {}", self.local(at), indented(text)),
+            Line::Message { from, text, at, .. } => {
+                let from = painted(from, BOLD, self.colours.stdout);
+                format!("{} {from}: {}", self.local(at), indented(text))
+            }
             Line::Send { id, state, .. } => match id {
                 Some(id) => format!("{state} {id}"),
                 None => (*state).to_owned(),
@@ -98,7 +183,14 @@ impl Output {
             Line::Setting { key, value, origin } => setting(key, *value, *origin),
             Line::Raw { op, fields } => format!("{op}|{}", fields.join("|")),
             Line::Remark { message } => format!("bellhop: {message}"),
-            Line::Error { message, .. } => format!("bellhop: {message}"),
+            Line::Error { message, .. } => {
+                format!("{} {message}", painted("bellhop:", RED, self.colours.stderr))
+            }
+            Line::Status(status) => status.text(),
+            Line::Check(check) => check.text(self.colours.stdout),
+            Line::Key { key, action, event } => {
+                format!("{key:<14} {:<22} {event}", action.unwrap_or("-"))
+            }
         };
         text.push('\n');
         text
@@ -139,8 +231,27 @@ impl Writing {
 }
 
 /// Writes on another thread: a reader that pauses must not keep this one from the signals.
-fn write(text: String, mut to: impl Write + Send + 'static) -> Writing {
-    Writing(tokio::task::spawn_blocking(move || to.write_all(text.as_bytes()).and_then(|()| to.flush())))
+fn write(
+    text: String,
+    mut to: impl Write + Send + 'static,
+    then: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Writing {
+    Writing(tokio::task::spawn_blocking(move || {
+        to.write_all(text.as_bytes())?;
+        to.flush()?;
+        then()
+    }))
+}
+
+/// How a terminal begins to write in another way.
+pub(crate) const BOLD: &str = "\x1b[1m";
+pub(crate) const RED: &str = "\x1b[31m";
+pub(crate) const GREEN: &str = "\x1b[32m";
+pub(crate) const YELLOW: &str = "\x1b[33m";
+
+/// The text in a style, where colours are shown.
+pub(crate) fn painted(text: &str, style: &str, shown: bool) -> String {
+    if shown { format!("{style}{text}\x1b[0m") } else { text.to_owned() }
 }
 
 /// A body whose further lines cannot be taken for other messages.
@@ -194,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_message_cannot_forge_another() {
-        let output = Output { json: false, quiet: false, zone: TimeZone::UTC };
+        let output = Output { zone: TimeZone::UTC, ..Output::new(false, false, Colours::default()) };
         let line = Line::Message {
             id: String::new(),
             from: "bob",

@@ -77,6 +77,14 @@ pub(crate) fn from_command(command: &str) -> Result<Option<Secret>, Failure> {
     Ok(Some(Secret::new(line.to_owned())))
 }
 
+/// The same from a descriptor that whoever started this program opened for it.
+pub(crate) fn from_descriptor(number: u16) -> Result<Option<Secret>, Failure> {
+    if !cfg!(unix) {
+        return Err(Failure::usage("this system has no such descriptors: give --password-file"));
+    }
+    from_file(&std::path::PathBuf::from(format!("/dev/fd/{number}")))
+}
+
 /// True for a file that more than its owner may read or write. A pipe is its two ends' alone, whatever it says.
 #[cfg(unix)]
 fn is_open_to_others(file: &File) -> io::Result<bool> {

@@ -44,9 +44,10 @@ impl Setup {
         let (server, user) = (settings.server.clone(), settings.user.clone());
         let trust = trust(common, &settings)?;
         let (file, password_cmd) = resolved.password();
-        let password = match file {
-            Some(path) => password::from_file(&path)?,
-            None => None,
+        let password = match (common.password_fd, file) {
+            (Some(number), _) => password::from_descriptor(number)?,
+            (None, Some(path)) => password::from_file(&path)?,
+            (None, None) => None,
         };
         let warnings = choice.warnings();
         let for_user = resolved.password_is_of_files();
@@ -133,6 +134,7 @@ impl Setup {
             remember: false,
             role,
             receive,
+            patient: false,
         }
     }
 

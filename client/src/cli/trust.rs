@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Read, Write};
 
-use super::args::{Common, TrustArguments, TrustCommand};
+use super::args::Common;
+use super::commands::TrustCommand;
 use super::exit::{Exit, Failure};
 use super::output::{End, Line, Output};
 use super::password;
@@ -18,40 +19,29 @@ use crate::link::trust::Known;
 /// A typed answer is not longer than this.
 const TYPED_MAX: u64 = 64;
 
-pub(crate) async fn run(setup: &Setup, output: &Output, arguments: TrustArguments) -> Result<(), End> {
+pub(crate) async fn run(setup: &Setup, output: &Output, command: TrustCommand) -> Result<(), End> {
     let servers = KnownServers::of(&setup.home);
-    let TrustArguments { server, key, command } = arguments;
-    match (command, server, key) {
-        (Some(TrustCommand::List), ..) => {
+    match command {
+        TrustCommand::List => {
             for entry in servers.all().map_err(Failure::local)? {
                 output.result(&line("known", &entry)).await?;
             }
             Ok(())
         }
-        (Some(TrustCommand::Forget { server }), ..) => {
+        TrustCommand::Remove { server } => {
             let server = address(&server)?;
             if !servers.forget(&server).map_err(Failure::local)? {
                 let sentence = format!("{server} is not known: bellhop trust list shows those that are");
                 return Err(Failure::new(Exit::Other, "not-known", sentence).into());
             }
-            output
-                .result(&Line::Server {
-                    state: "forgotten",
-                    server: server.to_string(),
-                    key: None,
-                    since: None,
-                })
-                .await
+            let (server, state) = (server.to_string(), "forgotten");
+            output.result(&Line::Server { state, server, key: None, since: None }).await
         }
-        (None, Some(server), Some(key)) => {
+        TrustCommand::Add { server, key } => {
             let server = address(&server)?;
             let key = key.parse::<Fingerprint>().map_err(|error| Failure::usage(error.to_string()))?;
             servers.keep(&server, Known::Key(key)).map_err(Failure::local)?;
             output.result(&line("trusted", &Entry { server, known: Known::Key(key), since: None })).await
-        }
-        _ => {
-            Err(Failure::usage("say which server has which key, or list, or forget: bellhop trust --help")
-                .into())
         }
     }
 }

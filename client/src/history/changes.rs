@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::accounts::waiting_count;
-use super::{History, HistoryError, Seat};
+use super::{History, HistoryError, Seat, keyed};
 use crate::clock;
 use crate::config::Role;
 use crate::delivery::Delivery;
@@ -71,6 +71,7 @@ fn apply(db: &Connection, seat: &Seat, change: &Change) -> rusqlite::Result<Outc
         Change::Retry(n) => retry(db, seat, *n),
         Change::Withdraw(n) => withdraw(db, seat, *n),
         Change::PutBack { n, reason } => put_back(db, *n, reason.as_deref()),
+        Change::Synced(_) => Ok(Outcome::Done),
         Change::Copied => {
             db.execute("UPDATE devices SET copied = 1 WHERE id = ?1", [seat.row])?;
             Ok(Outcome::Done)
@@ -280,6 +281,7 @@ fn outgoing(db: &Connection, seat: &Seat, draft: &Draft) -> rusqlite::Result<i64
         draft.text,
         draft.time_ms
     ])?;
+    keyed::keep(db, seat.account, draft, n)?;
     Ok(n)
 }
 

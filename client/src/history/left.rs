@@ -61,12 +61,20 @@ impl History {
     /// The command of a message knows how it ended, where it has: what was refused is forgotten, anything else stays
     /// to be read.
     pub(crate) fn tell(&mut self, n: i64) -> Result<(), HistoryError> {
+        self.tell_all(&[n])
+    }
+
+    /// The same of several messages at once.
+    pub(crate) fn tell_all(&mut self, rows: &[i64]) -> Result<(), HistoryError> {
         let work = self.write()?;
-        work.execute(
-            "DELETE FROM messages WHERE state = ?2 AND n IN (SELECT message FROM outbox WHERE message = ?1 AND parked)",
-            params![n, Delivery::Failed.number()],
-        )?;
-        work.execute("DELETE FROM outbox WHERE message = ?1 AND parked", [n])?;
+        for n in rows {
+            work.execute(
+                "DELETE FROM messages WHERE state = ?2 AND n IN (
+                     SELECT message FROM outbox WHERE message = ?1 AND parked)",
+                params![n, Delivery::Failed.number()],
+            )?;
+            work.execute("DELETE FROM outbox WHERE message = ?1 AND parked", [n])?;
+        }
         work.commit()?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod changes;
+pub(crate) mod keyed;
 pub(crate) mod left;
 mod pages;
 mod schema;

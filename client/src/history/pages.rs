@@ -37,6 +37,13 @@ impl History {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The latest time of any message, in ms since 1970.
+    pub(crate) fn newest_ms(&self) -> Result<Option<i64>, HistoryError> {
+        // A message that was not kept has the time of this machine.
+        let newest = "SELECT max(time_ms) FROM messages WHERE id IS NOT NULL";
+        Ok(self.db.query_row(newest, [], |row| row.get(0))?)
+    }
+
     /// Up to `limit` messages of the conversation with `key`.
     pub(crate) fn page(
         &self,

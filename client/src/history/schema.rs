@@ -109,6 +109,18 @@ pub(super) const STEPS: &[&str] = &[
     -- The identity of the server that gave the token, which is shown to no other; nothing for one on this machine.
     ALTER TABLE devices ADD COLUMN token_from TEXT;
 ",
+    "
+    -- What a script calls a message, so that it is sent once; what says that the same one is meant is a hash of
+    -- recipient and text.
+    CREATE TABLE keyed (
+        account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        message INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (account, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX keyed_by_message ON keyed (message);
+",
 ];
 
 /// Brings `db` to the latest version, all or nothing; programs that start together wait for each other.

@@ -43,11 +43,18 @@ fn id(number: u32) -> MessageId {
 const ROOM: Room = Room { messages: 1_024, bytes: 1_000_000 };
 
 fn received(number: u32, from: &str, text: &str) -> Received {
-    Received { seq: number.into(), id: id(number), time_ms: 5, from: Peer::new(from), text: text.into() }
+    Received {
+        seq: number.into(),
+        id: id(number),
+        time_ms: 5,
+        from: Peer::new(from),
+        text: text.into(),
+        sent: None,
+    }
 }
 
 fn draft(to: &str, text: &str) -> Draft {
-    Draft { tag: 0, to: Peer::new(to), text: text.into(), receipts: true, time_ms: 5 }
+    Draft { tag: 0, to: Peer::new(to), text: text.into(), receipts: true, time_ms: 5, key: None }
 }
 
 impl Desk {
@@ -343,7 +350,7 @@ fn a_later_schema_is_refused() {
     let desk = desk();
     desk.history.db.pragma_update(None, "user_version", 99).expect("written");
     let refused = History::open(&desk.path);
-    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 3 })), "{refused:?}");
+    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 4 })), "{refused:?}");
 }
 
 #[test]

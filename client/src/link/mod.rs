@@ -52,6 +52,8 @@ pub(crate) struct LinkConfig {
     pub(crate) stream: bool,
     /// A message is safe when the user of the library says so, not when it is in the history.
     pub(crate) confirm: bool,
+    /// Messages are handed out as they were sent.
+    pub(crate) bytes: bool,
     /// A message that is refused for now waits here, and is sent later; else it has failed, or where it may have been on
     /// an earlier connection stays in flight.
     pub(crate) patient: bool,
@@ -182,6 +184,8 @@ pub(crate) struct Draft {
     pub(crate) receipts: bool,
     /// When it was written, in ms since 1970.
     pub(crate) time_ms: i64,
+    /// What a script calls it, so that it is sent once.
+    pub(crate) key: Option<String>,
 }
 
 /// A message as it came, made harmless.
@@ -197,6 +201,8 @@ pub(crate) struct Received {
     pub(crate) from: Peer,
     /// The text.
     pub(crate) text: String,
+    /// The text as it was sent, where that is what is handed out.
+    pub(crate) sent: Option<String>,
 }
 
 /// One change of what is on disk.
@@ -265,6 +271,8 @@ pub(crate) enum Change {
         /// Why, for a person.
         reason: Option<String>,
     },
+    /// Everything before it is on disk. Changes nothing.
+    Synced(u64),
     /// Somebody has a copy of the device id, which is to be left when nothing is in flight.
     Copied,
     /// Make a new device id; counters begin again, and the token is void.

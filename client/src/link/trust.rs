@@ -118,7 +118,7 @@ impl Untrusted {
         let server = self.server.to_string();
         // A shell takes brackets for a pattern.
         let quote = if server.contains('[') { "'" } else { "" };
-        format!("bellhop trust {quote}{server}{quote} {}", self.shown)
+        format!("bellhop trust add {quote}{server}{quote} {}", self.shown)
     }
 }
 
@@ -264,9 +264,9 @@ mod tests {
         for part in [key(3).to_string(), key(9).to_string(), changed.command()] {
             assert!(sentence.contains(&part), "{sentence}");
         }
-        assert_eq!(changed.command(), format!("bellhop trust chat.example:2050 {}", key(3)));
+        assert_eq!(changed.command(), format!("bellhop trust add chat.example:2050 {}", key(3)));
         let unknown = untrusted("[fe80::1]", Doubt::Unknown);
-        assert_eq!(unknown.command(), format!("bellhop trust '[fe80::1]:2050' {}", key(3)));
+        assert_eq!(unknown.command(), format!("bellhop trust add '[fe80::1]:2050' {}", key(3)));
         let given = untrusted("chat.example", Doubt::NotGiven { given: key(9) }).to_string();
         assert!(given.contains(&key(9).to_string()) && !given.contains("bellhop trust"), "{given}");
     }

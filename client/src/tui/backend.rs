@@ -184,6 +184,7 @@ mod tests {
             remember: false,
             role: Role::Named("tui".into()),
             receive: Receive::Kept,
+            patient: true,
         }
     }
 

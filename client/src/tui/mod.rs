@@ -10,6 +10,7 @@
 //! waits. The rest are parts of these: `input` makes keys and pastes of reports, `keymap` and `typed` say what they
 //! mean, `composer` is the box, `window` and `pane` the messages, `layout` where everything is, `form` the login.
 
+mod about;
 mod aside;
 mod backend;
 mod bare;
@@ -45,5 +46,6 @@ pub(crate) fn action_names() -> impl Iterator<Item = &'static str> {
     keymap::TABLE.iter().map(|row| row.name)
 }
 
+pub(crate) use about::{action_name, key_name, keys_text};
 pub(crate) use run::{Start, run, run_demo};
 pub(crate) use update::MESSAGE_MAX;

@@ -316,6 +316,7 @@ impl App {
             remember: login.remember,
             role: Role::Tui,
             receive: Receive::Kept,
+            patient: true,
         });
     }
 

@@ -126,8 +126,12 @@ fn nor_is_one_that_was_typed() {
         [(&["login", "carol"], &[OLD]), (&["create", "carol"], &[OLD, OLD]), (&["passwd"], &[OLD, NEW, NEW])];
     for (command, passwords) in typed {
         let mut asked = Asked::new(&desk, &[&there, command].concat());
-        for (password, question) in passwords.iter().zip(["Password for", "again", "again"]) {
-            let question = if command == ["passwd"] && *password == NEW { ":" } else { question };
+        // What is typed before a question stands there is thrown away.
+        let questions = match command {
+            ["passwd"] => ["Password for", "New password", "again"],
+            _ => ["Password for", "again", ""],
+        };
+        for (password, question) in passwords.iter().zip(questions) {
             asked.shows(question);
             asked.keys.write_all(format!("{password}\r").as_bytes()).expect("it reads");
         }

@@ -55,6 +55,7 @@ pub(crate) fn config(server: &Server, home: &Home, user: &str) -> Config {
         remember: false,
         role: Role::Tui,
         receive: Receive::Kept,
+        patient: true,
     }
 }
 

@@ -41,7 +41,8 @@ impl Abroad {
 
     fn trusts(&self, fingerprint: &str) {
         let server = self.front.address.to_string();
-        self.run(&["trust", &server, fingerprint]).prints(&format!("trusted {server} {fingerprint}\n"));
+        self.run(&["trust", "add", &server, fingerprint])
+            .prints(&format!("trusted {server} {fingerprint}\n"));
     }
 
     fn known(&self) -> String {
@@ -80,7 +81,7 @@ fn a_script_is_told_how_to_trust_a_server_that_is_new() {
     let fingerprint = identity.fingerprint();
     let abroad = abroad(&identity);
     let server = abroad.front.address.to_string();
-    let command = format!("bellhop trust {server} {fingerprint}");
+    let command = format!("bellhop trust add {server} {fingerprint}");
     abroad.refuses(&["not known yet", &command]);
     assert_eq!(abroad.known(), "", "to look is not to trust");
     let arguments: Vec<&str> = command.split(' ').skip(1).collect();
@@ -106,7 +107,7 @@ fn a_key_that_changed_is_refused_until_somebody_says_that_it_is_right() {
     abroad.front.heard();
     abroad.front.becomes(&after);
     let known = abroad.known();
-    let command = format!("bellhop trust {} {}", abroad.front.address, after.fingerprint());
+    let command = format!("bellhop trust add {} {}", abroad.front.address, after.fingerprint());
     abroad.refuses(&["HAS CHANGED", &before.fingerprint(), &after.fingerprint(), &command]);
     // The kept login as well.
     abroad.run(&["--user", "carol", "send", "bob", "hi"]).fails(7, "HAS CHANGED");
@@ -195,12 +196,15 @@ fn what_is_known_can_be_read_and_forgotten() {
     assert_eq!(listed.stdout, abroad.known());
     let line = json(abroad.run(&["--json", "trust", "list"]).stdout.trim());
     assert_eq!((line["type"].as_str(), line["key"].as_str()), (Some("server"), Some(key.as_str())));
-    abroad.run(&["trust", "forget", &server]).prints(&format!("forgotten {server}\n"));
-    abroad.run(&["trust", "forget", &server]).fails(1, "not known");
+    abroad.run(&["trust", "remove", &server]).prints(&format!("forgotten {server}\n"));
+    abroad.run(&["trust", "remove", &server]).fails(1, "not known");
     abroad.run(&["--user", "carol", "list"]).fails(7, "not known yet");
-    for wrong in
-        [&["trust"][..], &["trust", &server], &["trust", &server, "SHA256:x"], &["trust", "a b", &key]]
-    {
+    for wrong in [
+        &["trust"][..],
+        &["trust", "add", &server],
+        &["trust", "add", &server, "SHA256:x"],
+        &["trust", "add", "a b", &key],
+    ] {
         assert_eq!(abroad.run(wrong).code, Some(2), "{wrong:?}");
     }
     let path = abroad.desk.home.path().join("known_servers");
@@ -299,7 +303,7 @@ fn an_authority_vouches_for_a_name_and_a_key_of_ones_own_does_not_take_its_place
     abroad.front.becomes(&identity);
     assert_eq!(run("localhost", &["--user", "carol", "send", "bob", "hi"]).code, Some(0));
     // A key that is kept wins over any authority.
-    run("localhost", &["trust", &format!("localhost:{port}"), &own.fingerprint()]);
+    run("localhost", &["trust", "add", &format!("localhost:{port}"), &own.fingerprint()]);
     run("localhost", &login).fails(7, "HAS CHANGED");
 }
 

@@ -111,7 +111,11 @@ impl State {
         let Some(ping) = self.pings.remove(at) else { return };
         self.round_trip_at = Some(now);
         self.event(Event::RoundTrip(now - ping.at));
-        if let Some(tag) = ping.sync {
+        let Some(tag) = ping.sync else { return };
+        if self.storing || !self.changes.is_empty() {
+            // What came before it is told before it.
+            self.changes.push(Change::Synced(tag));
+        } else {
             self.event(Event::Synced(tag));
         }
     }
@@ -262,6 +266,7 @@ impl State {
             time_ms: i64::try_from(message.time_ms).unwrap_or(i64::MAX),
             from: Peer::new(message.from),
             text: clean(message.text, Kind::Body).into_owned(),
+            sent: self.config.bytes.then(|| message.text.to_owned()),
         };
         if !self.config.confirm {
             self.changes.push(Change::Incoming(received));

@@ -113,6 +113,7 @@ impl State {
                 self.config.seat.token = Some(token);
                 self.event(Event::TokenKept);
             }
+            (Change::Synced(tag), _) => self.event(Event::Synced(tag)),
             (_, Outcome::Waiting(waiting)) => {
                 self.outbox.waits(waiting);
                 // What was taken back is refused no more.
@@ -204,7 +205,11 @@ fn message(received: Received, n: i64) -> Message {
         mine: false,
         id: Some(received.id),
         // What is in the history need not be in memory as a whole; what is handed out is in nothing else.
-        text: if n > 0 { shown(&received.text).into_owned() } else { received.text },
+        text: match received.sent {
+            Some(sent) => sent,
+            None if n > 0 => shown(&received.text).into_owned(),
+            None => received.text,
+        },
         time_ms: received.time_ms,
         state: Delivery::Delivered,
         reason: None,

@@ -53,6 +53,7 @@ pub(super) fn config() -> LinkConfig {
         remember: false,
         stream: true,
         confirm: false,
+        bytes: false,
         patient: true,
         agent: "test".into(),
         seed: 7,
@@ -359,7 +360,14 @@ impl Pair {
 }
 
 pub(super) fn draft(text: &str) -> Command {
-    Command::Send(Draft { tag: 0, to: Peer::new("bob"), text: text.into(), receipts: true, time_ms: 1 })
+    Command::Send(Draft {
+        tag: 0,
+        to: Peer::new("bob"),
+        text: text.into(),
+        receipts: true,
+        time_ms: 1,
+        key: None,
+    })
 }
 
 pub(super) fn posted(counter: u64, posted: Posted) -> Vec<u8> {

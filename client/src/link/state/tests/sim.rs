@@ -119,7 +119,14 @@ impl World {
     fn send(&mut self) {
         self.sent += 1;
         let (text, to) = (format!("message {}", self.sent), Peer::new("bob"));
-        self.handle(Input::Command(Command::Send(Draft { tag: 0, to, text, receipts: true, time_ms: 0 })));
+        self.handle(Input::Command(Command::Send(Draft {
+            tag: 0,
+            to,
+            text,
+            receipts: true,
+            time_ms: 0,
+            key: None,
+        })));
     }
 
     /// Somebody writes to us.

@@ -60,7 +60,7 @@ fn a_server_that_has_changed_has_no_answer_here() {
     for key in [&Fingerprint::of_key(b"old"), &Fingerprint::of_key(b"new")] {
         stage.shows(&key.to_string());
     }
-    stage.shows("bellhop trust chat.example:2050");
+    stage.shows("bellhop trust add chat.example:2050");
     stage.enter("yes");
     assert!(!trusts(&mut stage));
     stage.press(Code::Esc);

@@ -1,13 +1,18 @@
 //! `bellhop send`: one message, kept by the server exactly once, or an exit code that says what is known.
+//!
+//! `text` is where it comes from, `earlier` what an earlier run of the same command left, `outcome` what became of it in
+//! words, `lines` many messages over one connection.
 
-use std::io::{IsTerminal, Read};
-use std::time::Duration;
+mod earlier;
+mod lines;
+mod outcome;
+mod text;
 
-use bellhop_protocol::frame::LIMIT_MAX;
-use bellhop_protocol::{Address, Code};
-use tokio::time::{Instant, sleep};
+use bellhop_protocol::{Address, Username};
+use tokio::time::Instant;
 
 use super::args::Common;
+use super::commands::{SendArguments, Wait};
 use super::exit::{Exit, Failure};
 use super::interruptible;
 use super::output::{End, Line, Output, at};
@@ -17,47 +22,92 @@ use crate::config::{Config, Receive, Role};
 use crate::delivery::Delivery;
 use crate::event::{Event, StateChange};
 use crate::history::History;
-use crate::history::left::Left;
-use crate::home::Lock;
 use crate::peer::Peer;
-use crate::seat;
-use crate::tui::MESSAGE_MAX;
+use earlier::{ASKED_ELSEWHERE, Earlier, Known};
+use outcome::{is_over, judged, not_delivered, state, unprinted};
 
-/// The longest text that a frame holds beside its recipient and counter.
-const TEXT_MAX: usize = LIMIT_MAX as usize - 1_024;
 const TAG: u64 = 1;
-/// How often it is looked whether an equal command has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-const ASKED_ELSEWHERE: &str = "another bellhop holds what is needed to ask about the message";
 
 pub(crate) async fn run(
     setup: &Setup,
     common: &Common,
     output: &Output,
-    to: &str,
-    words: &[String],
+    arguments: &SendArguments,
 ) -> Result<(), End> {
+    let SendArguments { to, text, lines, id, wait } = arguments;
     Address::parse(to).map_err(|error| Failure::usage(format!("{to:?}: {error}")))?;
     let user = setup.user()?;
-    let text = interruptible(async { Ok(text(words, output).await?) }).await?;
-    let until = deadline(common.timeout);
-    let earlier = interruptible(async { Ok(asking(setup, &Peer::new(to), &text, until).await?) }).await?;
-    if earlier.is_some() {
-        output.remark("asking about the same message of an earlier run").await;
+    if *lines {
+        return lines::run(setup, common, output, to, id.as_deref()).await;
     }
-    // Only the device that posted a message can ask about it.
-    let role = earlier.as_ref().map_or(Role::Send, |(left, _)| Role::Named(left.role.clone()));
-    let config = setup.config(&user, role, Receive::Nothing);
+    let text = interruptible(async { Ok(text::read(text, output).await?) }).await?;
+    let until = deadline(common.timeout);
+    let meant = Peer::new(to);
+    let earlier = interruptible(async {
+        Ok(match id {
+            Some(id) => earlier::by_id(setup, id, &meant, &text, until).await?,
+            None => earlier::by_words(setup, &meant, &text, until).await?,
+        })
+    });
+    let Earlier { known, .. } = &earlier.await?;
+    let wanted = Wanted { to, text, id: id.clone(), wait: *wait };
+    match known {
+        Some(Known::Settled { change, awaits }) => {
+            known_already(setup, output, &user, wanted, change.clone(), awaits.clone(), until).await
+        }
+        Some(Known::Underway { role, n }) => {
+            output.remark("asking about the same message of an earlier run").await;
+            // Only the device that posted a message can ask about it.
+            send(setup, output, &user, wanted, Some((role, *n)), until).await
+        }
+        None => send(setup, output, &user, wanted, None, until).await,
+    }
+}
+
+/// The message that is meant.
+struct Wanted<'a> {
+    to: &'a str,
+    text: String,
+    id: Option<String>,
+    wait: Wait,
+}
+
+impl Wait {
+    /// A receipt comes to a device that receives, and with it what waits for the account. That goes into the history.
+    fn receive(self) -> Receive {
+        match self {
+            Wait::Sent => Receive::Nothing,
+            Wait::Delivered => Receive::Kept,
+        }
+    }
+}
+
+async fn send(
+    setup: &Setup,
+    output: &Output,
+    user: &Username,
+    wanted: Wanted<'_>,
+    earlier: Option<(&String, i64)>,
+    until: Instant,
+) -> Result<(), End> {
+    let Wanted { to, text, id, wait } = wanted;
+    if wait == Wait::Delivered {
+        interruptible(async { Ok(keep_for_the_listener(setup, user, until).await?) }).await?;
+    }
+    let role = earlier.map_or(Role::Send, |(role, _)| Role::Named(role.clone()));
+    let config = setup.config(user, role, wait.receive());
     let mut sending = Sending {
         session: Session::open(config.clone()),
         history: setup.history()?,
         to,
         text: Some(text),
-        message: earlier.as_ref().map(|(left, _)| left.n),
+        id,
+        wait,
+        message: earlier.map(|(_, n)| n),
     };
     match interruptible(async { Ok(sending.settle(&config, output, until).await?) }).await {
         Ok(change) => {
-            let done = sending.report(output, change).await;
+            let done = sending.arrived(output, change, until).await;
             sending.session.close().await;
             done
         }
@@ -65,80 +115,49 @@ pub(crate) async fn run(
     }
 }
 
-/// The same message, where an earlier run ended without an answer to it, and the right to ask about it and to tell how
-/// it ended: of equal commands side by side one has it, and the others mean messages of their own.
-async fn asking(
+/// The server has had the message since an earlier run.
+async fn known_already(
     setup: &Setup,
-    to: &Peer,
-    text: &str,
+    output: &Output,
+    user: &Username,
+    wanted: Wanted<'_>,
+    change: StateChange,
+    awaits: Option<String>,
     until: Instant,
-) -> Result<Option<(Left, Lock)>, Failure> {
-    while let Some((name, left)) = earlier(setup, to, text)? {
-        let lock = setup.home.lock(&format!("{name}-asks")).map_err(Failure::local)?;
-        // Whoever had it until now may have told the message.
-        let still = earlier(setup, to, text)?.is_some_and(|(_, now)| now == left);
-        match lock {
-            Some(lock) if still => return Ok(Some((left, lock))),
-            None if deadline(Duration::ZERO) >= until => {
-                return Err(Failure::timed_out(format!("{ASKED_ELSEWHERE}; nothing was sent")));
-            }
-            _ => sleep(LOOK_EVERY).await,
+) -> Result<(), End> {
+    let Wanted { to, text, id, wait } = wanted;
+    let history = setup.history()?;
+    if wait == Wait::Sent || change.state >= Delivery::Returned {
+        return print(&history, output, to, &judged(change)?).await;
+    }
+    let Some(role) = awaits else {
+        print(&history, output, to, &change).await?;
+        return Err(not_delivered(&change, "no receipt was asked for when it was sent").into());
+    };
+    interruptible(async { Ok(keep_for_the_listener(setup, user, until).await?) }).await?;
+    let session = Session::open(setup.config(user, Role::Named(role), wait.receive()));
+    let message = Some(change.n);
+    let mut sending = Sending { session, history, to, text: Some(text), id, wait, message };
+    let done = sending.arrived(output, change, until).await;
+    sending.session.close().await;
+    done
+}
+
+/// What is acknowledged by every device that receives is gone from the server. So that what comes while a receipt is
+/// waited for also comes to `bellhop deliver`, its device has to be one of them first.
+async fn keep_for_the_listener(setup: &Setup, user: &Username, until: Instant) -> Result<(), Failure> {
+    let mut session = Session::open(setup.config(user, Role::Listen, Receive::Confirmed));
+    let done = loop {
+        match session.next(Some(until)).await {
+            Ok(Event::Waiting(_)) => break Ok(()),
+            Ok(_) => {}
+            // One listens; or none can, for want of a login.
+            Err(failure) if matches!(failure.exit, Exit::RoleTaken | Exit::NotLoggedIn) => break Ok(()),
+            Err(failure) => break Err(failure),
         }
-    }
-    Ok(None)
-}
-
-/// The same message, where an earlier run ended without an answer to it, and the lock of its device.
-///
-/// Where its device is taken, a message written since then is its holder's own: an equal command that runs beside this
-/// one, and a message for itself.
-fn earlier(setup: &Setup, to: &Peer, text: &str) -> Result<Option<(String, Left)>, Failure> {
-    let Some(account) = setup.account()? else { return Ok(None) };
-    for left in setup.history()?.left(account.id, &to.key, text).map_err(Failure::local)? {
-        let lock = seat::lock_name(account.id, &left.role);
-        let taken_ms = setup.home.taken_ms(&lock).map_err(Failure::local)?;
-        if taken_ms.is_none_or(|since| left.written_ms < since) {
-            return Ok(Some((lock, left)));
-        }
-    }
-    Ok(None)
-}
-
-/// The text of the command: its arguments, or stdin.
-async fn text(words: &[String], output: &Output) -> Result<String, Failure> {
-    let text = if words.is_empty() || words == ["-"] { from_stdin(output).await? } else { words.join(" ") };
-    if text.len() > TEXT_MAX {
-        return Err(too_long());
-    }
-    Ok(text)
-}
-
-fn too_long() -> Failure {
-    Failure::usage(format!("longer than any server takes; usually a message has at most {MESSAGE_MAX} bytes"))
-}
-
-async fn from_stdin(output: &Output) -> Result<String, Failure> {
-    if std::io::stdin().is_terminal() {
-        output.remark("reading the message from the terminal; Ctrl+D ends it").await;
-    }
-    let read = tokio::task::spawn_blocking(|| {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().take(TEXT_MAX as u64 + 2).read_to_end(&mut bytes).map(|_| bytes)
-    });
-    let bytes = read.await.map_err(Failure::local)?.map_err(Failure::local)?;
-    if bytes.len() > TEXT_MAX + 1 {
-        // Perhaps cut within a character.
-        return Err(too_long());
-    }
-    let mut text = String::from_utf8(bytes).map_err(|_| Failure::usage("the text on stdin is not UTF-8"))?;
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    if text.is_empty() {
-        // What was to write it has failed, more often than not.
-        return Err(Failure::usage("nothing came on stdin; the text '' sends an empty message"));
-    }
-    Ok(text)
+    };
+    session.close().await;
+    done
 }
 
 /// A message on its way.
@@ -148,6 +167,9 @@ struct Sending<'a> {
     to: &'a str,
     /// The text, until it is handed to the connection.
     text: Option<String>,
+    /// What the script calls it.
+    id: Option<String>,
+    wait: Wait,
     /// Its place in the history, from then on; from the start, where an earlier run left it.
     message: Option<i64>,
 }
@@ -195,7 +217,14 @@ impl Sending<'_> {
                 }
                 Event::Online(_) => {
                     if let Some(text) = self.text.take() {
-                        self.session.client.send(TAG, Peer::new(self.to), text, false)?;
+                        let receipts = self.wait == Wait::Delivered;
+                        self.session.client.send_as(
+                            self.id.clone(),
+                            TAG,
+                            Peer::new(self.to),
+                            text,
+                            receipts,
+                        )?;
                     }
                 }
                 Event::Outgoing { tag: TAG, message } => self.message = Some(message.n),
@@ -231,6 +260,45 @@ impl Sending<'_> {
         Ok(change)
     }
 
+    /// The server has answered: waits for what else was asked for, and reports.
+    async fn arrived(&mut self, output: &Output, change: StateChange, until: Instant) -> Result<(), End> {
+        if self.wait == Wait::Sent || !(Delivery::Sent..Delivery::Returned).contains(&change.state) {
+            return self.report(output, change).await;
+        }
+        let mut last = change;
+        match interruptible(async { Ok(self.taken(&mut last, until).await) }).await {
+            Ok(Ok(())) => self.report(output, last).await,
+            Ok(Err(failure)) => {
+                let failure = not_delivered(&last, &failure.sentence);
+                self.report(output, last).await?;
+                Err(failure.into())
+            }
+            Err(end) => {
+                // The same command asks again; until then this is what is known.
+                self.print(output, &last).await?;
+                Err(end)
+            }
+        }
+    }
+
+    /// Waits until somebody has the message, or nobody will.
+    async fn taken(&mut self, last: &mut StateChange, until: Instant) -> Result<(), Failure> {
+        while last.state < Delivery::Returned {
+            let event =
+                self.session.next(Some(until)).await.map_err(|failure| match failure.word.as_str() {
+                    "timed-out" => Failure { sentence: "nobody took it in time".into(), ..failure },
+                    _ => failure,
+                })?;
+            if let Event::State(change) = event
+                && change.n == last.n
+            {
+                let time_ms = change.time_ms.max(last.time_ms);
+                *last = StateChange { id: change.id.or(last.id), time_ms, ..change };
+            }
+        }
+        Ok(())
+    }
+
     /// Says what became of the message, and then notes that it was said: whoever is killed in between says it again,
     /// and so does the next run where it could not be printed.
     /// The device, or the right to ask, is ours until then, so that no equal command takes the message for its own.
@@ -249,12 +317,7 @@ impl Sending<'_> {
     }
 
     async fn print(&self, output: &Output, change: &StateChange) -> Result<(), End> {
-        let known = self.history.untold(change.n).map_err(Failure::local)?;
-        let time_ms = known.map_or(change.time_ms, |known| known.time_ms);
-        let id = change.id.map(|id| id.to_string());
-        let line =
-            Line::Send { id, to: self.to, state: state(change), at: (time_ms > 0).then(|| at(time_ms)) };
-        interruptible(output.result(&line)).await
+        print(&self.history, output, self.to, change).await
     }
 
     /// What is certain when it did not work: either nothing was sent, or the message is kept to be asked about.
@@ -285,18 +348,12 @@ impl Sending<'_> {
     }
 }
 
-/// The state of a message that the server has, in the words of SEND.
-fn state(change: &StateChange) -> &'static str {
-    if change.state == Delivery::Queued { "stored" } else { "sent" }
-}
-
-/// The result of a message that arrived, where stdout did not take it.
-fn unprinted(change: &StateChange, failure: Failure) -> Failure {
-    let id = change.id.map(|id| format!(" {id}")).unwrap_or_default();
-    let state = state(change);
-    let sentence =
-        format!("{}; the server has it, {state}{id}: the same command says it again", failure.sentence);
-    Failure { sentence, ..failure }
+async fn print(history: &History, output: &Output, to: &str, change: &StateChange) -> Result<(), End> {
+    let known = history.untold(change.n).map_err(Failure::local)?;
+    let time_ms = known.map_or(change.time_ms, |known| known.time_ms);
+    let id = change.id.map(|id| id.to_string());
+    let at = (time_ms > 0).then(|| at(time_ms));
+    interruptible(output.result(&Line::Send { id, to, state: state(change), at, line: None })).await
 }
 
 /// True where the same command will be told how the message ends, or has ended. One that was refused after all is
@@ -333,40 +390,4 @@ async fn settled(session: &Session, output: &Output, change: &StateChange) -> Re
         _ => output.remark(&format!("an earlier message to {to} has arrived at the server")).await,
     }
     Ok(())
-}
-
-/// True if and only if nothing more will be known of the message by waiting.
-fn is_over(change: &StateChange) -> bool {
-    match change.state {
-        Delivery::Outbox => false,
-        // In flight, and the server has just refused to take it now.
-        Delivery::Sending => change.code.is_some(),
-        Delivery::Unknown => change.reason.is_some(),
-        _ => true,
-    }
-}
-
-/// What became of a message of which [`is_over`] holds.
-fn judged(change: StateChange) -> Result<StateChange, Failure> {
-    match change.state {
-        Delivery::Failed => Err(refused(&change)),
-        Delivery::Sending => {
-            let failure = refused(&change);
-            let sentence = format!("{}; the message is kept: run the same command again", failure.sentence);
-            Err(Failure { sentence, ..failure })
-        }
-        Delivery::Unknown => {
-            let reason = change.reason.as_deref().unwrap_or_default();
-            let sentence =
-                format!("nobody can know whether the message was kept ({reason}); it is not sent again");
-            Err(Failure::new(Exit::Other, "unknown", sentence))
-        }
-        _ => Ok(change),
-    }
-}
-
-fn refused(change: &StateChange) -> Failure {
-    let code = change.code.unwrap_or(Code::MALFORMED);
-    let reason = change.reason.clone().unwrap_or_else(|| code.to_string());
-    Failure::new(Exit::of(code), &code.to_string(), reason)
 }
