@@ -5,6 +5,7 @@ mod bench;
 mod doors;
 mod leave;
 mod limits;
+mod model;
 mod panics;
 mod passwords;
 mod schedules;
