@@ -230,8 +230,7 @@ fn refused(answer: &str, code: &str) {
 /// B10.
 #[test]
 fn whatever_people_do_comes_out_as_in_a_model() {
-    let unlimited =
-        ["sends=off", "list-rate=off", "accept-rate=off", "unknown-rate=off", "unauth-addr=off"];
+    let unlimited = ["sends=off", "list-rate=off", "accept-rate=off", "unknown-rate=off", "unauth-addr=off"];
     let seeds = match std::env::var("SIM_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (1..=SEEDS).collect(),

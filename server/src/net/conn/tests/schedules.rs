@@ -1,14 +1,15 @@
 //! Schedules of threads, chosen at random: a sender, a recipient who acknowledges and whose connection breaks at any
-//! moment, and another device of theirs. Each lock is a place where others go on. Whatever the order, what was kept is
-//! shown, once a device, in order; and nobody sleeps while there is something to give.
+//! moment, and another device of theirs; a recipient whose device comes a second time, or who is deleted, while messages
+//! come. Each lock is a place where others go on. Whatever the order, what was kept is shown, once a device, in order;
+//! and nobody sleeps while there is something to give.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
-use bellhop_protocol::Reply;
 use bellhop_protocol::item::Ack;
+use bellhop_protocol::{Code, Reply};
 use parking_lot::Mutex;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::RandomScheduler;
@@ -45,13 +46,19 @@ struct Party {
     woken: Arc<Flag>,
     /// The texts of what came, by seq.
     shown: BTreeMap<u64, String>,
-    answers: u64,
+    /// How each POST was answered.
+    posted: Vec<Option<Code>>,
+    /// The answers to the seven operations.
+    answers: Vec<String>,
+    /// Why the connection was closed.
+    notice: Option<String>,
 }
 
 impl Party {
     fn new(side: Side<'_>) -> Party {
         let Side { conn, kernel, .. } = side;
-        Party { conn, kernel, woken: Arc::default(), shown: BTreeMap::new(), answers: 0 }
+        let (woken, shown, posted, answers, notice) = Default::default();
+        Party { conn, kernel, woken, shown, posted, answers, notice }
     }
 
     /// Has the connection go on, if it was woken, and reads what it wrote; returns whether it was.
@@ -60,11 +67,12 @@ impl Party {
             return false;
         }
         let waker = Waker::from(self.woken.clone());
-        assert!(Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_pending());
+        let over = Pin::new(&mut self.conn).poll(&mut Context::from_waker(&waker)).is_ready();
         let output = std::mem::take(&mut self.kernel.lock().output);
         let mut rest = &output[..];
         while let Some(frame) = frame::parse(rest, frame::LIMIT_MAX).unwrap() {
             rest = &rest[frame.wire_len()..];
+            assert_eq!(self.notice, None, "nothing comes after the reason of the end");
             match Reply::decode(frame.op, frame.data).unwrap() {
                 Reply::Message(message) => {
                     let before = self.shown.insert(message.seq, message.text.to_owned());
@@ -75,12 +83,14 @@ impl Party {
                     }
                 }
                 Reply::Posted(answer) => {
-                    assert!(answer.result.is_ok(), "{answer:?}");
-                    self.answers += 1;
+                    self.posted.push(answer.result.err().map(|failure| failure.code));
                 }
+                Reply::Text(..) => self.answers.push(String::from_utf8(frame.data.to_vec()).unwrap()),
+                Reply::Notice(_) => self.notice = Some(String::from_utf8(frame.data.to_vec()).unwrap()),
                 other => panic!("{other:?}"),
             }
         }
+        assert!(!over || self.notice.is_some(), "it is over without a reason");
         true
     }
 
@@ -132,10 +142,11 @@ fn schedule(bench: &Bench, number: usize) {
         for counter in 1..=MESSAGES {
             alice.says(|out| out.extend(post(counter, &to, &counter.to_string())));
             if thread_rng().gen_bool(0.5) {
-                alice.until(false, &AtomicUsize::new(0), |alice| alice.answers == counter);
+                alice.until(false, &AtomicUsize::new(0), |alice| alice.posted.len() as u64 == counter);
             }
         }
-        alice.until(false, &AtomicUsize::new(0), |alice| alice.answers == MESSAGES);
+        alice.until(false, &AtomicUsize::new(0), |alice| alice.posted.len() as u64 == MESSAGES);
+        assert!(alice.posted.iter().all(Option::is_none), "{:?}", alice.posted);
         one.store(0, Ordering::SeqCst);
         (alice, to)
     });
@@ -163,8 +174,117 @@ fn schedule(bench: &Bench, number: usize) {
     drop((alice, second));
 }
 
-#[test]
-fn whatever_the_schedule_each_device_is_shown_everything_in_order() {
+/// What happens to a recipient while messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Its device comes a second time.
+    Replaced,
+    /// Another device of it deletes the account.
+    Deleted,
+}
+
+impl End {
+    fn code(self) -> &'static str {
+        match self {
+            End::Replaced => "error|replaced|",
+            End::Deleted => "error|account-deleted|",
+        }
+    }
+}
+
+/// Goes on until `done` holds. What is asked here is decided by the writing thread, which is in no schedule.
+fn wait(party: &mut Party, done: impl Fn(&Party) -> bool) {
+    let since = std::time::Instant::now();
+    while !done(party) {
+        if !party.goes_on(true) {
+            assert!(since.elapsed() < PATIENCE, "nobody wakes it, and it was shown {:?}", party.shown);
+            std::thread::yield_now();
+        }
+        thread::yield_now();
+    }
+}
+
+/// One schedule: what becomes of so many messages, and of who gets them.
+fn schedule_of_an_end(bench: &Bench, number: usize) {
+    let end = if number.is_multiple_of(2) { End::Replaced } else { End::Deleted };
+    let (from, to) = (format!("from{end:?}{number}"), format!("to{end:?}{number}"));
+    let greets = |device: u8| {
+        let mut side = bench.connect();
+        side.arrives(&hello(device));
+        side.notices();
+        side.next();
+        side
+    };
+    let enters = |name: &str, device: u8| {
+        let mut side = greets(device);
+        side.enter(name);
+        side
+    };
+    let mut alice = Party::new(enters(&from, 1));
+    let mut first = enters(&to, 2);
+    first.ask(Deliver, "");
+    let mut first = Party::new(first);
+    let mut second = Party::new(if end == End::Replaced { greets(2) } else { enters(&to, 3) });
+    let shown = Arc::new(Mutex::new(BTreeMap::new()));
+    let (shown_first, shown_second, recipient) = (shown.clone(), shown.clone(), to.clone());
+    let sender = thread::spawn(move || {
+        for counter in 1..=MESSAGES {
+            alice.says(|out| out.extend(post(counter, &recipient, &counter.to_string())));
+            if thread_rng().gen_bool(0.5) {
+                wait(&mut alice, |alice| alice.posted.len() as u64 == counter);
+            }
+        }
+        wait(&mut alice, |alice| alice.posted.len() as u64 == MESSAGES);
+        alice
+    });
+    let ended = thread::spawn(move || {
+        first.woken.0.store(true, Ordering::SeqCst);
+        wait(&mut first, |first| {
+            shown_first.lock().extend(first.shown.clone());
+            first.notice.is_some()
+        });
+        first
+    });
+    let name = to.clone();
+    let ending = thread::spawn(move || {
+        (0..thread_rng().gen_range(0..60)).for_each(|_| thread::yield_now());
+        let (op, data) = if end == End::Replaced { (Login, &*name) } else { (OpCode::Delete, "") };
+        second.says(|out| out.extend(bytes(op, data)));
+        wait(&mut second, |second| second.answers.len() == 1);
+        assert!(second.answers[0].starts_with("ok"), "{:?}", second.answers);
+        if end == End::Replaced {
+            second.says(|out| out.extend(bytes(Deliver, "")));
+            wait(&mut second, |second| {
+                let mut shown = shown_second.lock();
+                shown.extend(second.shown.clone());
+                shown.len() as u64 == MESSAGES
+            });
+        }
+        second
+    });
+    let alice = sender.join().unwrap();
+    let first = ended.join().unwrap();
+    let second = ending.join().unwrap();
+    let notice = first.notice.unwrap();
+    assert!(notice.starts_with(end.code()), "{notice}");
+    let kept = alice.posted.iter().take_while(|refused| refused.is_none()).count();
+    let refused = &alice.posted[kept..];
+    assert!(refused.iter().all(|code| *code == Some(Code::NO_SUCH_USER)), "{:?}", alice.posted);
+    let texts: Vec<String> = shown.lock().values().cloned().collect();
+    let sent: Vec<String> = (1..=kept).map(|number| number.to_string()).collect();
+    match end {
+        End::Replaced => assert_eq!((&texts, kept as u64), (&sent, MESSAGES)),
+        End::Deleted => {
+            assert!(sent.starts_with(&texts), "{texts:?} of {sent:?}");
+            drop((first.conn, second));
+            let mut heir = enters(&to, 2);
+            assert_eq!(heir.ask(Deliver, ""), "ok|0", "who has the name next inherits nothing");
+        }
+    }
+}
+
+/// Tries schedules of a story.
+fn try_schedules(story: fn(&Bench, usize)) {
     let bench = Arc::new(Bench::in_memory(&[
         "accept-rate=off",
         "connections-addr=off",
@@ -175,10 +295,23 @@ fn whatever_the_schedule_each_device_is_shown_everything_in_order() {
     let _in = runtime.runtime.enter();
     let mut config = shuttle::Config::new();
     config.stack_size = 1 << 20;
+    // Whoever waits for the writing thread takes as many steps as that needs time.
+    config.max_steps = shuttle::MaxSteps::None;
     let number = AtomicUsize::new(0);
     let runner = Runner::new(RandomScheduler::new_from_seed(20_261_121, schedules()), config);
     trying(true);
     let shared = bench.clone();
-    runner.run(move || schedule(&shared, number.fetch_add(1, Ordering::SeqCst)));
+    runner.run(move || story(&shared, number.fetch_add(1, Ordering::SeqCst)));
     trying(false);
+}
+
+#[test]
+fn whatever_the_schedule_each_device_is_shown_everything_in_order() {
+    try_schedules(schedule);
+}
+
+/// F26.
+#[test]
+fn whoever_is_replaced_or_deleted_while_messages_come_is_told_and_nothing_is_lost() {
+    try_schedules(schedule_of_an_end);
 }
