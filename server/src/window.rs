@@ -19,6 +19,20 @@ pub enum Seen {
     Stale,
 }
 
+/// What an acceptance changed.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A counter up to the highest one, which was new.
+    Within(u64),
+    /// The one after the highest, in whose place stood the outcome of the oldest.
+    Next {
+        /// True where the oldest was accepted.
+        forgot: bool,
+    },
+    /// One further on: this is how the window was.
+    Beyond(Box<CounterWindow>),
+}
+
 /// The highest accepted counter and a bit for each of the last 1,024 up to it, in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterWindow {
@@ -46,8 +60,14 @@ impl CounterWindow {
         }
     }
 
-    /// Notes that `counter` was accepted.
-    pub fn accept(&mut self, counter: u64) {
+    /// Notes that `counter` was accepted, and returns what that can be taken back with.
+    pub fn accept(&mut self, counter: u64) -> Accepted {
+        let next = counter == self.highest.saturating_add(1);
+        let accepted = match counter > self.highest {
+            false => Accepted::Within(counter),
+            true if next => Accepted::Next { forgot: self.bit(counter) },
+            true => Accepted::Beyond(Box::new(self.clone())),
+        };
         if counter > self.highest {
             // The ring's places between the old and the new highest belong to counters that were never accepted.
             let fresh = (counter - self.highest).min(COUNTER_WINDOW);
@@ -59,12 +79,19 @@ impl CounterWindow {
         if self.highest - counter < COUNTER_WINDOW {
             self.set(counter, true);
         }
+        accepted
     }
 
-    /// Takes an acceptance back: the commit that it was part of was rolled back.
-    pub fn revoke(&mut self, counter: u64) {
-        if self.check(counter) == Seen::Before {
-            self.set(counter, false);
+    /// Takes an acceptance back, the newest first: the commit that it was part of was rolled back, and the window is as
+    /// it was before.
+    pub fn revoke(&mut self, accepted: Accepted) {
+        match accepted {
+            Accepted::Within(counter) => self.set(counter, false),
+            Accepted::Next { forgot } => {
+                self.set(self.highest, forgot);
+                self.highest -= 1;
+            }
+            Accepted::Beyond(before) => *self = *before,
         }
     }
 
@@ -140,14 +167,20 @@ mod tests {
         assert_eq!(window.check((u64::MAX >> 1) - 1), Seen::New);
     }
 
+    /// A counter far ahead whose batch was rolled back left all older ones stale.
     #[test]
-    fn what_is_revoked_is_new_again() {
+    fn what_is_revoked_is_new_again_and_nothing_else_is_stale() {
         let mut window = CounterWindow::default();
         window.accept(7);
-        window.revoke(7);
-        assert_eq!(window.check(7), Seen::New);
-        window.revoke(9_000);
-        assert_eq!(window.check(9_000), Seen::New);
+        let jump = window.accept(9_000);
+        window.revoke(jump);
+        assert_eq!([7, 8, 9_000].map(|counter| window.check(counter)), [Seen::Before, Seen::New, Seen::New]);
+        // The oldest falls out of a full window, and is in it again.
+        (8..=7 + 1023).for_each(|counter| drop(window.accept(counter)));
+        let next = window.accept(7 + 1024);
+        assert_eq!(window.check(7), Seen::Stale);
+        window.revoke(next);
+        assert_eq!(window.check(7), Seen::Before);
     }
 
     proptest! {
@@ -166,6 +199,10 @@ mod tests {
                 };
                 prop_assert_eq!(window.check(counter), expected);
                 if expected == Seen::New {
+                    let before = window.clone();
+                    let accepted = window.accept(counter);
+                    window.revoke(accepted);
+                    prop_assert_eq!(&window, &before);
                     window.accept(counter);
                     set.insert(counter);
                 }

@@ -4,13 +4,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bellhop_protocol::DeviceId;
+use parking_lot::Mutex;
 
 use super::graves::Grave;
 use super::residents::{assemble, mailbox};
 use crate::core::Core;
 use crate::hub::Account;
-use crate::mailbox::Mailbox;
+use crate::mailbox::device::WindowCell;
 use crate::mailbox::items::{Item, Marks};
+use crate::mailbox::{Effects, Mailbox};
 use crate::outbox::Outbox;
 use crate::store::{
     AccountId, Batch, Boot, ClockNote, Kind, LogRow, Origin, RowId, Store, StoreError, Waiting, Write,
@@ -27,9 +29,14 @@ pub struct Loaded {
     pub(super) graves: VecDeque<Grave>,
     /// What was noted of the wall clock last. A store that never held a message is as good as one with a note of now.
     pub(super) clock: Option<ClockNote>,
+    /// The counters that there was no room to save, and whose they are.
+    pub(super) windows: Vec<(Arc<Account>, DeviceId, Arc<Mutex<WindowCell>>)>,
     /// How many items wait.
     pub waiting: u64,
 }
+
+/// A counter window that is not saved, and whose it is.
+type Unsaved = (AccountId, DeviceId, Arc<Mutex<WindowCell>>);
 
 /// Where the rows of an account go.
 enum Place {
@@ -82,24 +89,21 @@ pub fn load(core: &Core, store: &mut dyn Store, boot: &Boot) -> Result<Loaded, S
             loader.row(waiting)?;
         }
     }
-    loader.save_windows()?;
+    let unsaved = loader.save_windows()?;
     let waiting = loader.waiting;
     let graves = loader.settle()?;
+    let here = |(account, device, cell)| core.hub.by_id(account).map(|account| (account, device, cell));
+    let windows = unsaved.into_iter().filter_map(here).collect();
     let is_new = boot.next_row == RowId(RowId::NONE.0 + 1);
     let now = || ClockNote { wall_ms: core.clock.now().wall_ms, doubt_ms: 0 };
     let clock = boot.clock.or(is_new.then(now));
-    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, clock, waiting })
+    Ok(Loaded { next_row: boot.next_row, next_account: boot.next_account, graves, clock, windows, waiting })
 }
 
 impl Loader<'_> {
     fn row(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
         let Waiting { row, size } = *waiting;
-        let place = match self.places.entry(row.account) {
-            std::collections::hash_map::Entry::Occupied(place) => place.into_mut(),
-            std::collections::hash_map::Entry::Vacant(empty) => {
-                empty.insert(open(self.core, self.store, &self.graves, self.next_account, row.account)?)
-            }
-        };
+        let place = self.place(row.account)?;
         let deleted = matches!(place, Place::Deleted(..));
         let restored = place.mailbox().map(|mailbox| restore(mailbox, row, size));
         let kept = restored.is_some_and(|restored| restored.kept);
@@ -133,16 +137,50 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// The counters are saved at once, so that afterwards the store alone tells of them.
-    fn save_windows(&mut self) -> Result<(), StoreError> {
+    /// The counters are saved at once, so that afterwards the store alone tells of them. Where that finds no room, they
+    /// stay in memory, and are saved when there is some: a full disk keeps nobody from what was kept.
+    fn save_windows(&mut self) -> Result<Vec<Unsaved>, StoreError> {
         let seen_ms = self.core.clock.now().wall_ms;
         let mut batch = Batch::default();
-        for ((account, device), window) in self.windows.drain() {
+        for ((account, device), window) in &self.windows {
             if let Some(window) = window {
-                batch.push(Write::SaveWindow(account, device, Box::new(window), seen_ms));
+                batch.push(Write::SaveWindow(*account, *device, Box::new(window.clone()), seen_ms));
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.store.commit(&batch) }
+        match if batch.is_empty() { Ok(()) } else { self.store.commit(&batch) } {
+            Ok(()) => Ok(Vec::new()),
+            Err(error @ (StoreError::Full | StoreError::Busy)) => {
+                tracing::error!(%error, "cannot save the counters of messages now; they stay in memory until then");
+                self.core.counters.rolled_back.one();
+                self.keep_windows(seen_ms)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keep_windows(&mut self, seen_ms: u64) -> Result<Vec<Unsaved>, StoreError> {
+        let (core, mut unsaved) = (self.core, Vec::new());
+        for ((id, device), window) in std::mem::take(&mut self.windows) {
+            let Some(window) = window else { continue };
+            if let Place::Live(account) = self.place(id)? {
+                let cell = Arc::new(Mutex::new(WindowCell { window, unsaved: true }));
+                let mut effects = Effects::default();
+                account.mailbox.get_mut().device(device, seen_ms, &mut effects).window = Some(cell.clone());
+                core.apply(account, &mut effects);
+                unsaved.push((id, device, cell));
+            }
+        }
+        Ok(unsaved)
+    }
+
+    fn place(&mut self, account: AccountId) -> Result<&mut Place, StoreError> {
+        use std::collections::hash_map::Entry::{Occupied, Vacant};
+        Ok(match self.places.entry(account) {
+            Occupied(place) => place.into_mut(),
+            Vacant(empty) => {
+                empty.insert(open(self.core, self.store, &self.graves, self.next_account, account)?)
+            }
+        })
     }
 
     /// Lets the accounts in that have something waiting, and returns what is to be purged.
@@ -151,7 +189,7 @@ impl Loader<'_> {
         for (id, place) in self.places.drain() {
             match place {
                 Place::Live(mut account) => {
-                    if !account.mailbox.get_mut().items().is_empty() {
+                    if !account.mailbox.get_mut().is_idle() {
                         self.core.hub.insert(Arc::new(account));
                     }
                 }

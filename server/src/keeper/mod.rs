@@ -51,6 +51,7 @@ use crate::mailbox::device::WindowCell;
 use crate::service::mail::{self, Kept};
 use crate::store::log::Run;
 use crate::store::{AccountId, Author, Batch, RowId, Span, Store, StoreError};
+use crate::window::Accepted;
 
 pub use self::load::load;
 
@@ -103,7 +104,7 @@ enum Outcome {
 enum Undo {
     Stage(Arc<Account>, u64),
     Reserve(Arc<Account>, u64),
-    Counter(Arc<Mutex<WindowCell>>, u64),
+    Counter(Arc<Mutex<WindowCell>>, Accepted),
     Receipt(Author),
     Owed(Arc<Account>, Vec<Owed>),
     File(FileJob),
@@ -171,6 +172,9 @@ impl Keeper {
             reserve: Reserve::off(),
             hindrance: None,
         };
+        for (account, device, cell) in loaded.windows {
+            keeper.upkeep.window(&account, device, cell, now);
+        }
         keeper.watch_clock();
         keeper
     }
@@ -378,8 +382,15 @@ impl Keeper {
         self.residents.forget_fresh();
         for outcome in std::mem::take(&mut self.outcomes) {
             match outcome {
-                Outcome::Kept { login, sending, .. } | Outcome::InMemory(MailJob { login, sending, .. }) => {
+                Outcome::Kept { login, sending, .. } => {
                     mail::answer(&login.outbox, sending, Err(refusal), true, &mut self.effects);
+                }
+                Outcome::InMemory(MailJob { login, sending, .. }) => {
+                    // Its repeat may wait for numbers as well.
+                    let known = mail::check_counter(&self.core, &login, sending);
+                    let result = known.and_then(|id| id.ok_or_else(|| refusal.clone()));
+                    let result = result.map(|id| Kept { id, time_ms: 0, posted: Posted::SeenBefore });
+                    mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
                 }
                 Outcome::Answer { login, sending, result } => {
                     // The repeat of a message that this batch was to keep: it was not seen before after all.
@@ -407,7 +418,7 @@ impl Keeper {
         match undo {
             Undo::Stage(account, seq) => account.mailbox.lock().unstage(seq),
             Undo::Reserve(account, reserved) => account.mailbox.lock().reserve(reserved),
-            Undo::Counter(cell, counter) => cell.lock().window.revoke(counter),
+            Undo::Counter(cell, accepted) => cell.lock().window.revoke(accepted),
             Undo::Receipt(author) => self.core.hub.release_receipts(author.account, 1),
             Undo::Owed(account, owed) => {
                 account.mailbox.lock().give_back_owed(owed);

@@ -95,12 +95,12 @@ impl Keeper {
     fn accept_counter(&mut self, login: &Login, sending: Sending) {
         let (Sending::Post { counter, .. }, Some((device, cell))) = (sending, &login.device) else { return };
         let mut window = cell.lock();
-        window.window.accept(counter);
+        let accepted = window.window.accept(counter);
         if !std::mem::replace(&mut window.unsaved, true) {
             self.upkeep.window(&login.account, *device, cell.clone(), self.now);
         }
         drop(window);
-        self.undo.push(Undo::Counter(cell.clone(), counter));
+        self.undo.push(Undo::Counter(cell.clone(), accepted));
     }
 
     /// Where messages live in memory, the store is needed only for accounts that are not in memory and for numbers.

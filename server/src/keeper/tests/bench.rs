@@ -53,7 +53,11 @@ impl Bench {
     }
 
     pub(super) fn on(store: MemoryStore, clock: Clock, in_memory: bool) -> Bench {
-        let plan = Arc::new(Mutex::new(Plan::default()));
+        Bench::by_plan(store, clock, in_memory, Plan::default())
+    }
+
+    fn by_plan(store: MemoryStore, clock: Clock, in_memory: bool, plan: Plan) -> Bench {
+        let plan = Arc::new(Mutex::new(plan));
         let mut faulty: Box<dyn Store> = Box::new(FaultyStore { store: store.clone(), plan: plan.clone() });
         let boot = faulty.boot().unwrap();
         let ids = IdKey::new(boot.id_key);
@@ -89,6 +93,12 @@ impl Bench {
     /// What a crash leaves is what was committed; another server starts on it.
     pub(super) fn restart(self) -> Bench {
         Bench::on(self.store, self.clock, self.in_memory)
+    }
+
+    /// The same, and the first commit of the new server finds the disk full.
+    pub(super) fn restart_without_room(self) -> Bench {
+        let plan = Plan { fail: Some((1, Fault::Full)), ..Plan::default() };
+        Bench::by_plan(self.store, self.clock, self.in_memory, plan)
     }
 
     pub(super) fn turn(&mut self) -> Result<(), StoreError> {

@@ -403,3 +403,71 @@ fn an_account_that_goes_out_of_memory_does_not_get_a_new_burst() {
     bench.seconds(15);
     assert!(bench.core.hub.accounts().is_empty());
 }
+
+/// A counter far ahead that met a full disk left all older ones stale.
+#[test]
+fn a_refusal_moves_no_window() {
+    let mut bench = Bench::new();
+    let (mut alice, _bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok handedover");
+    alice.counter = 5_000;
+    bench.fail(0, Fault::Full);
+    assert_eq!(bench.sent(&mut alice, "bob", "two", false), "storage");
+    for (before, answer) in [(0, "ok seenbefore"), (1, "ok handedover"), (5_000, "ok handedover")] {
+        alice.counter = before;
+        assert_eq!(bench.sent(&mut alice, "bob", "three", false), answer, "after {before}");
+    }
+}
+
+/// The repeat of a message that was kept in memory was refused where numbers were wanted and there was no room for them:
+/// a client takes that for certain, and sends it again as another message.
+#[test]
+fn a_repeat_that_waits_for_numbers_is_seen_before_all_the_same() {
+    let mut bench = Bench::on(MemoryStore::default(), Clock::start(), true);
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    let account = bob.login.account.clone();
+    let sent = bench.sent(&mut alice, "bob", "one", false);
+    assert_eq!(sent, "ok handedover");
+    // The next one needs a block of numbers.
+    while account.mailbox.lock().block_needed(0).is_none() {
+        bench.send(&mut alice, "bob", "more", false);
+        alice.read();
+    }
+    bench.fail(0, Fault::Full);
+    bench.send(&mut alice, "bob", "new", false);
+    let new = alice.counter;
+    alice.counter = new - 2;
+    bench.send(&mut alice, "bob", "more", false);
+    bench.turn().unwrap();
+    let answers = alice.read();
+    assert_eq!(answers, ["storage", "ok seenbefore"]);
+}
+
+/// A server that was killed did not start where the disk had no room at all, and nobody got what was kept.
+#[test]
+fn a_start_needs_no_room_on_the_disk() {
+    let mut bench = Bench::new();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    for text in ["one", "two"] {
+        assert_eq!(bench.sent(&mut alice, "bob", text, false), "ok handedover");
+    }
+    drop(bob);
+    let mut bench = bench.restart_without_room();
+    assert_eq!(bench.plan.lock().commits, 1, "the counters of what is in the log were to be saved");
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    bench.feed(&bob);
+    alice.counter = 1;
+    assert_eq!(bench.sent(&mut alice, "bob", "two", false), "ok seenbefore");
+    alice.counter = 0;
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok seenbefore");
+    // They are saved when there is room, and the rows that told of them may go.
+    bench.leave(alice);
+    bench.ack(&bob, 1);
+    bench.ack(&bob, 2);
+    bench.age_log();
+    bench.seconds(5);
+    let mut bench = bench.restart();
+    assert!(bench.log().is_empty());
+    let mut alice = bench.party("alice", Some(1));
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok seenbefore");
+}
