@@ -193,6 +193,7 @@ impl End {
 }
 
 /// Goes on until `done` holds. What is asked here is decided by the writing thread, which is in no schedule.
+#[expect(clippy::disallowed_methods, reason = "the writing thread takes real time")]
 fn wait(party: &mut Party, done: impl Fn(&Party) -> bool) {
     let since = std::time::Instant::now();
     while !done(party) {
