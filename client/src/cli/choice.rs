@@ -1,51 +1,27 @@
-//! What counts, of flags, variables and files: read once for a command.
+//! Flags and variables, as the settings want them.
 
 use super::args::Common;
 use super::exit::Failure;
 use crate::history::{History, LAST_SERVER, LAST_USER};
+use crate::settings::choice::Choice;
 use crate::settings::places::{Places, variables};
-use crate::settings::resolve::{Given, Resolved, Source, resolve};
+use crate::settings::resolve::Given;
 use crate::settings::table;
 
-/// What was read, and what was given beside it.
-pub(crate) struct Choice {
-    pub(crate) places: Places,
-    pub(crate) sources: Vec<Source>,
-    pub(crate) given: Given,
+/// Reads the files, and what flags and variables say.
+pub(crate) fn read(common: &Common) -> Result<Choice, Failure> {
+    let places = Places::of_process().map_err(Failure::local)?;
+    Choice::read(places, given(common)).map_err(|error| Failure::usage(error.to_string()))
 }
 
-impl Choice {
-    /// Reads the files, and what flags and variables say.
-    pub(crate) fn read(common: &Common) -> Result<Choice, Failure> {
-        let places = Places::of_process().map_err(Failure::local)?;
-        let sources = places.read().map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(Choice { places, sources, given: given(common) })
-    }
-
-    /// Adds what was remembered from the last login.
-    pub(crate) fn remember(&mut self, history: &History) -> Result<(), Failure> {
-        for (name, key) in [("server", LAST_SERVER), ("user", LAST_USER)] {
-            if let Some(text) = history.setting(key).map_err(Failure::local)? {
-                self.given.remembered.push((name, text));
-            }
+/// Adds what was remembered from the last login.
+pub(crate) fn remember(choice: &mut Choice, history: &History) -> Result<(), Failure> {
+    for (name, key) in [("server", LAST_SERVER), ("user", LAST_USER)] {
+        if let Some(text) = history.setting(key).map_err(Failure::local)? {
+            choice.given.remembered.push((name, text));
         }
-        Ok(())
     }
-
-    /// Decides what counts.
-    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
-        resolve(&self.sources, &self.given).map_err(|error| Failure::usage(error.to_string()))
-    }
-
-    /// What of the files is ignored, a line each.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let of = |source: &Source| -> Vec<String> {
-            let path = source.path.display();
-            let warnings = source.layer.warnings.iter();
-            warnings.map(|warning| format!("{path}:{}: {}", warning.place.line, warning.sentence)).collect()
-        };
-        self.sources.iter().flat_map(of).collect()
-    }
+    Ok(())
 }
 
 /// Flags and variables. A variable that is empty says nothing; a flag that is empty is wrong.

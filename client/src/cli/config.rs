@@ -3,16 +3,17 @@
 use clap::{Args, Subcommand};
 
 use super::args::Common;
-use super::choice::Choice;
+use super::choice;
 use super::exit::{Exit, Failure};
 use super::output::{End, Line, Output};
 use super::setup::open;
 use crate::home::Home;
+use crate::settings::choice::Choice;
 use crate::settings::file::Remark;
 use crate::settings::resolve::{Row, Source};
 use crate::settings::table::{self, TABLE};
 use crate::settings::value::Kind;
-use crate::tui::action_names;
+use crate::tui::{action_names, load_looks};
 
 /// What is asked of the config.
 #[derive(Debug, Args)]
@@ -62,9 +63,9 @@ pub(crate) async fn run(common: &Common, output: &Output, arguments: ConfigArgum
 }
 
 async fn show(common: &Common, output: &Output, with_origin: bool) -> Result<(), End> {
-    let mut choice = Choice::read(common)?;
-    choice.remember(&open(&Home::of_user().map_err(Failure::local)?)?)?;
-    let resolved = choice.resolve()?;
+    let mut choice = choice::read(common)?;
+    choice::remember(&mut choice, &open(&Home::of_user().map_err(Failure::local)?)?)?;
+    let resolved = choice.resolve().map_err(|error| Failure::usage(error.to_string()))?;
     warn(&choice, output).await;
     for Row { key, value, origin } in &resolved.rows {
         let value = value.as_ref().map(ToString::to_string);
@@ -91,7 +92,7 @@ async fn set(common: &Common, output: &Output, name: &str, typed: Option<&str>) 
         }
         None => None,
     };
-    let choice = Choice::read(common)?;
+    let choice = choice::read(common)?;
     let failed =
         |error: crate::settings::places::FileError| Failure::new(Exit::Other, "config", error.to_string());
     choice.places.set(name, value.as_ref()).map_err(failed)?;
@@ -119,7 +120,7 @@ fn kind_of(name: &str) -> Result<Kind, Failure> {
 }
 
 async fn check(common: &Common, output: &Output) -> Result<(), End> {
-    let choice = Choice::read(common)?;
+    let choice = choice::read(common)?;
     warn(&choice, output).await;
     let told = |source: &Source, Remark { place, sentence }: &Remark| {
         format!("{}:{place}: {sentence}", source.path.display())
@@ -129,7 +130,16 @@ async fn check(common: &Common, output: &Output) -> Result<(), End> {
         problems.extend(source.layer.problems.iter().map(|problem| told(source, problem)));
     }
     if problems.is_empty() {
-        problems.extend(choice.resolve().err().map(|failure| failure.sentence));
+        match choice.resolve() {
+            Ok(resolved) => {
+                let looks = load_looks(&resolved, &choice.places);
+                for warning in &looks.warnings {
+                    output.remark(warning).await;
+                }
+                problems.extend(looks.problems);
+            }
+            Err(error) => problems.push(error.to_string()),
+        }
     }
     let Some(last) = problems.pop() else { return Ok(()) };
     for problem in problems {

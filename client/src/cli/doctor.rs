@@ -92,7 +92,7 @@ impl Report<'_> {
 pub(crate) async fn run(setup: &Setup, common: &Common, output: &Output) -> Result<(), End> {
     let mut report = Report { output, failure: None };
     report.add(&files(setup.home.path())).await?;
-    report.add(&config(&setup.warnings)).await?;
+    report.add(&config(&setup.choice.warnings())).await?;
     server(setup, common, &mut report).await?;
     let newest = newest_ms(setup)?;
     let clock = clock_check(clock::wall_ms(), newest);

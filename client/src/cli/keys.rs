@@ -8,21 +8,30 @@ use crossterm::event::{
 use crossterm::execute;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
+use super::args::Common;
+use super::choice;
 use super::exit::Failure;
 use super::output::{End, Line, Output};
-use crate::tui::{action_name, key_name};
+use crate::tui::{Bindings, action_name, key_name, load_looks};
 
-pub(crate) async fn run(output: &Output) -> Result<(), End> {
+pub(crate) async fn run(common: &Common, output: &Output) -> Result<(), End> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         return Err(Failure::usage("keys come from a terminal: stdin and stdout have to be one").into());
     }
+    let bindings = match bindings(common) {
+        Ok(bindings) => bindings,
+        Err(failure) => {
+            output.remark(&format!("{}; these are the keys without it", failure.sentence)).await;
+            Bindings::default()
+        }
+    };
     output.remark("press keys; Ctrl+C ends it").await;
     let _unseen = Unseen::begin().map_err(Failure::local)?;
     loop {
         let event = tokio::task::spawn_blocking(event::read).await.map_err(Failure::local)?;
         let event = event.map_err(Failure::local)?;
         if let Event::Key(key) = &event {
-            show(output, *key).await?;
+            show(output, *key, &bindings).await?;
             if ends(*key) {
                 return Ok(());
             }
@@ -33,7 +42,14 @@ pub(crate) async fn run(output: &Output) -> Result<(), End> {
     }
 }
 
-async fn show(output: &Output, event: KeyEvent) -> Result<(), End> {
+/// What keys do with this person's config.
+fn bindings(common: &Common) -> Result<Bindings, Failure> {
+    let choice = choice::read(common)?;
+    let resolved = choice.resolve().map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(load_looks(&resolved, &choice.places).bindings)
+}
+
+async fn show(output: &Output, event: KeyEvent, bindings: &Bindings) -> Result<(), End> {
     let name = key_name(event).unwrap_or_else(|| "?".into());
     let kind = match event.kind {
         KeyEventKind::Press => "",
@@ -42,7 +58,7 @@ async fn show(output: &Output, event: KeyEvent) -> Result<(), End> {
     };
     let mut held: Vec<String> = event.modifiers.iter_names().map(|(name, _)| name.to_lowercase()).collect();
     held.push(format!("{:?}", event.code));
-    line(output, &name, action_name(event), &format!("{}{kind}", held.join(" + "))).await
+    line(output, &name, action_name(event, bindings), &format!("{}{kind}", held.join(" + "))).await
 }
 
 async fn line(output: &Output, key: &str, action: Option<&str>, event: &str) -> Result<(), End> {

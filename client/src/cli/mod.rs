@@ -101,16 +101,24 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
 
 fn screen(common: &Common, demo: bool) -> Result<(), End> {
     let code = if demo {
-        tui::run_demo(choice::Choice::read(common)?.resolve()?.settings())
+        tui::run_demo(choice::read(common)?)
     } else {
         let mut setup = Setup::new(common)?;
         setup.fetch_password()?;
-        let Setup { home, server, trust, user, password, settings, .. } = setup;
-        tui::run(tui::Start { home, server, trust, user, password, settings })
+        let Setup { home, server, trust, user, password, choice, .. } = setup;
+        tui::run(tui::Start { home, server, trust, user, password, choice })
     };
-    match code.map_err(Failure::local)? {
+    match code.map_err(unshowable)? {
         0 => Ok(()),
         code => Err(End::Signal(Exit::of_signal(code))),
+    }
+}
+
+/// Why there is no screen: what was chosen for it cannot be, or the terminal.
+fn unshowable(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::usage(error.to_string()),
+        _ => Failure::local(error),
     }
 }
 
@@ -121,15 +129,15 @@ async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<
         Command::CompleteNames => return completions::names(output).await,
         Command::Man { folder } => return man::run(output, folder.clone()).await,
         Command::Help { topic } => return help::run(output, topic).await,
-        Command::Keys => return interruptible(keys::run(output)).await,
+        Command::Keys => return interruptible(keys::run(common, output)).await,
         _ => {}
     }
     if let Command::Config(arguments) = command {
         return config::run(common, output, arguments).await;
     }
     let mut setup = Setup::new(common)?;
-    for warning in &setup.warnings {
-        output.remark(warning).await;
+    for warning in setup.choice.warnings() {
+        output.remark(&warning).await;
     }
     match command {
         Command::Trust(command) => return trust::run(&setup, output, command).await,

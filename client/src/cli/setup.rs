@@ -3,7 +3,7 @@
 use bellhop_protocol::Username;
 
 use super::args::Common;
-use super::choice::Choice;
+use super::choice;
 use super::exit::{Exit, Failure};
 use super::output::End;
 use super::password;
@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
+use crate::settings::choice::Choice;
 use crate::settings::{Settings, Tls};
 
 /// What every command needs to know.
@@ -29,17 +30,16 @@ pub(crate) struct Setup {
     password_cmd: Option<String>,
     /// The password is for `user` alone, as the config says.
     for_user: bool,
-    pub(crate) settings: Settings,
-    /// What of the config is ignored.
-    pub(crate) warnings: Vec<String>,
+    /// What was chosen, in files, variables and flags.
+    pub(crate) choice: Choice,
 }
 
 impl Setup {
     pub(crate) fn new(common: &Common) -> Result<Setup, Failure> {
         let home = Home::of_user().map_err(Failure::local)?;
-        let mut choice = Choice::read(common)?;
-        choice.remember(&open(&home)?)?;
-        let resolved = choice.resolve()?;
+        let mut choice = choice::read(common)?;
+        choice::remember(&mut choice, &open(&home)?)?;
+        let resolved = choice.resolve().map_err(|error| Failure::usage(error.to_string()))?;
         let settings = resolved.settings();
         let (server, user) = (settings.server.clone(), settings.user.clone());
         let trust = trust(common, &settings)?;
@@ -49,9 +49,8 @@ impl Setup {
             (None, Some(path)) => password::from_file(&path)?,
             (None, None) => None,
         };
-        let warnings = choice.warnings();
         let for_user = resolved.password_is_of_files();
-        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, settings, warnings })
+        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, choice })
     }
 
     /// Runs the command that prints the password, where nothing else can prove who this is.

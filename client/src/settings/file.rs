@@ -111,7 +111,7 @@ struct Reader<'a> {
 }
 
 /// Everything of a table with the span of its key.
-fn rows(table: &dyn TableLike) -> Vec<(&str, Range<usize>, &Item)> {
+pub(crate) fn rows(table: &dyn TableLike) -> Vec<(&str, Range<usize>, &Item)> {
     let span = |name: &str| table.get_key_value(name).and_then(|(key, _)| key.span()).unwrap_or_default();
     table.iter().map(|(name, item)| (name, span(name), item)).collect()
 }

@@ -139,7 +139,6 @@ impl Places {
     /// # Errors
     ///
     /// [`FileError`] where one is there and cannot be read.
-    #[allow(dead_code, reason = "the next thing that is read")]
     pub(crate) fn theme(&self, name: &str) -> Result<Option<(PathBuf, String)>, FileError> {
         if !value::is_name(name) {
             return Ok(None);

@@ -2,8 +2,9 @@
 
 use crossterm::event::KeyEvent;
 
+use super::bindings::Bindings;
 use super::key::Key;
-use super::keymap::{TABLE, TYPED, action};
+use super::keymap::{TABLE, TYPED};
 
 /// The name of the key of an event; `None` for one that nothing could be bound to.
 pub(crate) fn key_name(event: KeyEvent) -> Option<String> {
@@ -11,8 +12,8 @@ pub(crate) fn key_name(event: KeyEvent) -> Option<String> {
 }
 
 /// What the key of an event does in a conversation, by name.
-pub(crate) fn action_name(event: KeyEvent) -> Option<&'static str> {
-    let action = action(Key::from_event(event)?)?;
+pub(crate) fn action_name(event: KeyEvent, bindings: &Bindings) -> Option<&'static str> {
+    let action = bindings.action(Key::from_event(event)?)?;
     TABLE.iter().find(|row| row.action == action).map(|row| row.name)
 }
 
@@ -39,9 +40,15 @@ mod tests {
     fn keys_have_names_and_actions() {
         let press = |code, modifiers| KeyEvent::new(code, modifiers);
         let jump = press(KeyCode::Char('k'), KeyModifiers::CONTROL);
-        assert_eq!((key_name(jump).as_deref(), action_name(jump)), (Some("Ctrl+K"), Some("jump")));
+        assert_eq!(
+            (key_name(jump).as_deref(), action_name(jump, &Bindings::default())),
+            (Some("Ctrl+K"), Some("jump"))
+        );
         let letter = press(KeyCode::Char('k'), KeyModifiers::NONE);
-        assert_eq!((key_name(letter).as_deref(), action_name(letter)), (Some("K"), None));
+        assert_eq!(
+            (key_name(letter).as_deref(), action_name(letter, &Bindings::default())),
+            (Some("K"), None)
+        );
         assert!(keys_text().contains("Ctrl+K F2") && keys_text().contains("5|bob|hi"));
     }
 }

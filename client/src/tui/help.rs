@@ -2,6 +2,7 @@
 
 use bellhop_protocol::op::{Family, Field, OpCode};
 
+use super::bindings::Bindings;
 use super::glyphs::Glyphs;
 use super::key::Key;
 use super::keymap::{self, Action};
@@ -50,7 +51,7 @@ pub(crate) struct Row {
 /// The lines about a screen that hold every word of `filter`.
 pub(crate) fn rows_of(model: &Model, filter: &str) -> Vec<Row> {
     if model.form.is_none() {
-        return rows(filter, model.prefs.glyphs);
+        return rows(filter, model.prefs.glyphs, &model.prefs.bindings);
     }
     let all = FORM.iter().map(|(keys, text)| plain(*keys, *text));
     all.filter(|row| matches(filter, row, "")).collect()
@@ -62,9 +63,9 @@ fn matches(filter: &str, row: &Row, name: &str) -> bool {
 }
 
 /// The lines about conversations that hold every word of `filter`.
-fn rows(filter: &str, glyphs: &Glyphs) -> Vec<Row> {
+fn rows(filter: &str, glyphs: &Glyphs, bindings: &Bindings) -> Vec<Row> {
     let keys = keymap::TABLE.iter().map(|row| {
-        let keys: Vec<String> = row.keys.iter().map(Key::to_string).collect();
+        let keys: Vec<String> = bindings.keys(row.action).iter().map(Key::to_string).collect();
         (Row { action: Some(row.action), ..plain(keys.join(" "), row.help) }, row.name)
     });
     let typed = keymap::TYPED.iter().map(|(form, help)| (plain(*form, *help), ""));
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_help_has_everything_and_narrows() {
-        let rows = |filter: &str| super::rows(filter, &UNICODE);
+        let rows = |filter: &str| super::rows(filter, &UNICODE, &Bindings::default());
         let all = rows("").len();
         let ops = 7;
         assert_eq!(all, keymap::TABLE.len() + keymap::TYPED.len() + ops + LEGEND.len() + COMMANDS.len());

@@ -57,6 +57,34 @@ impl Key {
         }
     }
 
+    /// A key as it is written in the config: `ctrl+g`, `alt+down`, `F5`; `None` for what is none.
+    pub(crate) fn parse(text: &str) -> Option<Key> {
+        let mut key = Key::plain(Code::Esc);
+        let mut rest = text;
+        // The last sign may be a plus itself.
+        while let Some((held, behind)) =
+            rest.split_once('+').filter(|(held, behind)| !held.is_empty() && !behind.is_empty())
+        {
+            let held = match held.to_ascii_lowercase().as_str() {
+                "ctrl" => &mut key.ctrl,
+                "alt" => &mut key.alt,
+                "shift" => &mut key.shift,
+                _ => return None,
+            };
+            if std::mem::replace(held, true) {
+                return None;
+            }
+            rest = behind;
+        }
+        let mut letters = rest.chars();
+        key.code = match (letters.next()?, letters.next()) {
+            // Capitals are written for both: a letter with shift is typed, and nothing is bound to it.
+            (c, None) if !c.is_control() => Code::Char(c.to_ascii_lowercase()),
+            _ => Code::of_name(rest)?,
+        };
+        Some(key.normal())
+    }
+
     /// The key of an event; `None` for keys that nothing is bound to.
     pub(crate) fn from_event(event: KeyEvent) -> Option<Key> {
         let code = match event.code {
@@ -104,6 +132,34 @@ impl Key {
     }
 }
 
+impl Code {
+    /// The key with this name.
+    fn of_name(name: &str) -> Option<Code> {
+        let name = name.to_ascii_lowercase();
+        if let Some(number) = name.strip_prefix('f') {
+            return number.parse().ok().filter(|number| (1..=24).contains(number)).map(Code::F);
+        }
+        Some(match name.as_str() {
+            "enter" | "return" => Code::Enter,
+            "esc" | "escape" => Code::Esc,
+            "tab" => Code::Tab,
+            "space" => Code::Char(' '),
+            "backspace" => Code::Backspace,
+            "delete" | "del" => Code::Delete,
+            "insert" | "ins" => Code::Insert,
+            "up" => Code::Up,
+            "down" => Code::Down,
+            "left" => Code::Left,
+            "right" => Code::Right,
+            "home" => Code::Home,
+            "end" => Code::End,
+            "pgup" | "pageup" => Code::PageUp,
+            "pgdn" | "pagedown" => Code::PageDown,
+            _ => return None,
+        })
+    }
+}
+
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (held, name) in [(self.ctrl, "Ctrl+"), (self.alt, "Alt+"), (self.shift, "Shift+")] {
@@ -112,6 +168,7 @@ impl std::fmt::Display for Key {
             }
         }
         match self.code {
+            Code::Char(' ') => f.write_str("Space"),
             Code::Char(c) => write!(f, "{}", c.to_ascii_uppercase()),
             Code::F(number) => write!(f, "F{number}"),
             Code::PageUp => f.write_str("PgUp"),

@@ -95,11 +95,6 @@ pub(crate) const TYPED: &[(&str, &str)] = &[
     ("//shrug", "a message that begins with a slash"),
 ];
 
-/// The action of a key.
-pub(crate) fn action(key: Key) -> Option<Action> {
-    TABLE.iter().find(|row| row.keys.contains(&key)).map(|row| row.action)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,7 +108,7 @@ mod tests {
             assert!(row.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.name);
             for key in row.keys {
                 assert!(seen.insert(*key), "{key} is bound twice");
-                assert_eq!(action(*key), Some(row.action));
+                assert_eq!(crate::tui::bindings::Bindings::default().action(*key), Some(row.action));
             }
         }
     }

@@ -8,7 +8,6 @@ const SMALLEST: (u16, u16) = (20, 6);
 const WIDE: u16 = 60;
 /// From here there is room for the details.
 const WIDEST: u16 = 120;
-const LIST: u16 = 20;
 const LIST_WIDEST: u16 = 24;
 const DETAILS: u16 = 30;
 /// Rows of the box at most.
@@ -23,6 +22,8 @@ pub(crate) struct Panes {
     pub(crate) list_first: bool,
     /// The details, where they fit.
     pub(crate) details: bool,
+    /// Columns of the list beside the messages; a screen with room to spare gives it more.
+    pub(crate) list_width: u16,
 }
 
 /// The parts of the screen.
@@ -72,8 +73,8 @@ impl Areas {
         let list = match (narrow || !panes.list, widest) {
             (true, _) => 0,
             // One more column for the bar.
-            (false, false) => LIST + 1,
-            (false, true) => LIST_WIDEST + 1,
+            (false, false) => panes.list_width + 1,
+            (false, true) => panes.list_width.max(LIST_WIDEST) + 1,
         };
         let details = if widest && panes.details { DETAILS + 1 } else { 0 };
         if list > 0 {
@@ -108,7 +109,7 @@ impl Areas {
 mod tests {
     use super::*;
 
-    const PANES: Panes = Panes { list: true, list_first: false, details: true };
+    const PANES: Panes = Panes { list: true, list_first: false, details: true, list_width: 20 };
 
     #[test]
     fn every_size_is_covered_once() {

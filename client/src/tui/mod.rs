@@ -14,6 +14,7 @@ mod about;
 mod aside;
 mod backend;
 mod bare;
+mod bindings;
 mod composer;
 mod copy;
 mod demo;
@@ -25,6 +26,7 @@ mod input;
 mod key;
 mod keymap;
 mod layout;
+mod looks;
 mod model;
 mod notify;
 mod pane;
@@ -35,6 +37,7 @@ mod signals;
 mod stage;
 mod stats;
 mod terminal;
+mod theme;
 mod trusting;
 mod typed;
 mod update;
@@ -47,5 +50,7 @@ pub(crate) fn action_names() -> impl Iterator<Item = &'static str> {
 }
 
 pub(crate) use about::{action_name, key_name, keys_text};
+pub(crate) use bindings::Bindings;
+pub(crate) use looks::load as load_looks;
 pub(crate) use run::{Start, run, run_demo};
 pub(crate) use update::MESSAGE_MAX;

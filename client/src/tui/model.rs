@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::bindings::Bindings;
 use super::composer::Composer;
 use super::form::Form;
 use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
 use super::pane::{Line, Look, Pane};
 use super::passwords::Passwords;
+use super::theme::Theme;
 use super::window::Window;
 use crate::config::{Server, Trust};
 use crate::delivery::Delivery;
 use crate::event::{Chat, Guard, Message, Untrusted};
 use crate::peer::Peer;
-use crate::settings::{Notify, Ui};
+use crate::settings::{Emoji, Notify, Ui};
 use crate::text::shown;
 
 /// Lines kept of what the server said and of ops by hand.
@@ -42,11 +44,15 @@ pub(crate) struct Now {
 #[derive(Clone, Debug)]
 pub(crate) struct Prefs {
     pub(crate) glyphs: &'static Glyphs,
-    pub(crate) colour: bool,
+    pub(crate) theme: Theme,
     pub(crate) panes: Panes,
-    #[allow(dead_code, reason = "read where each setting takes effect")]
+    pub(crate) bindings: Bindings,
+    /// Never [`Emoji::Auto`]: that was decided.
+    #[allow(dead_code, reason = "what reads them follows")]
+    pub(crate) emoji: Emoji,
+    #[allow(dead_code, reason = "what reads them follows")]
     pub(crate) ui: Ui,
-    #[allow(dead_code, reason = "read where each setting takes effect")]
+    #[allow(dead_code, reason = "read where people are told of messages")]
     pub(crate) notify: Notify,
 }
 

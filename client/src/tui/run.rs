@@ -19,10 +19,9 @@ use super::aside::{Aside, Done, copied};
 use super::backend::Backend;
 use super::demo::{self, Demo};
 use super::form::Form;
-use super::glyphs::Glyphs;
 use super::input::{Habits, Input, Normaliser};
-use super::layout::Panes;
-use super::model::{Effect, Login, Model, Now, Prefs};
+use super::looks::{self, Looks, Surroundings};
+use super::model::{Effect, Login, Model, Now};
 use super::notify;
 use super::signals::{Signalled, Signals, is_of_keys};
 use super::stats::Stats;
@@ -35,7 +34,9 @@ use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
-use crate::settings::{Settings, Tristate};
+use crate::settings::Tristate;
+use crate::settings::choice::Choice;
+use crate::settings::resolve::Resolved;
 use crate::signals;
 
 /// Frames are at least this far apart.
@@ -51,13 +52,16 @@ pub(crate) struct Start {
     /// Whoever was here last, or was named.
     pub(crate) user: Option<bellhop_protocol::Username>,
     pub(crate) password: Option<Secret>,
-    pub(crate) settings: Settings,
+    pub(crate) choice: Choice,
 }
 
 struct App {
     model: Model,
     /// Where the files are; the made-up people have none.
     home: Option<Home>,
+    /// What is chosen, to be read again.
+    #[allow(dead_code, reason = "what reads them follows")]
+    choice: Choice,
     backend: Backend,
     /// Somebody filled in the form; a screen that was opened as somebody changes nothing for anybody else.
     chosen: bool,
@@ -72,8 +76,8 @@ struct App {
 
 /// Runs the screen until somebody quits. Returns the exit code.
 pub(crate) fn run(start: Start) -> io::Result<u8> {
-    let Start { home, server, trust, user, password, settings } = start;
-    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system(), settings)?;
+    let Start { home, server, trust, user, password, choice } = start;
+    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system(), choice)?;
     app.model.meant = Some((server.clone(), trust));
     match user {
         Some(user) => app.log_in(Login { server, user, password, create: false, remember: false }),
@@ -83,9 +87,9 @@ pub(crate) fn run(start: Start) -> io::Result<u8> {
 }
 
 /// Runs the screen with made-up people, and a clock that stands still.
-pub(crate) fn run_demo(settings: Settings) -> io::Result<u8> {
+pub(crate) fn run_demo(choice: Choice) -> io::Result<u8> {
     let old = std::env::var("BELLHOP_DEMO_MESSAGES").ok().and_then(|count| count.parse().ok());
-    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC, settings)?;
+    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC, choice)?;
     if let Some(login) = demo::login() {
         app.log_in(login);
     }
@@ -93,15 +97,11 @@ pub(crate) fn run_demo(settings: Settings) -> io::Result<u8> {
 }
 
 impl App {
-    fn new(home: Option<Home>, backend: Backend, zone: TimeZone, settings: Settings) -> io::Result<App> {
+    fn new(home: Option<Home>, backend: Backend, zone: TimeZone, choice: Choice) -> io::Result<App> {
         let stats = Stats::new(clock::now());
         let variable = |name: &str| std::env::var(name).ok();
-        let plain = variable("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || variable("TERM").as_deref() == Some("dumb");
-        let panes = Panes { list: true, list_first: false, details: true };
-        let Settings { ui, notify, .. } = settings;
-        let glyphs = Glyphs::choose(ui.glyphs, cfg!(windows), variable);
-        let prefs = Prefs { glyphs, colour: !plain, panes, ui, notify };
+        let resolved = choice.resolve().map_err(io::Error::other)?;
+        let prefs = looks(&resolved, &choice)?.prefs(resolved.settings(), Surroundings::of_process());
         let kitty = match prefs.ui.kitty_keys {
             Tristate::Auto => terminal::speaks_kitty(variable),
             wish => wish == Tristate::On,
@@ -114,6 +114,7 @@ impl App {
         Ok(App {
             model: Model::new(now, zone, size, prefs),
             home,
+            choice,
             backend,
             chosen: false,
             screen,
@@ -403,6 +404,18 @@ impl App {
 
     #[cfg(not(unix))]
     fn suspend(&mut self) {}
+}
+
+/// The theme and the keys; what is wrong with them is to be mended first.
+fn looks(resolved: &Resolved, choice: &Choice) -> io::Result<Looks> {
+    let mut looks = looks::load(resolved, &choice.places);
+    match looks.problems.first() {
+        Some(first) => Err(io::Error::new(io::ErrorKind::InvalidInput, first.clone())),
+        None => {
+            looks.warnings.extend(choice.warnings());
+            Ok(looks)
+        }
+    }
 }
 
 fn now(backend: &Backend) -> Now {

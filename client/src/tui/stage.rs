@@ -7,6 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Position;
 
+use super::bindings::Bindings;
 use super::demo::{self, Demo};
 use super::form::Form;
 use super::glyphs::{Glyphs, UNICODE};
@@ -14,10 +15,11 @@ use super::input::Input;
 use super::key::{Code, Key};
 use super::layout::Panes;
 use super::model::{Effect, Model, Now, Prefs};
+use super::theme::Theme;
 use super::update::{Msg, update};
 use super::view;
 use crate::event::Event;
-use crate::settings::{Notify, Ui};
+use crate::settings::{Emoji, Notify, Ui};
 use crate::text::wrap::width;
 
 /// A screen, its clock, and made-up people.
@@ -64,9 +66,11 @@ impl Stage {
 
     fn bare(size: (u16, u16), glyphs: &'static Glyphs, demo: Demo) -> Stage {
         let now = begin();
-        let panes = Panes { list: true, list_first: false, details: true };
+        let panes = Panes { list: true, list_first: false, details: true, list_width: 20 };
         let (ui, notify) = (Ui::default(), Notify::default());
-        let prefs = Prefs { glyphs, colour: true, panes, ui, notify };
+        let theme = Theme::built_in("terminal").expect("it is built in");
+        let (bindings, emoji) = (Bindings::default(), Emoji::AsIs);
+        let prefs = Prefs { glyphs, theme, bindings, emoji, panes, ui, notify };
         Stage { model: Model::new(now, TimeZone::UTC, size, prefs), demo, effects: Vec::new(), now }
     }
 

@@ -142,6 +142,10 @@ impl Composer {
         self.remove(self.caret..self.word_after());
     }
 
+    pub(crate) fn delete_to_line_end(&mut self) {
+        self.remove(self.caret..self.line_end());
+    }
+
     pub(crate) fn delete_to_line_start(&mut self) {
         self.remove(self.line_start()..self.caret);
     }
@@ -188,8 +192,11 @@ impl Composer {
     }
 
     pub(crate) fn end(&mut self) {
-        let line = self.text[self.caret..].find('\n').unwrap_or(self.text.len() - self.caret);
-        self.go(self.caret + line);
+        self.go(self.line_end());
+    }
+
+    fn line_end(&self) -> usize {
+        self.text[self.caret..].find('\n').map_or(self.text.len(), |line| self.caret + line)
     }
 
     /// A row up in a box of `columns` columns; false on the first row.

@@ -2,19 +2,20 @@
 
 use super::TWICE;
 use crate::tui::bare;
+use crate::tui::bindings::KILL_LINE;
 use crate::tui::composer::Composer;
 use crate::tui::key::{Code, Key};
-use crate::tui::keymap::{self, Action};
+use crate::tui::keymap::Action;
 use crate::tui::model::{Effect, Model, Overlay, Recall, SENT_MAX};
 use crate::tui::window::Scroll;
 
 impl Model {
     pub(super) fn chat_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
         let open = self.open.clone();
-        match keymap::action(key) {
+        match self.prefs.bindings.action(key) {
             Some(action) => self.act(action, effects),
             None if self.list_alone() => self.list_key(key, effects),
-            None => self.edit(key),
+            None => self.edit(self.prefs.bindings.edit(key)),
         }
         // A key at the end of a conversation says that somebody is there and has seen it; one that leads away does not.
         let stays = self.open == open && self.overlay.is_none() && self.form.is_none() && self.quit.is_none();
@@ -145,6 +146,7 @@ impl Model {
                 }
                 return;
             }
+            KILL_LINE => composer.delete_to_line_end(),
             Key { code: Code::Left, ctrl: true, .. } => composer.word_left(),
             Key { code: Code::Right, ctrl: true, .. } => composer.word_right(),
             Key { code: Code::Char('d'), alt: true, .. } => composer.delete_word_after(),

@@ -18,7 +18,7 @@ enum Line {
 }
 
 pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
-    let (heading, plain) = (painter.theme.strong(), painter.theme.text());
+    let (heading, plain) = (painter.theme.accent(), painter.theme.text());
     for row in 0..usize::from(area.height) {
         painter.put(Painter::row(area, row), 0, model.prefs.glyphs.bar, painter.theme.border());
     }

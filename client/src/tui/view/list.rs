@@ -51,7 +51,7 @@ fn entry(model: &Model, entry: Option<&Entry>, open: bool, line: Rect, painter: 
     let unread = entry.map_or(0, |entry| entry.unread);
     let mut style = if unread > 0 { painter.theme.strong() } else { painter.theme.text() };
     if open {
-        style = style.patch(painter.theme.bar());
+        style = style.patch(painter.theme.select());
         painter.fill(line, style);
         painter.put(line, 0, glyphs.marker, style);
     }

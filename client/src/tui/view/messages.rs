@@ -1,7 +1,7 @@
 //! The messages of the open conversation.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use super::{Painter, list};
 use crate::delivery::Delivery;
@@ -51,7 +51,7 @@ fn line(model: &Model, look: &Look, line: &Line, row: Rect, painter: &mut Painte
         Line::New => divider("new", glyphs.rule, theme.new_mark(), row, painter),
         Line::Name { name, mine } => {
             // No word of a message begins this far to the left, so none of its lines can pass for this one.
-            let style = nick_style(name, *mine, painter).patch(theme.strong());
+            let style = nick_style(name, *mine, painter).add_modifier(Modifier::BOLD);
             painter.put(row, 0, &ellipsis(name, look.columns, glyphs.ellipsis), style);
         }
         Line::Text { time, nick, text, tick, mine } => {
@@ -86,14 +86,15 @@ fn divider(text: &str, rule: &str, style: Style, row: Rect, painter: &mut Painte
 }
 
 fn nick_style(name: &str, mine: bool, painter: &Painter<'_>) -> Style {
-    if mine { painter.theme.text() } else { painter.theme.nick(name) }
+    if mine { painter.theme.own() } else { painter.theme.nick(name) }
 }
 
 /// How the tick of a state looks.
 pub(crate) fn tick_style(state: Delivery, painter: &Painter<'_>) -> Style {
     match state {
-        Delivery::Read => painter.theme.good().patch(painter.theme.strong()),
-        Delivery::Failed | Delivery::Returned | Delivery::Unknown => painter.theme.error(),
+        Delivery::Read => painter.theme.good().add_modifier(Modifier::BOLD),
+        Delivery::Unknown => painter.theme.warn(),
+        Delivery::Failed | Delivery::Returned => painter.theme.error(),
         _ => painter.theme.dim(),
     }
 }

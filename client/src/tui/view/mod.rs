@@ -9,7 +9,6 @@ mod overlays;
 mod status;
 #[cfg(test)]
 mod tests;
-mod theme;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -19,8 +18,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::layout::Areas;
 use super::model::Model;
+use super::theme::Theme;
 use crate::text::wrap::width;
-use theme::Theme;
 
 pub(crate) use list::first_row as first_row_of_list;
 
@@ -41,7 +40,8 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn screen(model: &Model, buffer: &mut Buffer) -> Caret {
     // The model's size may lag behind the terminal's by one event; nothing is drawn outside of either.
     let size = (model.size.0.min(buffer.area.width), model.size.1.min(buffer.area.height));
-    let painter = &mut Painter { buffer, theme: Theme { colour: model.prefs.colour } };
+    let painter = &mut Painter { buffer, theme: &model.prefs.theme };
+    painter.ground();
     let fits = size == model.size;
     let Some(areas) = model.areas().filter(|_| fits) else {
         painter.put(Rect::new(0, 0, size.0, size.1.min(1)), 0, "window too small", Style::new());
@@ -77,7 +77,7 @@ fn conversation(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> Care
 /// Puts text on cells, never outside of a rectangle.
 pub(crate) struct Painter<'a> {
     buffer: &'a mut Buffer,
-    pub(crate) theme: Theme,
+    pub(crate) theme: &'a Theme,
 }
 
 impl Painter<'_> {
@@ -115,15 +115,24 @@ impl Painter<'_> {
         }
     }
 
+    /// The theme's own ground, where it has one.
+    fn ground(&mut self) {
+        let (area, text) = (self.buffer.area, self.theme.text());
+        if text != Style::new() {
+            self.buffer.set_style(area, text);
+        }
+    }
+
     /// Fills a rectangle with blanks of this style.
     pub(crate) fn fill(&mut self, area: Rect, style: Style) {
         let area = area.intersection(self.buffer.area);
+        let ground = self.theme.text();
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
                 let cell = &mut self.buffer[(x, y)];
                 // What was there may have been dim or bold, which a style alone leaves.
                 cell.reset();
-                cell.set_style(style);
+                cell.set_style(ground.patch(style));
             }
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn frame(model: &Model, title: &str, columns: u16, rows: u16, painter
         painter.put_right(row, right, style);
     }
     let title = ellipsis(title, usize::from(columns).saturating_sub(6), glyphs.ellipsis);
-    painter.put(first, 2, &format!(" {title} "), painter.theme.strong());
+    painter.put(first, 2, &format!(" {title} "), painter.theme.accent());
     for row in 1..usize::from(rows) - 1 {
         painter.put(Painter::row(area, row), 0, glyphs.bar, style);
         painter.put_right(Painter::row(area, row), glyphs.bar, style);
@@ -75,7 +75,7 @@ fn first_shown(chosen: usize, rows: usize) -> usize {
 }
 
 fn chosen_style(is_chosen: bool, row: Rect, painter: &mut Painter<'_>) -> Style {
-    let style = if is_chosen { painter.theme.bar() } else { painter.theme.text() };
+    let style = if is_chosen { painter.theme.select() } else { painter.theme.text() };
     if is_chosen {
         painter.fill(row, style);
     }
