@@ -146,7 +146,8 @@ impl Server {
             },
         };
         let port = port.map_or(Ok(PORT), |port| port.parse().map_err(|_| wrong()))?;
-        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '[' | ']' | '|');
+        let odd =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '[' | ']' | '|' | '#');
         if host.is_empty() || port == 0 || host.contains(odd) {
             return Err(wrong());
         }
@@ -205,9 +206,20 @@ mod tests {
         check("::1", Some(("[::1]:2050", true)));
         check("[::1]:77", Some(("[::1]:77", true)));
         check("[fe80::1]", Some(("[fe80::1]:2050", false)));
-        for wrong in
-            ["", ":2050", "host:", "host:0", "host:70000", "host:x", "a b", "[::1", "[::1]x", "u@h", "h/x"]
-        {
+        for wrong in [
+            "",
+            ":2050",
+            "host:",
+            "host:0",
+            "host:70000",
+            "host:x",
+            "a b",
+            "[::1",
+            "[::1]x",
+            "u@h",
+            "h/x",
+            "h#x",
+        ] {
             check(wrong, None);
         }
     }

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use crate::clock;
 use crate::config::Server;
 use crate::home::{Home, HomeError};
-use crate::link::trust::Known;
+pub use crate::link::trust::Known;
 
 /// The word for an authority.
 const AUTHORITY: &str = "ca";
@@ -44,13 +44,24 @@ pub(crate) enum KnownError {
     Raced(Server),
 }
 
+/// Why a line cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// A server that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) server: Server,
-    pub(crate) known: Known,
+pub struct Entry {
+    /// Its address.
+    pub server: Server,
+    /// By what it is known.
+    pub known: Known,
     /// The day it was kept, as it stands in the file.
-    pub(crate) since: Option<String>,
+    pub since: Option<String>,
 }
 
 /// The file.
@@ -71,16 +82,7 @@ impl KnownServers<'_> {
     /// Every server, in the order of the file.
     pub(crate) fn all(&self) -> Result<Vec<Entry>, KnownError> {
         let path = self.home.known_servers()?;
-        let mut entries: Vec<Entry> = Vec::new();
-        for (number, line) in (1..).zip(read(&path)?.lines()) {
-            let wrong = |reason| KnownError::Line { path: path.clone(), line: number, reason };
-            let Some(entry) = parse(line).map_err(wrong)? else { continue };
-            if entries.iter().any(|known| known.server == entry.server) {
-                return Err(wrong(format!("{} is there twice", entry.server)));
-            }
-            entries.push(entry);
-        }
-        Ok(entries)
+        entries(&read(&path)?).map_err(|WrongLine { line, reason }| KnownError::Line { path, line, reason })
     }
 
     /// Keeps `known` of `server`, whatever was known of it.
@@ -121,12 +123,10 @@ impl KnownServers<'_> {
         if found == to {
             return Ok(());
         }
-        let text = read(&path)?;
-        let is_other = |line: &&str| !matches!(parse(line), Ok(Some(entry)) if entry.server == *server);
-        let mut lines: Vec<String> = text.lines().filter(is_other).map(str::to_owned).collect();
-        lines.extend(to.map(|known| written(server, known)));
-        lines.push(String::new());
-        replace_file(&path, &lines.join("\n")).map_err(|error| KnownError::Io { path, error })
+        let today = Timestamp::from_millisecond(clock::wall_ms()).unwrap_or_default();
+        let day = today.to_zoned(TimeZone::UTC).date().to_string();
+        let text = replaced(&read(&path)?, server, to, &day);
+        replace_file(&path, &text).map_err(|error| KnownError::Io { path, error })
     }
 
     fn lock(&self, path: &Path) -> Result<crate::home::Lock, KnownError> {
@@ -143,9 +143,34 @@ impl KnownServers<'_> {
     }
 }
 
-fn written(server: &Server, known: Known) -> String {
-    let day =
-        Timestamp::from_millisecond(clock::wall_ms()).unwrap_or_default().to_zoned(TimeZone::UTC).date();
+/// Every server of a text, in its order.
+///
+/// # Errors
+///
+/// The first line that cannot be read, or tells of a server that an earlier one tells of.
+pub fn entries(text: &str) -> Result<Vec<Entry>, WrongLine> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (line, said) in (1..).zip(text.lines()) {
+        let wrong = |reason| WrongLine { line, reason };
+        let Some(entry) = parse(said).map_err(wrong)? else { continue };
+        if entries.iter().any(|known| known.server == entry.server) {
+            return Err(wrong(format!("{} is there twice", entry.server)));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// The text with another line for `server`, or none; every other line stays as it is.
+pub fn replaced(text: &str, server: &Server, to: Option<Known>, day: &str) -> String {
+    let is_other = |line: &&str| !matches!(parse(line), Ok(Some(entry)) if entry.server == *server);
+    let mut lines: Vec<String> = text.lines().filter(is_other).map(str::to_owned).collect();
+    lines.extend(to.map(|known| written(server, known, day)));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn written(server: &Server, known: Known, day: &str) -> String {
     let known = match known {
         Known::Key(key) => key.to_string(),
         Known::Authority => AUTHORITY.to_owned(),

@@ -5,7 +5,7 @@
 //!
 //! * [`config`]: what a connection is made with. [`client`]: the handle. [`event`]: what it tells.
 //! * `link`: the rules of a connection (pure), and the socket that follows them; `trust` decides who a server is.
-//! * `known`: the servers that are known, and by what. `fingerprint`: how a key is compared.
+//! * [`known`]: the servers that are known, and by what. `fingerprint`: how a key is compared.
 //! * `history`: what was seen and sent, in an SQLite file. [`home`]: where that file is. `seat`: who is which device.
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
@@ -21,7 +21,7 @@ pub mod event;
 mod fingerprint;
 mod history;
 pub mod home;
-mod known;
+pub mod known;
 mod link;
 pub mod peer;
 pub mod raw;

@@ -3,18 +3,21 @@
 //! ```sh
 //! cargo run --release -p bellhop-tests --bin drill            # everything; some hours
 //! cargo run --release -p bellhop-tests --bin drill -- F5 F6   # some steps, by row or by name
+//! cargo run --release -p bellhop-tests --bin drill -- --without fuzz
 //! cargo run --release -p bellhop-tests --bin drill -- --list
 //! ```
 //!
 //! A step is a line of [`steps::STEPS`]: its row, its name, and how it is run, a function or some tests of the workspace
 //! with amounts in their environment. What a step shows stands in `tests/reports/drill.json`, a line a step with the
 //! commit that it was run on, and `drill.md` beside it is the same for people; steps that are not run again keep their
-//! line. It ends with 1 where a step failed. It needs Linux, strace, util-linux, and for some steps root or user
+//! line. Steps named `fuzz` execute each target ten million times, or `RUNS`. It ends with 1 where a step failed. It needs Linux, strace, util-linux, and for some steps root or user
 //! namespaces.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the step")]
 #![expect(clippy::print_stdout, reason = "whoever runs the drill watches it")]
 
+#[cfg(target_os = "linux")]
+mod fuzzed;
 #[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]
@@ -52,6 +55,9 @@ mod linux {
     struct Args {
         /// Rows (F5) or parts of names; all steps where there are none
         steps: Vec<String>,
+        /// Leaves out those of these rows, or with these parts in their names
+        #[arg(long, value_name = "STEP")]
+        without: Vec<String>,
         /// Decides every random choice
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -69,12 +75,14 @@ mod linux {
             vanish::inside();
             return ExitCode::SUCCESS;
         }
-        let wanted = |step: &&Step| {
-            let matches = |word: &String| {
+        let is_among = |step: &Step, words: &[String]| {
+            words.iter().any(|word| {
                 step.row.split(' ').any(|row| row.eq_ignore_ascii_case(word))
                     || step.name.contains(&word.to_lowercase())
-            };
-            args.steps.is_empty() || args.steps.iter().any(matches)
+            })
+        };
+        let wanted = |step: &&Step| {
+            (args.steps.is_empty() || is_among(step, &args.steps)) && !is_among(step, &args.without)
         };
         let chosen: Vec<&Step> = STEPS.iter().filter(wanted).collect();
         if args.list || chosen.is_empty() {

@@ -1,6 +1,6 @@
 //! The steps: a row, a name, and how it is run.
 
-use crate::vanish;
+use crate::{fuzzed::fuzzed, vanish};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::Duration;
@@ -89,6 +89,18 @@ pub(crate) const STEPS: &[Step] = &[
     tests("F19", "hostile lengths in little memory", IT, "hostile_lengths", &[]),
     tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100))),
+    // The longest come last.
+    run("B18", "fuzz limits", |seed| fuzzed("limits", seed)),
+    run("B18", "fuzz config", |seed| fuzzed("config", seed)),
+    run("B18", "fuzz known", |seed| fuzzed("known", seed)),
+    run("B18", "fuzz door", |seed| fuzzed("door", seed)),
+    run("B5", "fuzz typed", |seed| fuzzed("typed", seed)),
+    run("B5", "fuzz names", |seed| fuzzed("names", seed)),
+    run("B1 B3", "fuzz frames", |seed| fuzzed("frames", seed)),
+    run("B3 B4", "fuzz requests", |seed| fuzzed("requests", seed)),
+    run("B14", "fuzz replies", |seed| fuzzed("replies", seed)),
+    run("B6 B7", "fuzz clean", |seed| fuzzed("clean", seed)),
+    run("B2 B3", "fuzz session", |seed| fuzzed("session", seed)),
 ];
 
 /// Runs a step; a panic is a failure that says what was wrong.

@@ -27,7 +27,9 @@ fn what_was_found_by_fuzzing_is_harmless() {
 fn every_target_is_fuzzed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let drill = fs::read_to_string(folder.join("../drill/steps.rs")).unwrap();
     for Target { name, .. } in TARGETS {
+        assert!(drill.contains(&format!("fuzzed(\"{name}\", seed)")), "{name} is no step of the drill");
         assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
         let binary = fs::read_to_string(folder.join(format!("fuzz_targets/{name}.rs"))).unwrap();
         assert!(binary.contains(&format!("bellhop_tests::fuzz::{name}(input)")), "{name}");

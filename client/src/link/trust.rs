@@ -19,7 +19,7 @@ use crate::fingerprint::Fingerprint;
 
 /// What is kept of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub enum Known {
     /// Its key.
     Key(Fingerprint),
     /// An authority vouched for its name.

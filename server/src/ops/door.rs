@@ -147,9 +147,7 @@ async fn request(entrance: &Entrance, stream: &mut Stream) -> io::Result<Request
                 break;
             }
         }
-        let known =
-            "this server does not know the request: it may be of another version than the program that asks";
-        serde_json::from_slice(&line).map_err(|_| io::Error::other(known))
+        Request::decode(&line).map_err(io::Error::other)
     };
     timeout(ASK_MAX, read).await.map_err(|_| io::Error::other("the request took too long to arrive"))?
 }

@@ -85,6 +85,22 @@ pub enum Request {
     Hold,
 }
 
+/// A line is no request of this version. What it says instead is not told: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this server does not know the request: it may be of another version than the program that asks")]
+pub struct NoRequest;
+
+impl Request {
+    /// Reads a line, with or without its end.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no request.
+    pub fn decode(line: &[u8]) -> Result<Request, NoRequest> {
+        serde_json::from_slice(line).map_err(|_| NoRequest)
+    }
+}
+
 /// A line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -342,7 +358,7 @@ mod tests {
             (r#""dance""#, false),
             ("", false),
         ] {
-            assert_eq!(serde_json::from_str::<Request>(line).is_ok(), good, "{line}");
+            assert_eq!(Request::decode(line.as_bytes()).is_ok(), good, "{line}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What fuzzing runs: a function a target, which panics where a property does not hold. The fuzzer in `tests/fuzz` and
 //! the test that replays the corpora call the same functions.
 
+mod files;
 mod session;
 mod wire;
 mod words;
@@ -44,6 +45,10 @@ targets! {
     words::limits;
     /// A config file.
     words::config;
+    /// A line that comes through the operator's door.
+    files::door;
+    /// The file of known servers, below a server's address as it is typed.
+    files::known;
     /// All that a connection may say to a server.
     session::session;
 }

@@ -38,12 +38,12 @@ pub(super) fn names(input: &[u8]) {
 
 pub(super) fn clean(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    for kind in [Kind::Line, Kind::Body] {
-        let once = cleaned(&text, kind);
-        assert_eq!(cleaned(&once, kind), once, "cleaning twice changes nothing");
-        assert!(is_harmless(&once, kind == Kind::Body), "{once:?}");
-        assert!(once.len() <= 6 * text.len());
-    }
+    // A byte more, and it is for the other.
+    let kind = [Kind::Line, Kind::Body][input.len() % 2];
+    let once = cleaned(&text, kind);
+    assert_eq!(cleaned(&once, kind), once, "cleaning twice changes nothing");
+    assert!(is_harmless(&once, kind == Kind::Body), "{once:?}");
+    assert!(once.len() <= 6 * text.len());
 }
 
 /// True if and only if nothing in the text drives a terminal, reorders, hides, or grows beyond its cell.

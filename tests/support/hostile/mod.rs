@@ -50,19 +50,23 @@ impl State {
 
     /// What leads there on an open listener, whether or not the account is there.
     pub fn prelude(self, name: &str) -> Vec<u8> {
+        // One of the two is refused.
+        self.after(&[said(OpCode::Login, name.as_bytes()), said(OpCode::Create, name.as_bytes())].concat())
+    }
+
+    /// What leads there, where this logs in.
+    pub fn after(self, login: &[u8]) -> Vec<u8> {
         let hello = || {
             let device = DeviceId([0xA5; 16]);
             Request::Hello(Hello { version: 1, device, features: PRESENCE, agent: "hostile" }).to_bytes()
         };
-        // One of the two is refused.
-        let login = || [said(OpCode::Login, name.as_bytes()), said(OpCode::Create, name.as_bytes())].concat();
         match self {
             State::Connected => Vec::new(),
             State::Greeted => hello(),
-            State::Text => login(),
-            State::Hello => [hello(), login()].concat(),
-            State::Stream => [hello(), login(), said(OpCode::Deliver, b"")].concat(),
-            State::LoggedOut => [login(), said(OpCode::Logout, b"")].concat(),
+            State::Text => login.to_vec(),
+            State::Hello => [&hello(), login].concat(),
+            State::Stream => [&hello(), login, &said(OpCode::Deliver, b"")].concat(),
+            State::LoggedOut => [login, &said(OpCode::Logout, b"")].concat(),
         }
     }
 }
