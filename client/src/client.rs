@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use crate::clock;
 use crate::config::{Config, Receive};
 use crate::event::{Around, Event, Stop, StopKind};
-use crate::history::Seat;
+use crate::history::{Chosen, Query, Seat};
 use crate::link::driver::{Driver, Order};
 use crate::link::state::State;
 use crate::link::{Command, Draft, LinkConfig};
@@ -237,6 +237,42 @@ impl Client {
     /// [`Busy`].
     pub fn mark_read(&self, key: String, n: i64) -> Result<(), Busy> {
         self.order(Order::MarkRead { key, n })
+    }
+
+    /// Counts the conversation from the message at `n` on as unread. Whose messages were read stays told.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn mark_unread(&self, key: String, n: i64) -> Result<(), Busy> {
+        self.order(Order::MarkUnread { key, n })
+    }
+
+    /// Keeps what a person has chosen for a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn choose(&self, peer: Peer, chosen: Chosen) -> Result<(), Busy> {
+        self.order(Order::Choose { peer, chosen })
+    }
+
+    /// Asks for [`Event::Found`]: what a piece of the history holds. It tells where the next piece begins.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn search(&self, query: Query) -> Result<(), Busy> {
+        self.order(Order::Search(query))
+    }
+
+    /// Asks for [`Event::Steps`]: the states that the message at `n` has come to.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn steps(&self, n: i64) -> Result<(), Busy> {
+        self.order(Order::Steps(n))
     }
 
     /// Keeps what was typed and not sent.

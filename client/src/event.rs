@@ -83,6 +83,10 @@ pub enum Event {
     Chats(Vec<Chat>),
     /// Messages of a conversation, oldest first.
     Page(Page),
+    /// What [`crate::Client::search`] has found.
+    Found(Found),
+    /// The answer to [`crate::Client::steps`].
+    Steps(Steps),
     /// Something local went wrong.
     Problem(String),
 }
@@ -271,6 +275,41 @@ pub struct Chat {
     pub last: i64,
     /// What was typed and not sent.
     pub draft: String,
+    /// It stands above the others.
+    pub pinned: bool,
+    /// Nobody is called for it.
+    pub muted: bool,
+    /// The places of messages of ours that were refused.
+    pub failed: Vec<i64>,
+}
+
+/// What was found of what was looked for, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What [`crate::Client::search`] was given.
+    pub tag: u64,
+    /// The messages.
+    pub hits: Vec<Hit>,
+    /// Where to go on; `None` where everything was looked at.
+    pub next: Option<i64>,
+}
+
+/// A message that holds what was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Its place in the history.
+    pub n: i64,
+    /// Whom its conversation is with.
+    pub peer: Peer,
+}
+
+/// The states that a message of ours has come to, and when, in ms since 1970; the first one is the oldest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// The message's place in the history.
+    pub n: i64,
+    /// State and time.
+    pub steps: Vec<(Delivery, i64)>,
 }
 
 /// Messages of a conversation.

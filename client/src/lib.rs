@@ -37,6 +37,7 @@ pub use config::{Config, Proof, Receive, Role, Server, Trust};
 pub use delivery::Delivery;
 pub use event::Event;
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use history::{Chosen, Query};
 pub use home::Home;
 pub use peer::Peer;
 pub use secret::Secret;

@@ -27,7 +27,9 @@ impl History {
         let work = self.write()?;
         let mut outcomes = Vec::with_capacity(changes.len());
         for change in changes {
-            outcomes.push(apply(&work, seat, change)?);
+            let outcome = apply(&work, seat, change)?;
+            note_steps(&work, &outcome)?;
+            outcomes.push(outcome);
         }
         if changes.iter().any(|change| matches!(change, Change::Incoming(_))) {
             forget_shown(&work, seat)?;
@@ -101,6 +103,29 @@ fn apply(db: &Connection, seat: &Seat, change: &Change) -> rusqlite::Result<Outc
             leave_account(db, seat.row, *uuid).map(|(device, settled)| Outcome::Device(device, settled))
         }
     }
+}
+
+/// Keeps when a message of ours came to a state.
+fn note_steps(db: &Connection, outcome: &Outcome) -> rusqlite::Result<()> {
+    let steps: Vec<(i64, Delivery)> = match outcome {
+        Outcome::States(changes) | Outcome::Device(_, changes) => {
+            changes.iter().map(|change| (change.n, change.state)).collect()
+        }
+        Outcome::Numbered(postings, _) => {
+            postings.iter().map(|posting| (posting.n, Delivery::Sending)).collect()
+        }
+        Outcome::Queued(n) => vec![(*n, Delivery::Outbox)],
+        _ => return Ok(()),
+    };
+    let now = clock::wall_ms();
+    let mut keep = db.prepare_cached(
+        "INSERT INTO steps (message, n, state, time_ms)
+         SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3 FROM steps WHERE message = ?1",
+    )?;
+    for (n, state) in steps {
+        keep.execute(params![n, state.number(), now])?;
+    }
+    Ok(())
 }
 
 fn new_device(db: &Connection, row: i64) -> rusqlite::Result<DeviceId> {

@@ -1,7 +1,7 @@
 //! What this client has seen and sent, in an SQLite file of its own that several programs may use at once.
 //!
 //! [`History`] is one connection to that file. In `accounts` is who logs in, and the devices with their counters, tokens
-//! and outboxes; in `changes` what a link writes down; in `pages` what a screen reads. Nothing in here knows a socket.
+//! and outboxes; in `changes` what a link writes down; in `pages` what a screen reads, in `search` what it looks for. Nothing in here knows a socket.
 
 mod accounts;
 mod changes;
@@ -9,6 +9,7 @@ pub(crate) mod keyed;
 pub(crate) mod left;
 mod pages;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use crate::clock;
 
 pub(crate) use accounts::{Account, Kept, LAST_SERVER, LAST_USER, Seat, Standing};
+pub use pages::Chosen;
+pub use search::Query;
 
 /// How long one program waits for another's transaction.
 const BUSY_MAX: Duration = Duration::from_secs(10);

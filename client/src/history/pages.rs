@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{History, HistoryError};
 use crate::delivery::Delivery;
-use crate::event::{Around, Chat, Message, Page};
+use crate::event::{Around, Chat, Message, Page, Steps};
 use crate::peer::Peer;
 use crate::text::shown;
 
@@ -15,6 +15,17 @@ use crate::text::shown;
 const CHATS_MAX: i64 = 1_000;
 /// Ids told in one READ at most; older ones were long read.
 const READ_MAX: i64 = 1_024;
+/// States of one message that are shown; a message that is tried again and again has more.
+const STEPS_MAX: i64 = 50;
+
+/// What a person has chosen for a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// It stands above the others.
+    pub pinned: bool,
+    /// Nobody is called for it.
+    pub muted: bool,
+}
 
 impl History {
     /// The conversations, the one with the latest message first.
@@ -22,8 +33,9 @@ impl History {
         let mut query = self.db.prepare_cached(
             "SELECT key, name, address, read_to, draft,
                  (SELECT count(*) FROM messages WHERE peer = peers.id AND mine = 0 AND n > read_to),
-                 coalesce((SELECT max(n) FROM messages WHERE peer = peers.id), 0) AS last
-             FROM peers WHERE account = ?1 ORDER BY last DESC, key LIMIT ?2",
+                 coalesce((SELECT max(n) FROM messages WHERE peer = peers.id), 0) AS last, pinned, muted,
+                 (SELECT group_concat(n) FROM messages WHERE peer = peers.id AND mine = 1 AND state = 3)
+             FROM peers WHERE account = ?1 ORDER BY pinned DESC, last DESC, key LIMIT ?2",
         )?;
         let rows = query.query_map(params![account, CHATS_MAX], |row| {
             Ok(Chat {
@@ -32,6 +44,9 @@ impl History {
                 draft: row.get(4)?,
                 unread: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
                 last: row.get(6)?,
+                pinned: row.get(7)?,
+                muted: row.get(8)?,
+                failed: places(row.get::<_, Option<String>>(9)?.as_deref().unwrap_or_default()),
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -88,7 +103,7 @@ impl History {
         let Some((peer, Peer { address, .. })) = self.peer(account, key)? else { return Ok(Vec::new()) };
         let work = self.write()?;
         let before: i64 =
-            work.query_row("SELECT read_to FROM peers WHERE id = ?1", [peer], |row| row.get(0))?;
+            work.query_row("SELECT told_to FROM peers WHERE id = ?1", [peer], |row| row.get(0))?;
         let mut query = work.prepare(
             "SELECT id FROM messages WHERE peer = ?1 AND mine = 0 AND n > ?2 AND n <= ?3 AND id IS NOT NULL
              ORDER BY n DESC LIMIT ?4",
@@ -96,10 +111,44 @@ impl History {
         let ids = query.query_map(params![peer, before, n, READ_MAX], |row| row.get(0))?;
         let ids = ids.collect::<rusqlite::Result<Vec<[u8; 16]>>>()?;
         drop(query);
-        work.execute("UPDATE peers SET read_to = max(read_to, ?2) WHERE id = ?1", params![peer, n])?;
+        work.execute(
+            "UPDATE peers SET read_to = max(read_to, ?2), told_to = max(told_to, ?2) WHERE id = ?1",
+            params![peer, n],
+        )?;
         work.commit()?;
         let Some(address) = address else { return Ok(Vec::new()) };
         Ok(ids.into_iter().rev().map(|id| (MessageId(Uuid::from_bytes(id)), address.clone())).collect())
+    }
+
+    /// Counts everything from `n` on as unread.
+    pub(crate) fn mark_unread(&mut self, account: i64, key: &str, n: i64) -> Result<(), HistoryError> {
+        self.db.execute(
+            "UPDATE peers SET read_to = min(read_to, ?3 - 1) WHERE account = ?1 AND key = ?2",
+            params![account, key, n],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps what was chosen for a conversation.
+    pub(crate) fn choose(&mut self, account: i64, peer: &Peer, chosen: Chosen) -> Result<(), HistoryError> {
+        self.db.execute(
+            "INSERT INTO peers (account, key, name, address, pinned, muted) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET pinned = excluded.pinned, muted = excluded.muted",
+            params![account, peer.key, peer.name, peer.address, chosen.pinned, chosen.muted],
+        )?;
+        Ok(())
+    }
+
+    /// The states that a message of ours has come to.
+    pub(crate) fn steps(&self, account: i64, n: i64) -> Result<Steps, HistoryError> {
+        let mut query = self.db.prepare_cached(
+            "SELECT steps.state, steps.time_ms FROM steps JOIN messages ON messages.n = steps.message
+             WHERE messages.account = ?1 AND message = ?2 ORDER BY steps.n LIMIT ?3",
+        )?;
+        let rows = query.query_map(params![account, n, STEPS_MAX], |row| {
+            Ok((Delivery::from_number(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(Steps { n, steps: rows.collect::<rusqlite::Result<_>>()? })
     }
 
     /// Keeps what was typed and not sent.
@@ -112,7 +161,7 @@ impl History {
         Ok(())
     }
 
-    fn peer(&self, account: i64, key: &str) -> Result<Option<(i64, Peer)>, HistoryError> {
+    pub(super) fn peer(&self, account: i64, key: &str) -> Result<Option<(i64, Peer)>, HistoryError> {
         let mut query = self
             .db
             .prepare_cached("SELECT id, key, name, address FROM peers WHERE account = ?1 AND key = ?2")?;
@@ -121,6 +170,11 @@ impl History {
         });
         Ok(found.optional()?)
     }
+}
+
+/// The places of a list with commas.
+fn places(list: &str) -> Vec<i64> {
+    list.split(',').filter_map(|place| place.parse().ok()).collect()
 }
 
 fn message(row: &Row<'_>, peer: &Peer) -> rusqlite::Result<Message> {

@@ -121,6 +121,24 @@ pub(super) const STEPS: &[&str] = &[
     ) WITHOUT ROWID;
     CREATE INDEX keyed_by_message ON keyed (message);
 ",
+    "
+    -- What a person has chosen for a conversation. Of what is counted as unread again, the sender was told before that
+    -- it was read: up to told_to.
+    ALTER TABLE peers ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE peers ADD COLUMN muted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE peers ADD COLUMN told_to INTEGER NOT NULL DEFAULT 0;
+    UPDATE peers SET told_to = read_to;
+    CREATE INDEX messages_failed ON messages (peer, n) WHERE mine = 1 AND state = 3;
+
+    -- Which state a message of ours came to when, on the clock here.
+    CREATE TABLE steps (
+        message INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+        n INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        time_ms INTEGER NOT NULL,
+        PRIMARY KEY (message, n)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// Brings `db` to the latest version, all or nothing; programs that start together wait for each other.

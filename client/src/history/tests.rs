@@ -350,7 +350,7 @@ fn a_later_schema_is_refused() {
     let desk = desk();
     desk.history.db.pragma_update(None, "user_version", 99).expect("written");
     let refused = History::open(&desk.path);
-    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 4 })), "{refused:?}");
+    assert!(matches!(refused, Err(HistoryError::Newer { found: 99, known: 5 })), "{refused:?}");
 }
 
 #[test]

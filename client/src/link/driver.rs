@@ -19,7 +19,7 @@ use super::{Command, Draft, Failed, Input, Output};
 use crate::clock;
 use crate::config::Config;
 use crate::event::{Around, Event, Guard};
-use crate::history::{History, HistoryError, Seat};
+use crate::history::{Chosen, History, HistoryError, Query, Seat};
 use crate::peer::Peer;
 
 /// Bytes taken from the socket at once; what one read holds is one write to disk and one acknowledgement.
@@ -47,6 +47,14 @@ pub(crate) enum Order {
     Page { key: String, around: Around, limit: usize },
     /// A person read everything up to here.
     MarkRead { key: String, n: i64 },
+    /// Everything from here on is unread again.
+    MarkUnread { key: String, n: i64 },
+    /// What a person has chosen for a conversation.
+    Choose { peer: Peer, chosen: Chosen },
+    /// What a piece of the history holds.
+    Search(Query),
+    /// The states that a message has come to.
+    Steps(i64),
     /// What was typed and not sent.
     Draft { peer: Peer, text: String },
     /// This account is the one to act as from now on.
@@ -240,6 +248,12 @@ impl Driver {
                 self.history.page(account, &key, around, limit).map(|page| Some(Event::Page(page)))
             }
             Order::MarkRead { key, n } => self.mark_read(&key, n),
+            Order::MarkUnread { key, n } => self.history.mark_unread(account, &key, n).map(|()| None),
+            Order::Choose { peer, chosen } => self.history.choose(account, &peer, chosen).map(|()| None),
+            Order::Search(query) => {
+                self.history.search(account, &query).map(|found| Some(Event::Found(found)))
+            }
+            Order::Steps(n) => self.history.steps(account, n).map(|steps| Some(Event::Steps(steps))),
             Order::Remember => self.history.remember(account).map(|()| None),
             Order::Draft { peer, text } => self.history.set_draft(account, &peer, &text).map(|()| None),
         };

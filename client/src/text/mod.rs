@@ -1,6 +1,8 @@
 //! Text on a grid of cells: made harmless where it enters ([`clean()`]), measured and wrapped where it is shown.
 
 pub(crate) mod clean;
+pub(crate) mod links;
+pub(crate) mod seek;
 pub(crate) mod wrap;
 
 pub use clean::{Kind, clean};

@@ -134,13 +134,19 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
         Effect::Withdraw(n) => client.withdraw(n),
         Effect::Page { key, around } => client.page(key, around, PAGE),
         Effect::MarkRead { key, n } => client.mark_read(key, n),
+        Effect::MarkUnread { key, n } => client.mark_unread(key, n),
+        Effect::Choose { peer, chosen } => client.choose(peer, chosen),
+        Effect::Search(query) => client.search(query),
+        Effect::Steps(n) => client.steps(n),
         Effect::Draft { peer, text } => client.keep_draft(peer, text),
         Effect::Reconnect => client.reconnect(),
         // The loop's own.
         Effect::Connect(_) | Effect::Disconnect | Effect::Trust(_) | Effect::Redraw | Effect::Suspend => {
             Ok(())
         }
-        Effect::Copy(_) | Effect::Edit { .. } | Effect::Plain(_) | Effect::Mouse(_) => Ok(()),
+        Effect::OpenLink(_) | Effect::Copy(_) | Effect::Edit { .. } | Effect::Plain(_) | Effect::Mouse(_) => {
+            Ok(())
+        }
         Effect::Notify(_) | Effect::Digest => Ok(()),
     };
     asked.err().map(|busy| Event::Problem(busy.to_string()))
@@ -158,7 +164,12 @@ fn refused(effect: Effect, reason: &str) -> Option<Event> {
             let op = bellhop_protocol::OpCode::Password.byte();
             Some(Event::Answer(Answer { tag, op, fields: Err(reason), verdict: Verdict::Done }))
         }
-        Effect::Retry(_) | Effect::Withdraw(_) | Effect::Reconnect => Some(Event::Problem(reason)),
+        Effect::Retry(_)
+        | Effect::Withdraw(_)
+        | Effect::MarkUnread { .. }
+        | Effect::Choose { .. }
+        | Effect::Search(_)
+        | Effect::Reconnect => Some(Event::Problem(reason)),
         _ => None,
     }
 }

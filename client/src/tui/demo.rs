@@ -116,7 +116,16 @@ impl Demo {
 
     fn chat(&mut self, name: &str, unread: u64, read_to: i64, last: i64, draft: &str) {
         let peer = Peer::new(name);
-        self.chats.push(Chat { peer, unread, read_to, last, draft: draft.to_owned() });
+        self.chats.push(Chat {
+            peer,
+            unread,
+            read_to,
+            last,
+            draft: draft.to_owned(),
+            pinned: false,
+            muted: name == "frank",
+            failed: Vec::new(),
+        });
     }
 
     /// Answers an effect.

@@ -7,7 +7,8 @@ use super::glyphs::Glyphs;
 use super::key::Key;
 use super::keymap::{self, Action};
 use super::model::Model;
-use super::typed::COMMANDS;
+use super::typed::{COMMANDS, Command};
+use super::update::DEEDS;
 use crate::delivery::Delivery;
 
 /// The ticks, in the order in which a message goes through them.
@@ -37,13 +38,21 @@ const FORM: &[(&str, &str)] = &[
     ("Ctrl+Q", "quit"),
 ];
 
+/// What Enter does on a line of the help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Runs {
+    Nothing,
+    Action(Action),
+    Command(&'static Command),
+}
+
 /// A line of the help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) keys: String,
     pub(crate) text: String,
     /// What Enter does on it.
-    pub(crate) action: Option<Action>,
+    pub(crate) does: Runs,
     /// It explains the tick that stands in place of keys.
     pub(crate) tick: Option<Delivery>,
 }
@@ -66,8 +75,10 @@ fn matches(filter: &str, row: &Row, name: &str) -> bool {
 fn rows(filter: &str, glyphs: &Glyphs, bindings: &Bindings) -> Vec<Row> {
     let keys = keymap::TABLE.iter().map(|row| {
         let keys: Vec<String> = bindings.keys(row.action).iter().map(Key::to_string).collect();
-        (Row { action: Some(row.action), ..plain(keys.join(" "), row.help) }, row.name)
+        (Row { does: Runs::Action(row.action), ..plain(keys.join(" "), row.help) }, row.name)
     });
+    let deeds = DEEDS.iter().map(|doable| (plain(doable.key, doable.words), "a picked message"));
+    let listed = keymap::LISTED.iter().map(|(form, help)| (plain(*form, *help), "in the list"));
     let typed = keymap::TYPED.iter().map(|(form, help)| (plain(*form, *help), ""));
     let ticks = LEGEND.iter().map(|state| {
         let row = plain(glyphs.tick(*state), meaning(*state));
@@ -75,18 +86,18 @@ fn rows(filter: &str, glyphs: &Glyphs, bindings: &Bindings) -> Vec<Row> {
     });
     let commands = COMMANDS.iter().map(|command| {
         let form = format!("/{} {}", command.name, command.arguments);
-        (plain(form.trim_end(), command.help), command.name)
+        (Row { does: Runs::Command(command), ..plain(form.trim_end(), command.help) }, command.name)
     });
     let ops = OpCode::ALL.iter().filter(|op| op.family() == Family::Text).map(|op| {
         let fields: Vec<&str> = op.fields().iter().map(|Field { name, .. }| *name).collect();
         (plain(format!("{}|{}", op.byte(), fields.join("|")), format!("{} by hand", op.name())), "op")
     });
-    let all = keys.chain(typed).chain(ticks).chain(commands).chain(ops);
+    let all = keys.chain(typed).chain(listed).chain(deeds).chain(ticks).chain(commands).chain(ops);
     all.filter(|(row, name)| matches(filter, row, name)).map(|(row, _)| row).collect()
 }
 
 fn plain(keys: impl Into<String>, text: impl Into<String>) -> Row {
-    Row { keys: keys.into(), text: text.into(), action: None, tick: None }
+    Row { keys: keys.into(), text: text.into(), does: Runs::Nothing, tick: None }
 }
 
 /// What a tick means, and what can be done about it.
@@ -105,11 +116,20 @@ mod tests {
         let rows = |filter: &str| super::rows(filter, &UNICODE, &Bindings::default());
         let all = rows("").len();
         let ops = 7;
-        assert_eq!(all, keymap::TABLE.len() + keymap::TYPED.len() + ops + LEGEND.len() + COMMANDS.len());
+        assert_eq!(
+            all,
+            keymap::TABLE.len()
+                + keymap::TYPED.len()
+                + keymap::LISTED.len()
+                + DEEDS.len()
+                + ops
+                + LEGEND.len()
+                + COMMANDS.len()
+        );
         let unread = rows("unread");
-        assert_eq!(unread[0].action, Some(Action::NextUnread));
+        assert_eq!(unread[0].does, Runs::Action(Action::NextUnread));
         assert!(unread.len() < 6, "{unread:?}");
-        assert_eq!(rows("Ctrl+K")[0].action, Some(Action::Jump));
+        assert_eq!(rows("Ctrl+K")[0].does, Runs::Action(Action::Jump));
         assert_eq!(rows("no such thing"), []);
     }
 }

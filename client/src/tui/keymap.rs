@@ -33,7 +33,7 @@ actions! {
     NewLine: "new-line",
         [Key::ctrl(Code::Char('j')), Key::shift(Code::Enter), Key::alt(Code::Enter)], "new line";
     /// Opens the list of conversations to jump to.
-    Jump: "jump", [Key::ctrl(Code::Char('k')), Key::plain(Code::F(2))], "jump to a conversation";
+    Jump: "jump", [Key::ctrl(Code::Char('k')), Key::plain(Code::F(2))], "jump to a conversation, run a command";
     /// Opens the next conversation.
     Next: "next", [Key::ctrl(Code::Char('n')), Key::alt(Code::Down)], "next conversation";
     /// Opens the previous conversation.
@@ -54,6 +54,10 @@ actions! {
     Newest: "newest", [Key::ctrl(Code::End)], "newest message";
     /// Goes to the oldest message that is at hand.
     Oldest: "oldest", [Key::ctrl(Code::Home)], "oldest message at hand";
+    /// Looks for words in what was said.
+    Find: "find", [Key::ctrl(Code::Char('f'))], "find words in this conversation, or in all";
+    /// Gives the keys to another part of the screen.
+    Focus: "focus", [Key::plain(Code::F(6))], "keys to: messages, list, status, box";
     /// Shows or hides the list.
     List: "list", [Key::plain(Code::F(3))], "show or hide the list";
     /// Shows or hides the details.
@@ -84,8 +88,9 @@ actions! {
 
 /// What the box takes, for the help.
 pub(crate) const TYPED: &[(&str, &str)] = &[
-    ("Up Down", "call back what was sent"),
-    ("Tab", "complete a command or a name"),
+    ("Up", "the box is empty: pick a message"),
+    ("Ctrl+Up Ctrl+Down, Up", "call back what was sent"),
+    ("Tab", "complete a command, a name, or an :emoji:"),
     ("Home End", "start, end of the line"),
     ("Ctrl+Left Ctrl+Right", "word left, word right"),
     ("Ctrl+W Alt+D", "delete the word before, behind"),
@@ -94,6 +99,46 @@ pub(crate) const TYPED: &[(&str, &str)] = &[
     ("\\5|bob|hi", "the same characters as a message"),
     ("//shrug", "a message that begins with a slash"),
 ];
+
+/// What keys do in the list, for the help.
+pub(crate) const LISTED: &[(&str, &str)] = &[
+    ("Enter", "in the list: open the conversation"),
+    ("/", "in the list: filter by name"),
+    ("u", "in the list: unread, or read"),
+    ("m", "in the list: mute, or no longer"),
+    ("p", "in the list: pin to the top, or no longer"),
+    ("Enter", "on the status row: connect now"),
+];
+
+impl Action {
+    /// It is done where the keys are: it leads nowhere else, and writes nothing.
+    pub(crate) fn keeps_focus(self) -> bool {
+        use Action::{
+            Details, Find, Focus, Help, Jump, LineDown, LineUp, List, Mouse, Newest, Oldest, PageDown,
+            PageUp, Plain, Quit, Redraw, Suspend,
+        };
+        matches!(
+            self,
+            Details
+                | Find
+                | Focus
+                | Help
+                | Jump
+                | LineDown
+                | LineUp
+                | List
+                | Newest
+                | Oldest
+                | PageDown
+                | PageUp
+                | Quit
+                | Redraw
+                | Suspend
+                | Mouse
+                | Plain
+        )
+    }
+}
 
 #[cfg(test)]
 mod tests {

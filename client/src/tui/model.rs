@@ -8,6 +8,8 @@ use jiff::{Timestamp, Zoned};
 
 use super::bindings::Bindings;
 use super::composer::Composer;
+pub(crate) use super::effect::{Effect, Login};
+use super::focus::{Completion, Focus};
 use super::form::Form;
 use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
@@ -17,7 +19,8 @@ use super::theme::Theme;
 use super::window::Window;
 use crate::config::{Server, Trust};
 use crate::delivery::Delivery;
-use crate::event::{Chat, Guard, Message, Untrusted};
+use crate::event::{Chat, Guard, Message, Steps, Untrusted};
+use crate::history::Chosen;
 use crate::peer::Peer;
 use crate::settings::{Emoji, Notify, Ui};
 use crate::text::shown;
@@ -88,6 +91,11 @@ pub(crate) struct Entry {
     pub(crate) read_to: i64,
     pub(crate) last: i64,
     pub(crate) draft: String,
+    pub(crate) chosen: Chosen,
+    /// Messages of ours that were refused, and that nobody has looked after.
+    pub(crate) failed: BTreeSet<i64>,
+    /// Opened here, and nothing was said yet: it stands where it was opened.
+    pub(crate) fresh: bool,
 }
 
 /// Something over the rest of the screen.
@@ -119,6 +127,21 @@ pub(crate) enum Overlay {
         untrusted: Box<Untrusted>,
         typed: Composer,
     },
+    /// What can be done with a message.
+    Menu {
+        n: i64,
+        chosen: usize,
+    },
+    /// A link is about to be opened.
+    Link {
+        links: Vec<crate::text::links::Link>,
+        chosen: usize,
+    },
+    /// All that is known of a message.
+    About {
+        message: Box<Message>,
+        steps: Option<Steps>,
+    },
     /// Some messages were not sent.
     Quit,
 }
@@ -134,6 +157,7 @@ pub(crate) enum Found {
     },
     /// Somebody new.
     Stranger(Peer),
+    Command(&'static super::typed::Command),
 }
 
 /// Where in what was sent Up has come to, and what was being written before.
@@ -180,6 +204,14 @@ pub(crate) struct Model {
     /// What was typed in the server's conversation and not sent.
     pub(crate) notes_draft: String,
     pub(crate) composer: Composer,
+    /// What takes the keys.
+    pub(crate) focus: Focus,
+    /// What the word in the box may become.
+    pub(crate) completion: Option<Completion>,
+    /// The list is out of order, and is put in order when nobody is in it.
+    pub(crate) unordered: bool,
+    /// Somebody has marked the open conversation as unread: it stays so until they leave.
+    pub(crate) held_unread: bool,
     pub(crate) overlay: Option<Overlay>,
     pub(crate) toast: Option<Toast>,
     /// Whether the window has the focus, where the terminal tells.
@@ -193,8 +225,8 @@ pub(crate) struct Model {
     /// What was sent, to be called back.
     pub(crate) sent: Vec<String>,
     pub(crate) recall: Option<Recall>,
-    /// Messages of ours that the server does not have.
-    pub(crate) unsent: BTreeSet<i64>,
+    /// Messages of ours that the server does not have, with the keys of their conversations.
+    pub(crate) unsent: BTreeMap<i64, String>,
     /// Questions without an answer: how they were written, and whether the answer is a toast.
     pub(crate) asked: BTreeMap<u64, String>,
     /// SENDs by hand that were not answered yet, by tag: the message's number, once it has one.
@@ -207,75 +239,6 @@ pub(crate) struct Model {
     /// Something that is on the screen has changed.
     pub(crate) changed: bool,
     pub(crate) quit: Option<u8>,
-}
-
-/// What the program is to do.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// Connect as somebody, in place of whoever is connected.
-    Connect(Login),
-    /// End the connection.
-    Disconnect,
-    Send {
-        tag: u64,
-        to: Peer,
-        text: String,
-    },
-    Retry(i64),
-    Withdraw(i64),
-    Ask {
-        tag: u64,
-        op: u8,
-        data: crate::Secret,
-    },
-    Password {
-        tag: u64,
-        old: crate::Secret,
-        new: crate::Secret,
-    },
-    Page {
-        key: String,
-        around: crate::event::Around,
-    },
-    MarkRead {
-        key: String,
-        n: i64,
-    },
-    Draft {
-        peer: Peer,
-        text: String,
-    },
-    Reconnect,
-    /// Put this where other programs paste from.
-    Copy(String),
-    /// Write this in the person's own editor, for this conversation.
-    Edit {
-        open: Option<String>,
-        text: String,
-    },
-    /// Show these lines on the usual screen, until a key.
-    Plain(Vec<String>),
-    /// Have the mouse reported, or leave it to the terminal.
-    Mouse(bool),
-    /// Tell whoever looks elsewhere.
-    Notify(super::notify::Notice),
-    /// Count for a while, and say what went on.
-    Digest,
-    /// Keep the key that this server has shown, and connect.
-    Trust(Box<Untrusted>),
-    /// Draw every cell.
-    Redraw,
-    Suspend,
-}
-
-/// What a login needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) server: crate::Server,
-    pub(crate) user: bellhop_protocol::Username,
-    pub(crate) password: Option<crate::Secret>,
-    pub(crate) create: bool,
-    pub(crate) remember: bool,
 }
 
 impl Model {
@@ -301,6 +264,10 @@ impl Model {
             notes_made: 0,
             notes_draft: String::new(),
             composer: Composer::default(),
+            focus: Focus::default(),
+            completion: None,
+            unordered: false,
+            held_unread: false,
             overlay: None,
             toast: None,
             focused: None,
@@ -309,7 +276,7 @@ impl Model {
             cancelled: None,
             sent: Vec::new(),
             recall: None,
-            unsent: BTreeSet::new(),
+            unsent: BTreeMap::new(),
             asked: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             tags: 0,
@@ -330,9 +297,16 @@ impl Model {
     /// The parts of the screen; `None` where it is too small.
     pub(crate) fn areas(&self) -> Option<Areas> {
         // The box is as wide with one row as with six.
-        let columns = Areas::new(self.size, self.prefs.panes, 1)?.box_columns();
+        let panes = self.panes();
+        let columns = Areas::new(self.size, panes, 1)?.box_columns();
         let rows = self.composer.shown().rows(columns).rows.len();
-        Areas::new(self.size, self.prefs.panes, rows)
+        Areas::new(self.size, panes, rows)
+    }
+
+    /// What is to be seen: whoever is in the list sees it.
+    fn panes(&self) -> Panes {
+        let in_list = self.focus.list().is_some();
+        Panes { list: self.prefs.panes.list || in_list, list_first: in_list, ..self.prefs.panes }
     }
 
     /// The open conversation in the list; `None` for the server's.
@@ -441,7 +415,12 @@ impl Model {
 
     /// Now, where this machine is.
     pub(crate) fn local(&self) -> Zoned {
-        Timestamp::from_millisecond(self.now.wall_ms).unwrap_or_default().to_zoned(self.zone.clone())
+        self.local_of(self.now.wall_ms)
+    }
+
+    /// A moment, where this machine is.
+    pub(crate) fn local_of(&self, time_ms: i64) -> Zoned {
+        Timestamp::from_millisecond(time_ms).unwrap_or_default().to_zoned(self.zone.clone())
     }
 
     /// When the screen changes by itself.
@@ -463,7 +442,22 @@ impl Model {
 
 impl From<Chat> for Entry {
     fn from(chat: Chat) -> Entry {
-        let Chat { peer, unread, read_to, last, draft } = chat;
-        Entry { peer, unread, read_to, last, draft }
+        let Chat { peer, unread, read_to, last, draft, pinned, muted, failed } = chat;
+        let (chosen, failed) = (Chosen { pinned, muted }, failed.into_iter().collect());
+        Entry { peer, unread, read_to, last, draft, chosen, failed, fresh: false }
+    }
+}
+
+impl Entry {
+    /// A conversation in which nothing was said yet.
+    pub(crate) fn new(peer: Peer) -> Entry {
+        let (draft, failed) = (String::new(), BTreeSet::new());
+        let chosen = Chosen::default();
+        Entry { peer, unread: 0, read_to: 0, last: 0, draft, chosen, failed, fresh: true }
+    }
+
+    /// Its place in the list, from the top: pinned ones, then by the latest message.
+    pub(crate) fn rank(&self) -> impl Ord + use<> {
+        std::cmp::Reverse((self.chosen.pinned, self.fresh && self.last == 0, self.last))
     }
 }

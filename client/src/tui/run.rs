@@ -23,6 +23,7 @@ use super::input::{Habits, Input, Normaliser};
 use super::looks::{self, Looks, Surroundings};
 use super::model::{Effect, Login, Model, Now};
 use super::notify;
+use super::opener;
 use super::signals::{Signalled, Signals, is_of_keys};
 use super::stats::Stats;
 use super::terminal::{self, Screen};
@@ -296,6 +297,7 @@ impl App {
             Effect::Connect(login) => self.connect(login),
             Effect::Disconnect => self.backend.disconnect(),
             Effect::Trust(untrusted) => self.trust(&untrusted),
+            Effect::OpenLink(url) => self.open_link(&url),
             effect => {
                 if let Some(event) = self.backend.take(effect) {
                     self.take(Msg::Event(event));
@@ -319,6 +321,12 @@ impl App {
             receive: Receive::Kept,
             patient: true,
         });
+    }
+
+    fn open_link(&mut self, url: &str) {
+        if let Err(reason) = opener::open(url, |name| std::env::var(name).ok()) {
+            self.take(Msg::Event(Event::Problem(reason)));
+        }
     }
 
     /// Keeps the key, and connects; what cannot be kept is not trusted.

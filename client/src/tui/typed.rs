@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bellhop_protocol::op::OpCode;
 
+use super::keymap::Action;
 use crate::peer::Peer;
 use crate::raw::{self, RawOp};
 
@@ -40,14 +41,15 @@ pub(crate) enum Does {
     Retry,
     Drop,
     Unread,
-    ListPane,
-    Copy,
-    Plain,
-    Mouse,
-    Edit,
+    Read,
+    Search,
+    Pin,
+    Mute,
     Undo,
+    Edit,
     Debug,
-    Help,
+    /// What a key does as well.
+    Act,
     Quit,
 }
 
@@ -58,13 +60,23 @@ pub(crate) struct Command {
     pub(crate) name: &'static str,
     pub(crate) arguments: &'static str,
     pub(crate) help: &'static str,
+    /// The key that does the same, and what is done where there is nothing else to do.
+    pub(crate) action: Option<Action>,
 }
 
 macro_rules! commands {
-    ($($does:ident, $name:literal, $arguments:literal, $help:literal;)+) => {
+    (@action) => { None };
+    (@action $action:ident) => { Some(Action::$action) };
+    ($($does:ident, $name:literal, $arguments:literal, $help:literal $(=> $action:ident)?;)+) => {
         /// Every command, in the order of the help.
         pub(crate) const COMMANDS: &[Command] = &[
-            $(Command { does: Does::$does, name: $name, arguments: $arguments, help: $help },)+
+            $(Command {
+                does: Does::$does,
+                name: $name,
+                arguments: $arguments,
+                help: $help,
+                action: commands!(@action $($action)?),
+            },)+
         ];
     };
 }
@@ -84,16 +96,20 @@ commands! {
     Server, "server", "", "which server this is, and its key";
     Retry, "retry", "", "send failed messages here again";
     Drop, "drop", "", "forget failed messages here";
-    Unread, "unread", "", "go to the first unread message";
-    ListPane, "list-pane", "", "show or hide the list";
-    Copy, "copy", "", "copy the last message";
-    Plain, "plain", "", "plain view: select with the mouse";
-    Mouse, "mouse", "", "mouse on or off";
-    Edit, "edit", "", "write in $VISUAL or $EDITOR";
-    Undo, "undo", "", "undo the last edit";
+    Search, "search", "TEXT", "find words in this conversation, or in all" => Find;
+    Unread, "unread", "", "go to the first unread message" => FirstUnread;
+    Read, "read", "", "count this conversation as read";
+    Pin, "pin", "", "keep this conversation at the top of the list, or no longer";
+    Mute, "mute", "", "do not call for this conversation, or do again";
+    Act, "copy", "", "copy the last message" => Copy;
+    Undo, "undo", "", "undo the last edit" => Undo;
+    Act, "plain", "", "plain view: select with the mouse" => Plain;
+    Act, "mouse", "", "mouse on or off" => Mouse;
+    Edit, "edit", "", "write in $VISUAL or $EDITOR" => Editor;
     Debug, "debug", "", "what the program does in five seconds";
-    Help, "help", "", "keys and commands";
-    Quit, "quit", "", "quit";
+    Act, "list-pane", "", "show or hide the list" => List;
+    Act, "help", "", "keys and commands" => Help;
+    Quit, "quit", "", "quit" => Quit;
 }
 
 /// Reads the box. Text that was pasted, or has several lines, is a message whatever it looks like: a pasted log must

@@ -42,6 +42,15 @@ pub(crate) struct Window {
     pub(crate) scroll: Scroll,
     /// The first message that was unread when the conversation was opened.
     pub(crate) new_from: Option<i64>,
+    /// What is to be shown when it is in memory.
+    pub(crate) wanted: Option<Wanted>,
+}
+
+/// A message that somebody wants to see, wherever it fits, or with this line at the bottom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) n: i64,
+    pub(crate) line: Option<usize>,
 }
 
 impl Window {
@@ -54,6 +63,7 @@ impl Window {
             loading: Loading::Nothing,
             scroll: Scroll::Follow,
             new_from: None,
+            wanted: None,
         }
     }
 
@@ -141,6 +151,11 @@ impl Window {
     /// The place of the last message; 0 where there is none.
     pub(crate) fn last(&self) -> i64 {
         self.items.back().map_or(0, |message| message.n)
+    }
+
+    /// The message at `n`, where it is in memory.
+    pub(crate) fn at(&self, n: i64) -> Option<&Message> {
+        self.items.get(self.items.partition_point(|message| message.n < n)).filter(|message| message.n == n)
     }
 
     /// The index of the message at `n`, or of the next one.

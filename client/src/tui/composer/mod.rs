@@ -126,6 +126,13 @@ impl Composer {
         self.caret = self.boundary_at_or_after(self.caret + text.len());
     }
 
+    /// Puts `text` in place of what stands from `start` to the caret.
+    pub(crate) fn replace_before(&mut self, start: usize, text: &str) {
+        self.remember();
+        self.text.replace_range(start..self.caret, text);
+        self.caret = self.boundary_at_or_after(start + text.len());
+    }
+
     pub(crate) fn backspace(&mut self) {
         self.remove(self.before(self.caret)..self.caret);
     }

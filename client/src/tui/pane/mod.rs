@@ -53,6 +53,13 @@ pub(crate) enum Line {
     Reason(String),
 }
 
+impl Line {
+    /// It is of a message, not what stands above one.
+    pub(crate) fn is_said(&self) -> bool {
+        matches!(self, Line::Name { .. } | Line::Text { .. } | Line::Reason(_))
+    }
+}
+
 /// A place: a line of the block of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -170,6 +177,11 @@ impl Pane<'_> {
 
     /// The lines of a pane of `rows` rows, from top to bottom; fewer where there are no more.
     pub(crate) fn visible(&self, rows: usize) -> Vec<Line> {
+        self.seen(rows).into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The same, each with the place of the message that it belongs to.
+    pub(crate) fn seen(&self, rows: usize) -> Vec<(i64, Line)> {
         let mut lines = Vec::new();
         if self.window.items.is_empty() {
             return lines;
@@ -179,7 +191,8 @@ impl Pane<'_> {
         let mut block = self.block(item);
         block.truncate(bottom.line + 1);
         loop {
-            lines.extend(block.into_iter().rev());
+            let n = self.window.items[item].n;
+            lines.extend(block.into_iter().rev().map(|line| (n, line)));
             if lines.len() >= rows || item == 0 {
                 break;
             }
@@ -244,6 +257,31 @@ impl Pane<'_> {
         let item = self.window.items.iter().position(|message| Some(message.n) == self.window.new_from)?;
         let line = self.block(item).iter().position(|line| *line == Line::New).unwrap_or(0);
         Some(self.scroll(self.down(Place { item, line }, rows.saturating_sub(1))))
+    }
+
+    /// The scroll position that shows all of the message at `n`, moved as little as can be; `None` where it is not in
+    /// memory, or on the screen already.
+    pub(crate) fn in_view(&self, n: i64, rows: usize) -> Option<Scroll> {
+        let item = self.item(n)?;
+        let (first, last) =
+            (Place { item, line: 0 }, Place { item, line: self.height(item).saturating_sub(1) });
+        let bottom = self.bottom();
+        if last > bottom {
+            return Some(self.scroll(last));
+        }
+        let lowest = self.down(first, rows.saturating_sub(1));
+        (lowest < bottom).then(|| self.scroll(lowest.max(last)))
+    }
+
+    /// The scroll position that shows the message at `n` with as much around it as there is room for.
+    pub(crate) fn in_middle(&self, n: i64, rows: usize) -> Option<Scroll> {
+        let item = self.item(n)?;
+        let last = Place { item, line: self.height(item).saturating_sub(1) };
+        Some(self.scroll(self.down(last, rows / 3)))
+    }
+
+    fn item(&self, n: i64) -> Option<usize> {
+        self.window.at(n).map(|_| self.window.index(n))
     }
 
     /// True where the top of a pane of `rows` rows is within one pane of the first message.

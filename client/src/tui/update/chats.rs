@@ -3,7 +3,9 @@
 use super::{DRAFT_AFTER, READ_AFTER};
 use crate::event::Around;
 use crate::peer::Peer;
+use crate::settings::MarkRead;
 use crate::tui::composer::Composer;
+use crate::tui::focus::Focus;
 use crate::tui::model::{Effect, Entry, Model};
 use crate::tui::window::{Loading, Scroll, Window};
 
@@ -13,13 +15,7 @@ impl Model {
         if self.open == key {
             return;
         }
-        self.keep_draft(effects);
-        self.read_due = None;
-        self.leave_recall();
-        self.notes.scroll = Scroll::Follow;
-        self.open = key;
-        let draft = self.entry().map_or(&self.notes_draft, |entry| &entry.draft);
-        self.composer = Composer::with(draft);
+        self.enter(key, effects);
         match &self.open {
             None => self.window = Window::empty(),
             Some(key) => {
@@ -29,13 +25,40 @@ impl Model {
         }
     }
 
+    /// Opens a conversation without a place on it: whoever calls goes to one.
+    pub(super) fn open_at(&mut self, peer: Peer, effects: &mut Vec<Effect>) {
+        let key = peer.key.clone();
+        self.list_peer(peer);
+        self.enter(Some(key), effects);
+        self.window = Window::empty();
+    }
+
+    /// What is being written is another message from here on.
+    fn enter(&mut self, key: Option<String>, effects: &mut Vec<Effect>) {
+        self.keep_draft(effects);
+        self.read_due = None;
+        self.held_unread = false;
+        self.leave_recall();
+        self.focus_box();
+        self.completion = None;
+        self.notes.scroll = Scroll::Follow;
+        self.open = key;
+        let draft = self.entry().map_or(&self.notes_draft, |entry| &entry.draft);
+        self.composer = Composer::with(draft);
+    }
+
     /// Opens the conversation with somebody, who need not be in the list yet.
     pub(super) fn open_peer(&mut self, peer: Peer, effects: &mut Vec<Effect>) {
+        let key = peer.key.clone();
+        self.list_peer(peer);
+        self.open(Some(key), effects);
+    }
+
+    fn list_peer(&mut self, peer: Peer) {
         if self.entry_of(&peer.key).is_none() {
-            let entry = Entry { peer: peer.clone(), unread: 0, read_to: 0, last: 0, draft: String::new() };
-            self.chats.insert(0, entry);
+            self.chats.insert(0, Entry::new(peer));
+            self.unordered = true;
         }
-        self.open(Some(peer.key), effects);
     }
 
     /// The next or previous row of the list.
@@ -90,7 +113,7 @@ impl Model {
     }
 
     /// Loads the messages after `n` in place of those in memory.
-    fn load_from(&mut self, n: i64, effects: &mut Vec<Effect>) {
+    pub(super) fn load_from(&mut self, n: i64, effects: &mut Vec<Effect>) {
         let new_from = self.window.new_from;
         self.window = Window { new_from, loading: Loading::From(n), ..Window::empty() };
         self.request(Around::After(n), effects);
@@ -183,6 +206,9 @@ impl Model {
             && self.getting.is_none()
             && self.window.loading == Loading::Nothing
             && self.window.scroll == Scroll::Follow
+            && !self.held_unread
+            && matches!(self.focus, Focus::Box | Focus::Pick(_) | Focus::Status)
+            && self.prefs.ui.mark_read == MarkRead::Seen
             && self.areas().is_some_and(|areas| areas.pane.height > 0);
         match (unread && seen, self.read_due) {
             (true, None) => self.read_due = Some(self.now.at + READ_AFTER),
@@ -195,12 +221,30 @@ impl Model {
     pub(super) fn read(&mut self, effects: &mut Vec<Effect>) {
         self.read_due = None;
         let Some(key) = self.open.clone() else { return };
-        let Some(entry) = self.entry_mut(&key) else { return };
+        self.read_all(&key, effects);
+    }
+
+    /// Counts all of a conversation as read.
+    pub(super) fn read_all(&mut self, key: &str, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.entry_mut(key) else { return };
         if entry.unread > 0 {
             entry.unread = 0;
             entry.read_to = entry.last;
-            effects.push(Effect::MarkRead { key, n: entry.last });
+            effects.push(Effect::MarkRead { key: key.to_owned(), n: entry.last });
             self.changed = true;
+        }
+    }
+
+    /// Somebody says that they have read it.
+    pub(super) fn read_open(&mut self, effects: &mut Vec<Effect>) {
+        self.held_unread = false;
+        self.read(effects);
+    }
+
+    /// Whoever answers has read, where that is what counts.
+    pub(super) fn read_by_answer(&mut self, effects: &mut Vec<Effect>) {
+        if self.prefs.ui.mark_read == MarkRead::Sent {
+            self.read(effects);
         }
     }
 

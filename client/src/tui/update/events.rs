@@ -7,7 +7,7 @@ use bellhop_protocol::{Code, OpCode};
 
 use crate::delivery::Delivery;
 use crate::event::{
-    Answer, Around, Event, Message, Page, Secured, StateChange, Stop, StopKind, Trouble, TroubleKind,
+    Answer, Around, Event, Message, Page, Secured, StateChange, Steps, Stop, StopKind, Trouble, TroubleKind,
 };
 use crate::peer::Peer;
 use crate::raw::Verdict;
@@ -47,7 +47,7 @@ impl Model {
                 self.arrived(message, effects);
             }
             Event::Outgoing { tag, message } => {
-                self.unsent.insert(message.n);
+                self.unsent.insert(message.n, message.peer.key.clone());
                 self.by_hand.entry(tag).and_modify(|n| *n = Some(message.n));
                 self.arrived(message, effects);
             }
@@ -61,7 +61,11 @@ impl Model {
             Event::NewDevice => self.say("the id of this device was in use elsewhere; it has a new one"),
             Event::Chats(chats) => self.listed(chats.into_iter().map(Entry::from).collect(), effects),
             Event::Page(page) => self.page(page, effects),
-            Event::Unsettled(unsettled) => self.unsent.extend(unsettled.iter().map(|old| old.n)),
+            Event::Found(found) => self.found(found, effects),
+            Event::Steps(steps) => self.steps(steps),
+            Event::Unsettled(unsettled) => {
+                self.unsent.extend(unsettled.iter().map(|old| (old.n, Peer::new(&old.to).key)));
+            }
             Event::Problem(text) => self.complain(text),
             Event::Watching(_) | Event::Presence { .. } | Event::Typing(_) => {}
             Event::TokenKept | Event::Synced(_) => {}
@@ -178,28 +182,35 @@ impl Model {
     fn arrived(&mut self, message: Message, effects: &mut Vec<Effect>) {
         let open = self.open.as_deref() == Some(message.peer.key.as_str());
         let known = self.chats.iter().position(|entry| entry.peer.key == message.peer.key);
-        let mut entry = match known {
-            Some(at) => self.chats.remove(at),
-            None => {
-                Entry { peer: message.peer.clone(), unread: 0, read_to: 0, last: 0, draft: String::new() }
-            }
-        };
-        let newest = message.n > entry.last;
+        let at = known.unwrap_or_else(|| {
+            self.chats.push(Entry::new(message.peer.clone()));
+            self.chats.len() - 1
+        });
+        let newest = message.n > self.chats[at].last;
         self.notice_message(&message, newest, effects);
+        let entry = &mut self.chats[at];
         entry.peer = message.peer.clone();
         if !message.mine && newest && message.n > entry.read_to {
             entry.unread += 1;
         }
         entry.last = entry.last.max(message.n);
-        let at = if newest { 0 } else { known.unwrap_or(0) };
-        self.chats.insert(at.min(self.chats.len()), entry);
-        if self.chats.len() > CHATS_MAX {
-            let open = self.open.as_deref();
-            let oldest = self.chats.iter().rposition(|entry| open != Some(entry.peer.key.as_str()));
-            oldest.map(|at| self.chats.remove(at));
-        }
+        self.unordered |= newest && at > 0;
+        self.let_go_of_oldest();
         if open {
             self.arrived_here(message);
+        }
+    }
+
+    /// The list stays bounded: whoever was not spoken to for longest goes.
+    fn let_go_of_oldest(&mut self) {
+        if self.chats.len() <= CHATS_MAX {
+            return;
+        }
+        let kept = [self.open.as_deref(), self.chosen_row()];
+        let others = self.chats.iter().enumerate();
+        let others = others.filter(|(_, entry)| !kept.contains(&Some(entry.peer.key.as_str())));
+        if let Some((at, _)) = others.max_by_key(|(_, entry)| entry.rank()) {
+            self.chats.remove(at);
         }
     }
 
@@ -241,12 +252,15 @@ impl Model {
         // Without a reason more will be known; with one, this is all that ever will.
         let unclear = change.reason.as_deref().filter(|_| change.state == Delivery::Unknown);
         let settled = change.state >= Delivery::Failed || unclear.is_some();
+        let key = self.unsent.get(&change.n).cloned();
+        let key = key.or_else(|| self.window.at(change.n).map(|message| message.peer.key.clone()));
         if settled {
             self.unsent.remove(&change.n);
         } else {
-            self.unsent.insert(change.n);
+            self.unsent.insert(change.n, key.clone().unwrap_or_default());
         }
         self.window.change(change);
+        self.settled(change.n);
         self.answered_by_hand(change);
         if let Some(reason) = unclear {
             self.complain(format!("a message may have arrived: {reason}"));
@@ -255,6 +269,29 @@ impl Model {
             let reason = change.reason.as_deref().unwrap_or("no reason given");
             self.complain(format!("a message was not sent: {reason}"));
             self.notice_failure(change.n, effects);
+            // Its conversation is named until somebody looks after it.
+            if let Some(entry) = key.and_then(|key| self.entry_mut(&key)) {
+                entry.failed.insert(change.n);
+            }
+        }
+        if change.state == Delivery::Returned {
+            let reason = change.reason.as_deref().unwrap_or("no reason given");
+            self.complain(format!("a message came back: {reason}"));
+        }
+    }
+
+    /// A message of ours is not refused any more, or no more there.
+    pub(super) fn settled(&mut self, n: i64) {
+        self.chats.iter_mut().for_each(|entry| {
+            entry.failed.remove(&n);
+        });
+    }
+
+    fn steps(&mut self, known: Steps) {
+        if let Some(Overlay::About { message, steps }) = &mut self.overlay
+            && message.n == known.n
+        {
+            *steps = Some(known);
         }
     }
 
@@ -307,7 +344,10 @@ impl Model {
         self.window.load(page);
         match asked {
             Loading::Opening => self.place_divider(effects),
-            Loading::From(_) if self.window.loading == Loading::Nothing => self.find_divider(effects),
+            Loading::From(_) if self.window.loading == Loading::Nothing => match self.window.wanted.take() {
+                Some(wanted) => self.show_wanted(wanted),
+                None => self.find_divider(effects),
+            },
             _ => {}
         }
         self.load_more(effects);

@@ -4,6 +4,8 @@ use super::TWICE;
 use crate::tui::bare;
 use crate::tui::bindings::KILL_LINE;
 use crate::tui::composer::Composer;
+use crate::tui::focus::Focus;
+use crate::tui::form::{FIELD_FULL, paste_line};
 use crate::tui::key::{Code, Key};
 use crate::tui::keymap::Action;
 use crate::tui::model::{Effect, Model, Overlay, Recall, SENT_MAX};
@@ -12,10 +14,12 @@ use crate::tui::window::Scroll;
 impl Model {
     pub(super) fn chat_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
         let open = self.open.clone();
-        match self.prefs.bindings.action(key) {
-            Some(action) => self.act(action, effects),
-            None if self.list_alone() => self.list_key(key, effects),
-            None => self.edit(self.prefs.bindings.edit(key)),
+        if !self.focused_key(key, effects) {
+            match self.prefs.bindings.action(key) {
+                Some(action) => self.act(action, effects),
+                None if self.focus.is_box() => self.edit(self.prefs.bindings.edit(key), effects),
+                None => {}
+            }
         }
         // A key at the end of a conversation says that somebody is there and has seen it; one that leads away does not.
         let stays = self.open == open && self.overlay.is_none() && self.form.is_none() && self.quit.is_none();
@@ -24,13 +28,39 @@ impl Model {
         }
     }
 
+    /// Takes a key where the box does not have them, or shows what a word may become; false for one that means the
+    /// same everywhere.
+    fn focused_key(&mut self, key: Key, effects: &mut Vec<Effect>) -> bool {
+        match self.focus {
+            Focus::Box => self.completion_key(key),
+            Focus::List(_) => self.list_key(key, effects),
+            Focus::Pick(_) => self.pick_key(key, effects),
+            Focus::Search(_) => self.search_key(key, effects),
+            Focus::Status => self.status_key(key, effects),
+        }
+    }
+
+    /// A paste while the box does not have the keys: words to look for, or a message after all.
+    pub(super) fn paste_elsewhere(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if let Some(search) = self.focus.search_mut() {
+            if !paste_line(&mut search.query, text) {
+                self.hint(FIELD_FULL);
+            }
+            return self.query_changed(effects);
+        }
+        self.focus_box();
+        self.paste(text, effects);
+    }
+
     /// Does what a key or a row of the help is for.
     pub(super) fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
         if action != Action::Cancel {
             self.cancelled = None;
         }
+        if !action.keeps_focus() && !self.focus.is_box() {
+            self.focus_box();
+        }
         match action {
-            Action::Send if self.list_alone() => self.prefs.panes.list_first = false,
             Action::Send => self.submit(effects),
             Action::NewLine => {
                 self.composer.type_char('\n');
@@ -47,6 +77,8 @@ impl Model {
             Action::LineDown => self.scroll(false, 1, effects),
             Action::Newest => self.show_end(effects),
             Action::Oldest => self.scroll(true, usize::MAX / 2, effects),
+            Action::Find => self.find_words("", effects),
+            Action::Focus => self.next_focus(effects),
             Action::List => self.toggle_list(),
             Action::Details => self.prefs.panes.details = !self.prefs.panes.details,
             Action::Copy => self.copy_last(effects),
@@ -80,29 +112,15 @@ impl Model {
 
     pub(super) fn toggle_list(&mut self) {
         let narrow = self.areas().is_none_or(|areas| areas.narrow);
-        let panes = &mut self.prefs.panes;
-        if narrow {
-            panes.list_first = !panes.list_first;
-        } else {
-            panes.list = !panes.list;
-        }
-    }
-
-    /// Only the list is on the screen.
-    fn list_alone(&self) -> bool {
-        self.areas().is_some_and(|areas| areas.pane.height == 0)
-    }
-
-    fn list_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
-        match key.code {
-            Code::Up => self.step(false, effects),
-            Code::Down => self.step(true, effects),
-            Code::Esc => self.prefs.panes.list_first = false,
-            _ if key.typed().is_some() => {
-                self.prefs.panes.list_first = false;
-                self.edit(key);
+        match (narrow, self.focus.list().is_some()) {
+            (true, true) => self.focus_box(),
+            (true, false) => self.focus_list(),
+            (false, in_list) => {
+                if in_list {
+                    self.focus_box();
+                }
+                self.prefs.panes.list = !self.prefs.panes.list;
             }
-            _ => {}
         }
     }
 
@@ -129,13 +147,16 @@ impl Model {
         }
     }
 
-    fn edit(&mut self, key: Key) {
+    fn edit(&mut self, key: Key, effects: &mut Vec<Effect>) {
         let columns = self.areas().map_or(2, |areas| areas.box_columns());
         let composer = &mut self.composer;
         let before = composer.text().len();
         match key {
             Key { code: Code::Up, ctrl: false, alt: false, .. } => {
-                if !composer.up(columns) {
+                // An empty box has nothing to go back to but what was called back.
+                if composer.is_empty() && self.recall.is_none() && !self.shown().items.is_empty() {
+                    self.pick_last(effects);
+                } else if !self.composer.up(columns) {
                     self.recall(true);
                 }
                 return;
@@ -147,6 +168,8 @@ impl Model {
                 return;
             }
             KILL_LINE => composer.delete_to_line_end(),
+            Key { code: Code::Up, ctrl: true, .. } => return self.recall(true),
+            Key { code: Code::Down, ctrl: true, .. } => return self.recall(false),
             Key { code: Code::Left, ctrl: true, .. } => composer.word_left(),
             Key { code: Code::Right, ctrl: true, .. } => composer.word_right(),
             Key { code: Code::Char('d'), alt: true, .. } => composer.delete_word_after(),
@@ -160,6 +183,9 @@ impl Model {
         }
         if self.composer.text().len() != before {
             self.edited();
+            self.complete_again();
+        } else {
+            self.completion = None;
         }
     }
 
@@ -198,29 +224,5 @@ impl Model {
             self.sent.remove(0);
         }
         self.sent.push(typed.written());
-    }
-
-    /// Completes a command, or the name behind `/send` or `/open`.
-    fn complete(&mut self) {
-        if self.composer.is_pasted() {
-            return;
-        }
-        let text = self.composer.text();
-        let Some(rest) = text.strip_prefix('/').filter(|_| !text.contains('\n')) else { return };
-        let completed = match rest.split_once(' ') {
-            None => {
-                let mut names = crate::tui::typed::COMMANDS.iter().map(|command| command.name);
-                names.find(|name| name.starts_with(rest)).map(|name| format!("/{name} "))
-            }
-            Some((command @ ("send" | "open"), start)) => {
-                let mut names = self.chats.iter().filter_map(|entry| entry.peer.address.as_deref());
-                names.find(|name| name.starts_with(start)).map(|name| format!("/{command} {name} "))
-            }
-            Some(_) => None,
-        };
-        if let Some(completed) = completed {
-            self.composer = Composer::with(&completed);
-            self.edited();
-        }
     }
 }

@@ -1,26 +1,35 @@
 //! What happens becomes what is shown and what is to be done: pure, so a test is messages in, state out.
 //!
 //! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
-//! box, `chats` moving between conversations and reading, `overlays` what stands over the rest, `mouse`, `editor`, and
-//! `notices` for whoever looks elsewhere.
+//! box, `complete` what Tab makes of it, `chats` moving between conversations and reading, `list`, `pick` and `search`
+//! what keys do where the box does not have them, `overlays` what stands over the rest, `jump` the palette, `mouse`,
+//! `editor`, and `notices` for whoever looks elsewhere.
 
 mod chats;
+mod complete;
 mod editor;
 mod events;
+mod jump;
 mod keys;
+mod list;
 mod mouse;
 mod notices;
 mod overlays;
+mod pick;
+mod search;
 mod submit;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use jump::beside;
 pub(crate) use overlays::MESSAGE_MAX;
+pub(crate) use pick::{DEEDS, deeds};
 pub(crate) use submit::too_long;
 
 use std::time::Duration;
 
 use super::editor::Left;
+use super::focus::Focus;
 use super::form::{Form, Slot, Submit};
 use super::input::Input;
 use super::key::{Code, Key};
@@ -62,7 +71,7 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let mut effects = Vec::new();
     match msg {
         Msg::Input(Input::Key(key)) => model.key(key, &mut effects),
-        Msg::Input(Input::Paste(text)) => model.paste(&clean(&text, Kind::Body)),
+        Msg::Input(Input::Paste(text)) => model.paste(&clean(&text, Kind::Body), &mut effects),
         Msg::Input(Input::Resize(columns, rows)) => {
             model.size = (columns, rows);
             model.load_more(&mut effects);
@@ -104,6 +113,7 @@ impl Model {
         if self.read_due.is_some_and(|due| now >= due) {
             self.read(effects);
         }
+        self.order_chats();
         self.plan_reading();
     }
 
@@ -120,11 +130,13 @@ impl Model {
         }
     }
 
-    fn paste(&mut self, text: &str) {
+    fn paste(&mut self, text: &str, effects: &mut Vec<Effect>) {
         if self.overlay.is_some() {
             self.overlay_paste(text);
         } else if let Some(form) = &mut self.form {
             form.paste(text);
+        } else if !self.focus.is_box() {
+            self.paste_elsewhere(text, effects);
         } else if text.lines().count() >= self.prefs.ui.paste_ask_lines.max(1)
             || text.len() > super::composer::BOX_MAX
         {
@@ -189,6 +201,9 @@ impl Model {
         self.asked.clear();
         self.by_hand.clear();
         self.open = None;
+        self.focus = Focus::default();
+        self.completion = None;
+        self.held_unread = false;
         self.window = super::window::Window::empty();
         self.composer = super::composer::Composer::default();
         self.recall = None;
@@ -220,6 +235,7 @@ impl Model {
         let mut form = Form::new(&server, name.unwrap_or(&user));
         form.error = error;
         self.overlay = None;
+        self.focus = Focus::default();
         self.form = Some(form);
     }
 }

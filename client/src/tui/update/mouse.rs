@@ -4,7 +4,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::tui::input::{Mouse, MouseKind};
 use crate::tui::model::{Effect, Model};
-use crate::tui::view::first_row_of_list;
+use crate::tui::view::row_of_list;
 
 /// Lines that a notch of the wheel scrolls.
 const NOTCH: usize = 3;
@@ -41,24 +41,32 @@ impl Model {
             }
             MouseKind::Click => {
                 if let Some(area) = areas.list.filter(|area| on(*area)) {
-                    let row = first_row_of_list(self, area) + usize::from(mouse.row - area.y);
-                    self.open_row(row, effects);
+                    self.open_row(area, usize::from(mouse.row - area.y), effects);
+                } else if on(areas.pane) {
+                    self.pick_row(usize::from(mouse.row - areas.pane.y), effects);
                 }
             }
         }
     }
 
     /// Opens a row of the list; below its end nothing.
-    fn open_row(&mut self, row: usize, effects: &mut Vec<Effect>) {
-        let key = match row.checked_sub(1) {
-            None => None,
-            Some(at) => match self.chats.get(at) {
-                Some(entry) => Some(entry.peer.key.clone()),
-                None => return,
-            },
-        };
-        self.prefs.panes.list_first = false;
+    fn open_row(&mut self, area: Rect, row: usize, effects: &mut Vec<Effect>) {
+        let Some(found) = row_of_list(self, area, row) else { return };
+        let key = found.map(|entry| entry.peer.key.clone());
+        self.focus_box();
         self.open(key, effects);
+    }
+
+    /// Picks the message on a row of the pane.
+    fn pick_row(&mut self, row: usize, effects: &mut Vec<Effect>) {
+        let found = self.with_pane(|pane, rows| {
+            let seen = pane.seen(rows);
+            let line = row.checked_sub(rows - seen.len())?;
+            seen.get(line).map(|(n, _)| *n)
+        });
+        if let Some(n) = found.flatten() {
+            self.pick(n, effects);
+        }
     }
 
     /// The next or previous conversation; at the ends of the list none.

@@ -58,6 +58,7 @@ impl Model {
     }
 
     fn is_muted(&self, key: &str) -> bool {
-        self.prefs.notify.mute.iter().any(|name| crate::peer::Peer::new(name).key == key)
+        let muted = self.entry_of(key).is_some_and(|entry| entry.chosen.muted);
+        muted || self.prefs.notify.mute.iter().any(|name| crate::peer::Peer::new(name).key == key)
     }
 }

@@ -1,29 +1,20 @@
-//! What stands over the rest: help, jumping, and questions. It takes every key while it is there.
+//! What stands over the rest: help and questions. It takes every key while it is there.
 
-use bellhop_protocol::Address;
 use bellhop_protocol::op::OpCode;
 
-use crate::peer::Peer;
 use crate::secret::Secret;
 use crate::tui::composer::Composer;
 use crate::tui::form::{FIELD_FULL, edit_line, paste_line};
-use crate::tui::help;
+use crate::tui::help::{self, Runs};
 use crate::tui::key::{Code, Key};
-use crate::tui::model::{Effect, Found, Model, Overlay, SERVER};
+use crate::tui::model::{Effect, Model, Overlay};
 
-/// Rows of the jump list.
-const FOUND_MAX: usize = 12;
 /// The usual limit on a message; a server may have another and says so when it refuses.
 pub(crate) const MESSAGE_MAX: usize = 16_384;
 
 impl Model {
     pub(super) fn open_help(&mut self) {
         self.overlay = Some(Overlay::Help { filter: Composer::default(), chosen: 0 });
-    }
-
-    pub(super) fn open_jump(&mut self) {
-        let found = self.find("");
-        self.overlay = Some(Overlay::Jump { query: Composer::default(), found, chosen: 0 });
     }
 
     pub(super) fn overlay_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
@@ -45,6 +36,13 @@ impl Model {
             Overlay::Delete { name, password, on_password, by_hand } => {
                 self.delete_key(name, password, on_password, by_hand, key, effects);
             }
+            Overlay::Menu { n, chosen } => self.menu_key(n, chosen, key, effects),
+            Overlay::Link { links, chosen } => self.link_key(links, chosen, key, effects),
+            Overlay::About { message, steps } => match key.typed() {
+                Some('y') => effects.push(Effect::Copy(message.text)),
+                _ if matches!(key.code, Code::Enter) => {}
+                _ => self.overlay = Some(Overlay::About { message, steps }),
+            },
             Overlay::Quit => match key.typed() {
                 Some('y' | 'Y') => self.quit = Some(0),
                 Some('n' | 'N') => {}
@@ -71,7 +69,8 @@ impl Model {
             }
             Some(Overlay::Trust { typed, .. }) => typed,
             Some(Overlay::Passwd(passwords)) => passwords.field(),
-            Some(Overlay::Quit) | None => return,
+            Some(Overlay::Quit | Overlay::Menu { .. } | Overlay::Link { .. } | Overlay::About { .. })
+            | None => return,
         };
         if !paste_line(field, pasted) {
             self.hint(FIELD_FULL);
@@ -84,12 +83,12 @@ impl Model {
         match key.code {
             Code::F(1) => return,
             Code::Enter => {
-                if let Some(action) = rows.get(chosen).and_then(|row| row.action)
-                    && self.form.is_none()
-                {
-                    self.act(action, effects);
-                }
-                return;
+                let does = rows.get(chosen).map(|row| row.does).filter(|_| self.form.is_none());
+                return match does {
+                    Some(Runs::Action(action)) => self.act(action, effects),
+                    Some(Runs::Command(command)) => self.run_command(command, effects),
+                    Some(Runs::Nothing) | None => {}
+                };
             }
             Code::Up => chosen = chosen.saturating_sub(1),
             Code::Down => chosen = (chosen + 1).min(rows.len().saturating_sub(1)),
@@ -102,72 +101,6 @@ impl Model {
             }
         }
         self.overlay = Some(Overlay::Help { filter, chosen });
-    }
-
-    fn jump_key(
-        &mut self,
-        mut query: Composer,
-        mut found: Vec<Found>,
-        mut chosen: usize,
-        key: Key,
-        effects: &mut Vec<Effect>,
-    ) {
-        match key {
-            Key { code: Code::Enter, .. } => {
-                match found.into_iter().nth(chosen) {
-                    Some(Found::Server) => self.open(None, effects),
-                    Some(Found::Chat { key, .. }) => self.open(Some(key), effects),
-                    Some(Found::Stranger(peer)) => self.open_peer(peer, effects),
-                    None => return,
-                }
-                self.prefs.panes.list_first = false;
-                return;
-            }
-            Key { code: Code::Up, .. } | Key { code: Code::Char('p'), ctrl: true, .. } => {
-                chosen = chosen.saturating_sub(1);
-            }
-            Key { code: Code::Down, .. } | Key { code: Code::Char('n'), ctrl: true, .. } => {
-                chosen = (chosen + 1).min(found.len().saturating_sub(1));
-            }
-            key => {
-                if edit_line(&mut query, key) {
-                    found = self.find(query.text());
-                    chosen = 0;
-                }
-            }
-        }
-        self.overlay = Some(Overlay::Jump { query, found, chosen });
-    }
-
-    fn find_again(&mut self) {
-        let Some(Overlay::Jump { query, .. }) = &self.overlay else { return };
-        let query = query.clone();
-        let found = self.find(query.text());
-        self.overlay = Some(Overlay::Jump { query, found, chosen: 0 });
-    }
-
-    /// Conversations whose name matches, the best first; then whoever the query names.
-    fn find(&self, query: &str) -> Vec<Found> {
-        let mut found: Vec<(i64, Found)> = Vec::new();
-        for (at, entry) in (0..).zip(&self.chats) {
-            if let Some(score) = score(&entry.peer.name, query) {
-                let unread = if query.is_empty() && entry.unread > 0 { 1_000_000 } else { 0 };
-                let (name, key) = (entry.peer.name.clone(), entry.peer.key.clone());
-                found.push((score + unread - at, Found::Chat { name, key, unread: entry.unread }));
-            }
-        }
-        if let Some(score) = score(SERVER, query) {
-            found.push((score - 1_000, Found::Server));
-        }
-        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        let mut found: Vec<Found> = found.into_iter().map(|(_, found)| found).take(FOUND_MAX).collect();
-        if Address::parse(query).is_ok() {
-            let peer = Peer::new(query);
-            if self.entry_of(&peer.key).is_none() {
-                found.push(Found::Stranger(peer));
-            }
-        }
-        found
     }
 
     fn paste_key(&mut self, text: String, key: Key, effects: &mut Vec<Effect>) {
@@ -215,21 +148,4 @@ impl Model {
         }
         self.overlay = Some(Overlay::Delete { name, password, on_password, by_hand });
     }
-}
-
-/// How well `name` matches: its letters in their order; starts of words and runs count more. `None` where it does not.
-fn score(name: &str, query: &str) -> Option<i64> {
-    let mut score = 0;
-    let name: Vec<char> = name.chars().flat_map(char::to_lowercase).collect();
-    let mut at = 0;
-    let mut run = 0;
-    for wanted in query.chars().flat_map(char::to_lowercase) {
-        let skipped = name[at..].iter().position(|c| *c == wanted)?;
-        run = if skipped == 0 { run + 1 } else { 1 };
-        let place = at + skipped;
-        let starts_word = place == 0 || !name[place - 1].is_alphanumeric();
-        score += 10 * run + if starts_word { 50 } else { 0 };
-        at = place + 1;
-    }
-    Some(score - i64::try_from(name.len()).unwrap_or(0))
 }

@@ -7,7 +7,6 @@ use crate::delivery::Delivery;
 use crate::peer::Peer;
 use crate::raw::{self, RawOp};
 use crate::secret::Secret;
-use crate::tui::bare;
 use crate::tui::composer::Composer;
 use crate::tui::model::{Effect, Link, Model, Overlay};
 use crate::tui::trusting;
@@ -82,14 +81,16 @@ impl Model {
         effects.push(Effect::Send { tag, to: to.clone(), text: text.to_owned() });
         if self.open.as_deref() == Some(to.key.as_str()) {
             self.window.new_from = None;
+            self.held_unread = false;
             self.show_end(effects);
+            self.read_by_answer(effects);
         } else {
             self.hint(format!("to {}: {text}", to.name));
         }
         Ok(tag)
     }
 
-    fn command(&mut self, command: &Command, arguments: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn command(&mut self, command: &Command, arguments: &str, effects: &mut Vec<Effect>) {
         match command.does {
             Does::List => self.ask(OpCode::List, arguments, effects),
             Does::Deliver => self.ask(OpCode::Deliver, "", effects),
@@ -117,11 +118,21 @@ impl Model {
                 self.composer.take();
                 self.ask_quit(effects);
             }
+            Does::Search => {
+                self.done(effects);
+                self.find_words(arguments, effects);
+            }
             Does::Raw => match raw::parse(arguments) {
                 Some(Ok(op)) => self.op(&op, effects),
                 Some(Err(error)) => self.hint(error.to_string()),
                 None => self.hint("an op is a number, a bar and text, as in /raw 99|abc"),
             },
+            Does::Act => {
+                self.done(effects);
+                if let Some(action) = command.action {
+                    self.act(action, effects);
+                }
+            }
             does => match self.simple(does, arguments, effects) {
                 Ok(()) => self.done(effects),
                 Err(reason) => self.hint(reason),
@@ -160,15 +171,13 @@ impl Model {
             Does::Drop => return self.drop_failed(effects),
             Does::Reconnect => effects.push(Effect::Reconnect),
             Does::Unread => self.show_divider(effects),
-            Does::ListPane => self.toggle_list(),
+            Does::Read => self.read_open(effects),
+            Does::Pin => self.choose(effects, |chosen| chosen.pinned = !chosen.pinned),
+            Does::Mute => self.choose(effects, |chosen| chosen.muted = !chosen.muted),
             Does::Server => {
                 self.note(trusting::server(self));
                 self.open(None, effects);
             }
-            Does::Help => self.open_help(),
-            Does::Copy => self.copy_last(effects),
-            Does::Plain => effects.push(Effect::Plain(bare::lines(self))),
-            Does::Mouse => self.toggle_mouse(effects),
             Does::Debug => {
                 self.hint("counting for five seconds");
                 effects.push(Effect::Digest);
@@ -245,6 +254,7 @@ impl Model {
             return Err("nothing has failed here".into());
         }
         self.window.items.retain(|message| message.state != Delivery::Failed);
+        failed.iter().for_each(|n| self.settled(*n));
         effects.extend(failed.into_iter().map(Effect::Withdraw));
         Ok(())
     }

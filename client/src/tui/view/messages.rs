@@ -1,27 +1,37 @@
 //! The messages of the open conversation.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
-use super::{Painter, list};
+use super::{Caret, Painter, list};
 use crate::delivery::Delivery;
+use crate::text::seek::Seek;
 use crate::text::wrap::{ellipsis, width};
+use crate::tui::focus::Focus;
 use crate::tui::layout::Areas;
 use crate::tui::model::Model;
 use crate::tui::pane::{Line, Look, Pane, TIME};
 use crate::tui::window::Loading;
 
-pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
+/// Draws the messages; and the caret where one is picked.
+pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> Caret {
     let look = model.look(areas);
     let rows = usize::from(areas.pane.height);
     let pane = Pane { window: model.shown(), look: &look };
-    let lines = pane.visible(rows);
+    let lines = pane.seen(rows);
     let text = inner(areas);
     // Messages stand on the box, not under the title.
     let above = rows - lines.len();
-    for (row, line) in lines.iter().enumerate() {
+    let mut caret = None;
+    for (row, (n, line)) in lines.iter().enumerate() {
         let row = Painter::row(text, above + row);
         self::line(model, &look, line, row, painter);
+        mark_words(model, *n, row, painter);
+        if matches!(model.focus, Focus::Pick(picked) if picked == *n) && line.is_said() {
+            let whole = Rect { x: areas.pane.x, width: areas.pane.width, ..row };
+            painter.reverse(whole);
+            caret = caret.or(Some(Position::new(whole.x, whole.y)));
+        }
     }
     if model.chats.is_empty() && model.open.is_none() && areas.list.is_none() {
         list::hint(Rect { height: above as u16, ..areas.pane }, painter);
@@ -34,6 +44,21 @@ pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
     };
     if let Some(note) = note {
         painter.put(Painter::row(text, 0), 0, note, painter.theme.dim());
+    }
+    caret
+}
+
+/// Makes the words that are looked for stand out; most of all where they are shown.
+fn mark_words(model: &Model, n: i64, row: Rect, painter: &mut Painter<'_>) {
+    let Some(search) = model.focus.search() else { return };
+    let Some(seek) = Seek::new(search.query.text()) else { return };
+    let shown = search.hits.get(search.at).is_some_and(|hit| hit.n == n);
+    let start = row.x + TIME as u16;
+    let (text, columns) = painter.text_of(Rect { x: start, width: row.right().saturating_sub(start), ..row });
+    for place in seek.all(&text) {
+        for (_, x) in columns.iter().filter(|(at, _)| place.contains(at)) {
+            painter.mark(Position::new(*x, row.y), shown);
+        }
     }
 }
 

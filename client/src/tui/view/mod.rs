@@ -4,6 +4,7 @@ mod bottom;
 mod details;
 mod list;
 mod login;
+mod menus;
 mod messages;
 mod overlays;
 mod status;
@@ -13,7 +14,7 @@ mod tests;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::layout::Areas;
@@ -21,7 +22,7 @@ use super::model::Model;
 use super::theme::Theme;
 use crate::text::wrap::width;
 
-pub(crate) use list::first_row as first_row_of_list;
+pub(crate) use list::row_at as row_of_list;
 
 /// What is in the cell behind a wide cluster of several characters: looks like a blank, and is another.
 const SECOND_HALF: &str = "\u{A0}";
@@ -59,19 +60,22 @@ fn screen(model: &Model, buffer: &mut Buffer) -> Caret {
 
 fn conversation(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> Caret {
     status::title(model, areas, painter);
+    let mut caret = None;
     if let Some(area) = areas.list {
-        list::draw(model, area, areas.pane.height > 0, painter);
+        caret = list::draw(model, area, areas.pane.height > 0, painter);
     }
     if let Some(area) = areas.details {
         details::draw(model, area, painter);
     }
-    status::draw(model, areas.status, painter);
+    caret = status::draw(model, areas.status, painter).or(caret);
     if areas.pane.height == 0 {
-        return None;
+        return caret;
     }
-    messages::draw(model, areas, painter);
-    bottom::rule(model, areas, painter);
-    bottom::composer(model, areas, painter)
+    caret = messages::draw(model, areas, painter).or(caret);
+    caret = bottom::rule(model, areas, painter).or(caret);
+    let in_box = bottom::composer(model, areas, painter);
+    bottom::completion(model, areas, painter);
+    if model.focus.is_box() { in_box } else { caret }
 }
 
 /// Puts text on cells, never outside of a rectangle.
@@ -134,6 +138,35 @@ impl Painter<'_> {
                 cell.reset();
                 cell.set_style(ground.patch(style));
             }
+        }
+    }
+
+    /// Turns a rectangle's colours round.
+    pub(crate) fn reverse(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        self.buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
+    }
+
+    /// What stands on a row, and where in it each cell's text begins, with the cell's column.
+    pub(crate) fn text_of(&self, row: Rect) -> (String, Vec<(usize, u16)>) {
+        let row = row.intersection(self.buffer.area);
+        let (mut text, mut columns) = (String::new(), Vec::new());
+        let mut x = row.left();
+        while row.height > 0 && x < row.right() {
+            let symbol = self.buffer[(x, row.y)].symbol();
+            columns.push((text.len(), x));
+            text.push_str(symbol);
+            x += u16::try_from(width(symbol)).unwrap_or(1).max(1);
+        }
+        (text, columns)
+    }
+
+    /// Makes a cell stand out.
+    pub(crate) fn mark(&mut self, at: Position, most: bool) {
+        let modifier =
+            if most { Modifier::REVERSED | Modifier::BOLD } else { Modifier::UNDERLINED | Modifier::BOLD };
+        if let Some(cell) = self.buffer.cell_mut(at) {
+            cell.modifier.insert(modifier);
         }
     }
 

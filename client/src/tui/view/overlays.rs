@@ -4,7 +4,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 use super::messages::tick_style;
-use super::{Caret, Painter, field_view};
+use super::{Caret, Painter, field_view, menus};
 use crate::event::Untrusted;
 use crate::text::without_tabs;
 use crate::text::wrap::{ellipsis, width, wrap};
@@ -13,7 +13,7 @@ use crate::tui::help;
 use crate::tui::model::{Found, Model, Overlay, SERVER};
 use crate::tui::passwords::Passwords;
 use crate::tui::trusting;
-use crate::tui::update::MESSAGE_MAX;
+use crate::tui::update::{MESSAGE_MAX, beside};
 
 /// Columns of the keys in the help.
 const KEYS: usize = 30;
@@ -31,6 +31,9 @@ pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) 
         Overlay::Passwd(passwords) => self::passwords(model, passwords, painter),
         Overlay::Trust { untrusted, typed } => trust(model, untrusted, typed, painter),
         Overlay::Quit => quit(model, painter),
+        Overlay::Menu { n, chosen } => menus::menu(model, *n, *chosen, painter),
+        Overlay::Link { links, chosen } => menus::link(model, links, *chosen, painter),
+        Overlay::About { message, steps } => menus::about(model, message, steps.as_ref(), painter),
     }
 }
 
@@ -70,11 +73,11 @@ fn field(area: Rect, prompt: &str, typed: &Composer, painter: &mut Painter<'_>) 
 }
 
 /// Rows of a list that keep the chosen one in view: the first that is shown.
-fn first_shown(chosen: usize, rows: usize) -> usize {
+pub(super) fn first_shown(chosen: usize, rows: usize) -> usize {
     (chosen + 1).saturating_sub(rows.max(1))
 }
 
-fn chosen_style(is_chosen: bool, row: Rect, painter: &mut Painter<'_>) -> Style {
+pub(super) fn chosen_style(is_chosen: bool, row: Rect, painter: &mut Painter<'_>) -> Style {
     let style = if is_chosen { painter.theme.select() } else { painter.theme.text() };
     if is_chosen {
         painter.fill(row, style);
@@ -108,7 +111,7 @@ fn help(model: &Model, filter: &Composer, chosen: usize, painter: &mut Painter<'
 
 fn jump(model: &Model, query: &Composer, found: &[Found], chosen: usize, painter: &mut Painter<'_>) -> Caret {
     let wanted = u16::try_from(found.len()).unwrap_or(u16::MAX).saturating_add(4).max(6);
-    let inner = frame(model, "Jump to", 54, wanted, painter);
+    let inner = frame(model, "Jump or run", 54, wanted, painter);
     let caret = field(Painter::row(inner, 0), ">", query, painter);
     let space = usize::from(inner.height).saturating_sub(2);
     let first = first_shown(chosen, space);
@@ -120,6 +123,10 @@ fn jump(model: &Model, query: &Composer, found: &[Found], chosen: usize, painter
             Found::Chat { name, unread: 0, .. } => (name.clone(), String::new()),
             Found::Chat { name, unread, .. } => (name.clone(), format!("{unread} unread")),
             Found::Stranger(peer) => (format!("Message {}", peer.name), String::new()),
+            Found::Command(command) => {
+                let form = format!("/{} {}", command.name, command.arguments);
+                (form.trim_end().to_owned(), beside(command))
+            }
         };
         let room = usize::from(row.width).saturating_sub(width(&right) + 1);
         painter.put(row, 0, &ellipsis(&name, room, model.prefs.glyphs.ellipsis), style);
@@ -269,7 +276,7 @@ fn fitting<'a>(wordings: &[&'a str], columns: usize) -> &'a str {
     fits.or(wordings.last()).copied().unwrap_or_default()
 }
 
-fn wrapped(model: &Model, text: &str, columns: u16) -> Vec<String> {
+pub(super) fn wrapped(model: &Model, text: &str, columns: u16) -> Vec<String> {
     let columns = usize::from(model.size.0.min(columns).saturating_sub(4));
     wrap(text, columns).into_iter().map(|line| text[line].to_owned()).collect()
 }

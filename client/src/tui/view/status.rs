@@ -3,14 +3,18 @@
 //! The status row drops whole parts by rank and never cuts one: a word about security must not be the one that gives
 //! way.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
-use super::Painter;
+use super::{Caret, Painter};
 use crate::config::Server;
 use crate::event::Guard;
 use crate::text::wrap::{ellipsis, width};
+use crate::tui::focus::Focus;
 use crate::tui::layout::Areas;
-use crate::tui::model::{Link, Model, SERVER};
+use crate::tui::model::{Entry, Link, Model, SERVER};
+
+/// Columns of the name of whoever a message did not go to.
+const FAILED_NAME: usize = 12;
 
 /// Parts of the status row, in the order of their rank: what is dropped last comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +45,13 @@ pub(crate) fn title(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
     painter.put_right(inner, &ellipsis(first, room, ellipsis_mark), bar);
 }
 
-/// The status row.
-pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
+/// The status row, and the caret where it has the keys.
+pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) -> Caret {
     let bar = painter.theme.bar();
     painter.fill(area, bar);
+    if matches!(model.focus, Focus::Status) {
+        painter.put(area, 0, model.prefs.glyphs.marker, bar);
+    }
     let parts = parts(model, usize::from(area.width));
     let separator = format!(" {} ", model.prefs.glyphs.bar);
     let mut at = 1;
@@ -56,6 +63,7 @@ pub(crate) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     }
     let inner = Rect { width: area.width.saturating_sub(1), ..area };
     painter.put_right(inner, &parts.right.join("  "), bar);
+    matches!(model.focus, Focus::Status).then(|| Position::new(area.x, area.y))
 }
 
 /// What of the status fits into `columns` columns.
@@ -75,6 +83,7 @@ pub(crate) fn parts(model: &Model, columns: usize) -> Parts {
     let (narrow, widest) = model.areas().map_or((true, false), |areas| (areas.narrow, areas.widest));
     let ranks = [
         security.map(|word| (true, word.to_owned())),
+        failed(model).filter(|_| model.form.is_none()).map(|text| (true, text)),
         Some((false, help)),
         unread.filter(|_| !narrow || model.form.is_some()).map(|text| (false, text)),
         account.map(|text| (true, text)),
@@ -97,6 +106,15 @@ pub(crate) fn parts(model: &Model, columns: usize) -> Parts {
         parts.right.rotate_left(1);
     }
     parts
+}
+
+/// Whose messages were refused and not looked after.
+fn failed(model: &Model) -> Option<String> {
+    let failed: Vec<&Entry> = model.chats.iter().filter(|entry| !entry.failed.is_empty()).collect();
+    let first = ellipsis(&failed.first()?.peer.name, FAILED_NAME, model.prefs.glyphs.ellipsis);
+    let count: usize = failed.iter().map(|entry| entry.failed.len()).sum();
+    let others = if failed.len() > 1 { format!(" +{}", failed.len() - 1) } else { String::new() };
+    Some(format!("{} {count} not sent: {first}{others}", model.prefs.glyphs.cross))
 }
 
 /// How well the connection is guarded, or would be guarded after the login; nothing where there is no server.

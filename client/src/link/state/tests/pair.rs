@@ -444,6 +444,11 @@ fn kind(event: &Event) -> String {
         Event::Synced(tag) => format!("synced {tag}"),
         Event::Notice(text) => format!("notice {text}"),
         Event::NewDevice => "new device".into(),
-        Event::Unsettled(_) | Event::Chats(_) | Event::Page(_) | Event::Problem(_) => "local".into(),
+        Event::Unsettled(_)
+        | Event::Chats(_)
+        | Event::Page(_)
+        | Event::Found(_)
+        | Event::Steps(_)
+        | Event::Problem(_) => "local".into(),
     }
 }

@@ -269,7 +269,7 @@ fn who_logs_in_next_sees_nothing_of_who_was_here_before() {
     assert!(stage.model.open.is_none() && stage.model.composer.is_empty());
     stage.hides("a word to alice");
     stage.hides("half a thought");
-    stage.press(Code::Up);
+    stage.key(Key::ctrl(Code::Up));
     assert_eq!(stage.model.composer.text(), "");
     // Whoever comes back finds what is theirs.
     stage.event(Event::Notice("a word to mallory".into()));
@@ -278,7 +278,7 @@ fn who_logs_in_next_sees_nothing_of_who_was_here_before() {
     stage.press(Code::Enter);
     online(&mut stage);
     stage.shows("a word to mallory");
-    stage.press(Code::Up);
+    stage.key(Key::ctrl(Code::Up));
     assert_eq!(stage.model.composer.text(), "/open nobody");
 }
 

@@ -213,7 +213,7 @@ fn what_waited_is_told_of_once_when_it_is_here() {
     stage.done();
     stage.event(Event::Waiting(37));
     for n in 100..137 {
-        stage.event(message(n, ["bob", "carol", "dave", "frank"][n as usize % 4], "while you were away"));
+        stage.event(message(n, ["bob", "carol", "dave", "erin"][n as usize % 4], "while you were away"));
         stage.pass(1.0);
     }
     assert_eq!(notices(&mut stage), []);

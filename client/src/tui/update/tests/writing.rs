@@ -9,7 +9,7 @@ use crate::tui::key::{Code, Key};
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 
-const UP: Key = Key::plain(Code::Up);
+const UP: Key = Key::ctrl(Code::Up);
 const NEW_LINE: [Key; 3] = [Key::ctrl(Code::Char('j')), Key::shift(Code::Enter), Key::alt(Code::Enter)];
 
 #[test]
@@ -318,7 +318,7 @@ fn what_was_sent_can_be_called_back() {
     stage.enter("one");
     stage.enter("two");
     stage.say("three");
-    stage.key(UP);
+    stage.press(Code::Up);
     assert_eq!(stage.model.composer.text(), "two");
     stage.key(UP);
     stage.key(UP);
