@@ -1,5 +1,6 @@
 //! Accounts over real sockets.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -64,6 +65,38 @@ fn names_that_are_none_and_names_that_are_taken() {
     let mut peer = server.connect();
     assert_eq!(peer.ask(List, ""), "ok|Straße");
     assert!(peer.ask(Create, "12345678901234567890123456789012").starts_with("ok|"));
+}
+
+/// S21: whatever people are called and write, no file is called after it.
+#[test]
+fn no_file_is_called_what_somebody_is_called() {
+    let server = Local::start(&[]);
+    let files = || {
+        let (mut folders, mut files) = (vec![server.home().path().to_owned()], BTreeSet::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                }
+                files.insert(entry.path());
+            }
+        }
+        files
+    };
+    server.hello("somebody", 1).ask(Send, "somebody|hi");
+    let before = files();
+    let mut made = Vec::new();
+    for name in
+        ["..", ".", "../x", "a/b", "a\\b", "con", "NUL", "aux.txt", "-rf", "~", "bellhop.db", "key.pem"]
+    {
+        let mut peer = server.connect();
+        if peer.ask(Create, name).starts_with("ok|") {
+            made.push(name);
+            assert!(peer.ask(Send, &format!("{name}|../../{name}")).starts_with("ok|"));
+        }
+    }
+    assert!(made.contains(&"con") && made.contains(&"bellhop.db") && !made.contains(&"a/b"), "{made:?}");
+    assert_eq!(files(), before);
 }
 
 #[test]

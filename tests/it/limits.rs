@@ -9,11 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use bellhop_protocol::OpCode::{self, Delete, List, Login, Logout, Send};
+use bellhop_protocol::Reply;
 use bellhop_server::server::ServerError;
 use bellhop_tests::mutant::{Breach, Mutant};
 use bellhop_tests::peer::Peer;
 use bellhop_tests::process::{Process, binary};
 use bellhop_tests::server::{Home, Local};
+use bellhop_tests::wait::wait_for;
 
 /// The word that tells what became of a request.
 fn word(answer: &str) -> &str {
@@ -71,6 +73,35 @@ fn a_mailbox_has_so_many_messages_and_bytes() {
     check(&["mailbox-sender=2"], &[("alice", 1), ("alice", 1), ("alice", 1)], "mailbox-full");
     check(&["mailbox-bytes=2048"], &[("alice", 1_024), ("carol", 1_024)], "ok");
     check(&["mailbox-bytes=2048"], &[("alice", 1_024), ("carol", 1_025)], "mailbox-full");
+}
+
+/// R17: what only waits for a further device has room of its own; the oldest goes when that is used up, and is counted.
+#[test]
+fn what_a_further_device_has_not_goes_when_there_is_no_room() {
+    const TEXT: usize = 16 * 1024;
+    const FIT: u64 = (16 << 20) / TEXT as u64;
+    let server = Local::start(&["--durability", "crash", "--limit", "sends=off"]);
+    let open = |device: u8| {
+        let mut peer = server.hello("bob", device);
+        let answer = peer.ask(OpCode::Deliver, "");
+        (peer, answer)
+    };
+    let ((mut first, _), (second, _)) = (open(1), open(2));
+    drop(second);
+    let mut alice = server.login("alice");
+    for number in 1..=FIT + 3 {
+        assert_eq!(word(&alice.ask(Send, &format!("bob|{number:0>TEXT$}"))), "ok");
+        let got = first.push();
+        let Reply::Message(message) = got.reply() else { panic!("{got:?}") };
+        first.ack(message.seq, message.seq);
+        assert_eq!(message.text.trim_start_matches('0'), number.to_string());
+    }
+    wait_for("the oldest to go", || (server.core().counters.dropped.get() == 3).then_some(()));
+    let (mut second, answer) = open(2);
+    assert_eq!(answer, format!("ok|{FIT}"));
+    let got = second.push();
+    let Reply::Message(message) = got.reply() else { panic!("{got:?}") };
+    assert_eq!(message.text.trim_start_matches('0'), "4", "the oldest that is left");
 }
 
 /// R20: at the limit, and one below it.

@@ -178,6 +178,29 @@ fn frames_that_are_not_complete_share_what_there_is() {
     assert_eq!(inboxes.held(), all, "and what was held is given back");
 }
 
+/// R3.
+#[test]
+fn a_receive_buffer_grows_with_what_came_and_is_given_back() {
+    let bench = Bench::new(&[]);
+    let mut alice = bench.enter("alice");
+    let inboxes = bench.core.memory.inboxes.clone();
+    let frame = bytes(Send, &format!("alice|{}", "x".repeat(16_000)));
+    for part in [0..5, 5..6, 6..1_000, 1_000..9_000, 9_000..frame.len() - 1] {
+        let end = part.end;
+        alice.arrives(&frame[part]);
+        alice.notices();
+        alice.turn();
+        let held = inboxes.held() as usize;
+        assert!((end..=2 * end + 64).contains(&held), "{held} for {end}");
+    }
+    alice.arrives(&frame[frame.len() - 1..]);
+    alice.notices();
+    while alice.next().0 != Send.answer() {}
+    pass(&bench, &mut alice, 2 * SHRINK_AFTER.as_millis() as u64);
+    alice.turn();
+    assert_eq!(inboxes.held(), 0, "an idle connection holds nothing");
+}
+
 #[test]
 fn what_is_held_back_is_read_as_far_as_there_is_room() {
     let bench = Bench::new(&["sends=1"]);
