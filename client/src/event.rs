@@ -195,6 +195,8 @@ pub enum StopKind {
     Refused(Code),
     /// The kept token is no longer good, and there is no password.
     NeedPassword,
+    /// The kept token is another server key's, and is not shown to this one; there is no password.
+    AnotherKey,
     /// A newer session of the same device took over.
     Replaced,
     /// The account is gone.

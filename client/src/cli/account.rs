@@ -6,7 +6,7 @@ use bellhop_protocol::Username;
 use bellhop_protocol::op::OpCode;
 
 use super::args::Common;
-use super::exit::{Exit, Failure};
+use super::exit::{ANOTHER_KEY, Exit, Failure};
 use super::output::{End, Line, Output};
 use super::password;
 use super::session::{Session, deadline};
@@ -130,8 +130,8 @@ async fn revoke(setup: &Setup, common: &Common, user: &Username, role: String) -
     let done = done.await;
     session.close().await;
     match done {
-        // Revoked already.
-        Err(failure) if failure.exit == Exit::NotLoggedIn => Ok(()),
+        // Revoked already. One that another key gave was not shown to this one, and may be good there for long.
+        Err(failure) if failure.exit == Exit::NotLoggedIn && failure.word != ANOTHER_KEY => Ok(()),
         done => done,
     }
 }

@@ -81,6 +81,9 @@ impl Exit {
     }
 }
 
+/// The word for a login that another server key gave.
+pub(crate) const ANOTHER_KEY: &str = "another-key";
+
 /// Why a command did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -122,6 +125,7 @@ impl From<Stop> for Failure {
         let (exit, word) = match stop.kind {
             StopKind::Refused(code) => (Exit::of_login(code), code.to_string()),
             StopKind::NeedPassword => (Exit::NotLoggedIn, "bad-token".into()),
+            StopKind::AnotherKey => (Exit::NotLoggedIn, ANOTHER_KEY.into()),
             StopKind::Replaced => (Exit::Other, "replaced".into()),
             StopKind::AccountDeleted => (Exit::NotLoggedIn, "account-deleted".into()),
             StopKind::LoggedOut => (Exit::NotLoggedIn, "not-logged-in".into()),

@@ -1,6 +1,7 @@
 //! `bellhop list`: names, page by page; without a login where the server allows that.
 
 use bellhop_protocol::Code;
+use bellhop_protocol::name::fold;
 use bellhop_protocol::op::OpCode;
 
 use super::args::Common;
@@ -35,9 +36,14 @@ pub(crate) async fn run(
         drop(wire);
         return logged_in(setup, common, output, pattern, left).await;
     }
+    let mut before = None;
     for _ in 0..PAGES_MAX {
         let Some(after) = page(output, answer.accepted()?, &mut left).await? else { return Ok(()) };
+        if !goes_on(before.as_deref(), &after) {
+            break;
+        }
         answer = wire.ask(LIST, request(pattern, Some(&after)).as_bytes(), nothing).await?;
+        before = Some(after);
     }
     Err(endless())
 }
@@ -64,14 +70,15 @@ async fn ask(
     mut left: u64,
 ) -> Result<(), End> {
     session.online(deadline(common.timeout)).await?;
-    let mut after = None;
+    let mut before = None;
     for tag in 0..PAGES_MAX {
-        let data = Secret::new(request(pattern, after.as_deref()));
+        let data = Secret::new(request(pattern, before.as_deref()));
         let answer = session.ask(tag, LIST, data, deadline(common.timeout)).await?;
-        after = page(output, answer.accepted()?, &mut left).await?;
-        if after.is_none() {
-            return Ok(());
+        let Some(after) = page(output, answer.accepted()?, &mut left).await? else { return Ok(()) };
+        if !goes_on(before.as_deref(), &after) {
+            break;
         }
+        before = Some(after);
     }
     Err(endless())
 }
@@ -92,6 +99,11 @@ async fn page(output: &Output, answer: Answer, left: &mut u64) -> Result<Option<
     }
 }
 
+/// True where the next page begins behind this one: a server that gives the same again and again has no end.
+fn goes_on(before: Option<&str>, after: &str) -> bool {
+    before.is_none_or(|before| fold(before) < fold(after))
+}
+
 fn request(pattern: &str, after: Option<&str>) -> String {
     match after {
         None => pattern.to_owned(),
@@ -101,4 +113,22 @@ fn request(pattern: &str, after: Option<&str>) -> String {
 
 fn endless() -> End {
     Failure::new(Exit::Protocol, "protocol", "the list has no end").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_behind_the_one_before() {
+        for (before, after, expected) in [
+            (None, "alice", true),
+            (Some("alice"), "Bob", true),
+            (Some("alice"), "ALICE", false),
+            (Some("bob"), "Alice", false),
+            (Some("bob"), "", false),
+        ] {
+            assert_eq!(goes_on(before, after), expected, "{before:?} {after:?}");
+        }
+    }
 }

@@ -121,6 +121,27 @@ fn a_key_that_changed_is_refused_until_somebody_says_that_it_is_right() {
     assert_eq!((sent.code, abroad.desk.server.texts("bob")), (Some(0), vec!["hi".to_owned()]));
 }
 
+/// It said that it had logged out, and the server, which has its old key again, took the kept login all the same.
+#[test]
+fn a_logout_that_the_server_is_not_told_of_says_so() {
+    let (before, after) = (Identity::new(), Identity::new());
+    for believed in [false, true] {
+        let abroad = abroad(&before);
+        abroad.trusts(&before.fingerprint());
+        assert_eq!(abroad.log_in().code, Some(0));
+        abroad.front.heard();
+        abroad.front.becomes(&after);
+        if believed {
+            abroad.trusts(&after.fingerprint());
+        }
+        let code = if believed { 4 } else { 7 };
+        abroad
+            .run(&["--user", "carol", "logout"])
+            .fails(code, "logged out here, but the server was not told");
+        assert_eq!(abroad.front.heard(), b"", "a stranger is shown no login");
+    }
+}
+
 #[test]
 fn a_fingerprint_that_is_given_decides() {
     let (identity, other) = (Identity::new(), Identity::new());

@@ -31,7 +31,7 @@ impl State {
             // Whoever said yes to another key may have been wrong, and did not see that a login would go there unasked.
             // What was kept stays: the server may come back with its key.
             let sentence = "the kept login is another server key's: log in again".to_owned();
-            return self.stop(StopKind::NeedPassword, sentence);
+            return self.stop(StopKind::AnotherKey, sentence);
         }
         self.phase = Phase::Greeting { since: now };
         let agent = self.config.agent.clone();

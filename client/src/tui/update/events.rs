@@ -140,6 +140,7 @@ impl Model {
         match stop.kind {
             StopKind::Refused(_)
             | StopKind::NeedPassword
+            | StopKind::AnotherKey
             | StopKind::LoggedOut
             | StopKind::AccountDeleted => {
                 self.keep_draft(effects);
