@@ -177,6 +177,8 @@ impl<S: Socket> Conn<S> {
         self.work.is_none()
             && !self.delivering
             && self.caller.outbox.due() == Default::default()
+            // After what is due: the writing thread may have paid since this task found nothing to write.
+            && self.caller.outbox.unwritten() == 0
             && (self.held.is_none() || self.inbox.is_empty())
             && self.writing_at == self.writing.len()
     }

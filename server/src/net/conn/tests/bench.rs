@@ -141,6 +141,9 @@ impl AsyncRead for Script {
 impl AsyncWrite for Script {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut kernel = self.0.lock();
+        if kernel.closed {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let count = bytes.len().min(kernel.room.unwrap_or(usize::MAX));
         if count == 0 {
             return Poll::Pending;

@@ -284,6 +284,35 @@ fn schedule_of_an_end(bench: &Bench, number: usize) {
     }
 }
 
+/// One schedule: who sends no more is owed an answer, which the writing thread pays at any moment.
+fn schedule_of_a_farewell(bench: &Bench, number: usize) {
+    let mut side = bench.connect();
+    side.enter(&format!("c{number}"));
+    let mut party = Party::new(side);
+    party.conn.end = crate::net::conn::End::HalfClosed;
+    let outbox = party.conn.caller.outbox.clone();
+    outbox.owe(|due| due.sends += 1);
+    let pays = thread::spawn(move || {
+        let mut effects = Effects::default();
+        outbox.answer_due(|due| due.sends -= 1, &mut effects, |out| out.extend(b"paid"));
+        effects.wake();
+    });
+    party.woken.0.store(true, Ordering::SeqCst);
+    let waker = Waker::from(party.woken.clone());
+    for _ in 0..STEPS {
+        if party.woken.0.swap(false, Ordering::SeqCst) {
+            assert!(Pin::new(&mut party.conn).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        if party.kernel.lock().closed {
+            break;
+        }
+        thread::yield_now();
+    }
+    pays.join().unwrap();
+    let kernel = party.kernel.lock();
+    assert!(kernel.closed && kernel.output == b"paid", "closed with {:?}", kernel.output);
+}
+
 /// Tries schedules of a story.
 fn try_schedules(story: fn(&Bench, usize)) {
     let bench = Arc::new(Bench::in_memory(&[
@@ -315,4 +344,10 @@ fn whatever_the_schedule_each_device_is_shown_everything_in_order() {
 #[test]
 fn whoever_is_replaced_or_deleted_while_messages_come_is_told_and_nothing_is_lost() {
     try_schedules(schedule_of_an_end);
+}
+
+/// F14.
+#[test]
+fn whatever_the_schedule_who_sends_no_more_gets_what_is_due() {
+    try_schedules(schedule_of_a_farewell);
 }
