@@ -189,6 +189,12 @@ impl Outbox {
         self.all.has_share(len)
     }
 
+    /// True where a push may find room: only then is it worth reading what would be pushed.
+    pub fn has_room(&self) -> bool {
+        let unwritten = self.inner.lock().unwritten;
+        unwritten < self.limit.min(self.all.share().max(OWN))
+    }
+
     /// Bytes ever appended.
     pub fn appended(&self) -> u64 {
         self.inner.lock().appended
@@ -414,6 +420,20 @@ mod tests {
         assert_eq!(push(&outbox, &[1; 1], &mut effects), None);
         all.settle(160_000, 0);
         assert!(push(&outbox, &[1; 1], &mut effects).is_some());
+    }
+
+    /// Whoever holds more than a share would have read from the store, again and again, what is then not pushed.
+    #[test]
+    fn there_is_room_where_a_push_may_find_some() {
+        let (all, mut effects) = (Arc::new(Budget::new(160_000)), Effects::default());
+        let outbox = Arc::new(Outbox::new(100_000, all.clone()));
+        assert!(outbox.has_room());
+        push(&outbox, &[1; 9_999], &mut effects).unwrap();
+        all.settle(0, 100);
+        assert!(!outbox.has_room() && push(&outbox, &[1; OWN], &mut effects).is_none());
+        all.settle(100, 0);
+        all.settle(all.held(), 0);
+        assert!(outbox.has_room() && push(&outbox, &[1; OWN], &mut effects).is_some());
     }
 
     #[test]

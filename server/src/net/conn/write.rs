@@ -53,7 +53,7 @@ impl<S: Socket> Conn<S> {
             return false;
         }
         self.feeding = false;
-        if self.starved && !self.caller.outbox.has_share(1) {
+        if self.starved && !self.caller.outbox.has_room() {
             // What would be read from the store now would find no room once more.
             self.feed_again = Some(now + ROOM_AGAIN);
             return true;
