@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::process;
 use crate::store::PasswordHash;
 
 /// The shortest password, in bytes.
@@ -29,6 +30,12 @@ pub const PASSWORD_MAX: usize = 256;
 const WAITING_MAX: usize = 64;
 /// How long a caller waits for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(3);
+
+thread_local! {
+    /// Has this thread yield to those that move messages: one that hashes needs a processor for as long as it takes, and
+    /// whoever wants that processor for a moment would wait for the end of its time slice.
+    static YIELDS: () = process::yield_to_others();
+}
 
 /// A password on its way to the hash: its `Debug` does not show it, and it is overwritten when it goes.
 #[derive(Clone)]
@@ -163,6 +170,8 @@ impl Hasher {
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         let hashed = self.hashed.clone();
         let done = tokio::task::spawn_blocking(move || {
+            // Others wait for messages meanwhile. What else such a thread does later may wait too.
+            YIELDS.with(|_| ());
             let result = work();
             hashed.fetch_add(1, Ordering::Relaxed);
             drop(turn);

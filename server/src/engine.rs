@@ -174,10 +174,8 @@ fn open(
     let ids = IdKey::new(boot.id_key);
     let (readers, reader_threads) = Readers::start(&*store, ids)?;
     let limits = config.limits.clone();
-    let at_once = match limits.hashes {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        hashes => hashes as usize,
-    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let at_once = limits.hashes_at_once(processors as u64) as usize;
     let core = Arc::new(Core {
         bounds: limits.bounds(),
         in_memory: config.durability == Durability::None,

@@ -158,7 +158,8 @@ limits! {
     frame_time = "frame-time", 10, 1..=3_600, Seconds, off;
     /// Silence after which the other side is asked whether it is there; three of them end the connection.
     heartbeat = "heartbeat", 30, 1..=3_600, Seconds, fixed;
-    /// Password hashes at a time, 19 MiB each; 0 stands for as many as there are processors.
+    /// Password hashes at a time, 19 MiB each; 0 stands for as many as there are processors but one, which is left to
+    /// those who are logged in, and at least one.
     hashes = "hashes", 0, 0..=1_024, Count, fixed;
     /// Wrong passwords and tokens of an address a minute; further tries with a password wait. Accounts are never locked.
     login_fail = "login-fail", 10, 1..=1_000_000, PerMinute, off;
@@ -247,11 +248,17 @@ impl Limits {
         let wide = |bytes: usize| bytes as u64;
         // Buffers double as they grow.
         let connection = CONNECTION + 2 * wide(outbox::OWN) + 2 * wide(inbox::OWN);
-        let hashes = if self.hashes == 0 { processors } else { self.hashes };
+        let hashes = self.hashes_at_once(processors);
         // The words of messages that wait, and of the batch that is being written.
         let words = 2 * 2 * wide(WORDS_MAX);
         let watches = self.watch_all.min(connections.saturating_mul(self.watch)) * presence::COST;
         connections * connection + watches + self.outbox_all + INBOXES + hashes * HASH + words + DATABASE
+    }
+
+    /// How many passwords are hashed at once on a machine with so many processors. Where all of them hash, whoever has
+    /// something to write waits for the end of a time slice.
+    pub fn hashes_at_once(&self, processors: u64) -> u64 {
+        if self.hashes == 0 { processors.saturating_sub(1).max(1) } else { self.hashes }
     }
 
     /// The bounds of a mailbox.
@@ -345,7 +352,14 @@ mod tests {
         let sum = limits.memory_max(3_840, 2);
         assert!((250_000_000..=350_000_000).contains(&sum), "{sum}");
         let more = Limits { outbox_all: limits.outbox_all + 1, hashes: 3, ..limits };
-        assert_eq!(more.memory_max(3_840, 2), sum + 1 + HASH);
+        assert_eq!(more.memory_max(3_840, 2), sum + 1 + 2 * HASH);
+    }
+
+    #[test]
+    fn one_processor_is_left_to_those_who_are_logged_in() {
+        let (usual, more) = (Limits::default(), Limits { hashes: 8, ..Limits::default() });
+        let at_once = |limits: &Limits| [1, 2, 3, 64].map(|processors| limits.hashes_at_once(processors));
+        assert_eq!((at_once(&usual), at_once(&more)), ([1, 1, 2, 63], [8; 4]));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the system lets this process have: files and addresses. Asked once, at the start.
+//! What the system lets this process have: files and addresses, asked once, at the start; and which of its threads go
+//! first.
 
 /// How many files may be open at once, where the system tells.
 pub fn files() -> Option<u64> {
@@ -8,6 +9,22 @@ pub fn files() -> Option<u64> {
 /// How many bytes of addresses the process may have, where that is bounded.
 pub fn addresses() -> Option<u64> {
     limit("Max address space")
+}
+
+/// By how much a thread is put behind others that does what nobody waits for within milliseconds. Where processors are
+/// contended it gets about a third of what another one gets, which is slower and never nothing; where they are not, all
+/// it wants.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 5;
+
+/// Has this thread, and no other one, yield to others from now on. Called twice it yields more, and a thread cannot take
+/// it back.
+pub fn yield_to_others() {
+    // Linux keeps a priority for each thread; elsewhere it is the process's, which is to keep its own.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(BEHIND) {
+        tracing::debug!(%error, "a thread keeps its priority");
+    }
 }
 
 #[cfg(target_os = "linux")]

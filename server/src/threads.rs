@@ -27,7 +27,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// A runtime with all its threads.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // Passwords are hashed by as many threads as there are processors; a few more serve start and stop.
+    // Passwords are hashed by at most as many threads as there are processors; a few more serve start and stop.
     let blocking = cores + 4;
     let threads = cores + blocking + OTHERS;
     has_addresses(threads)?;
