@@ -275,6 +275,19 @@ mod tests {
         assert!(tokio::join!(hashing, others).0.unwrap());
     }
 
+    /// Where they all have the same priority, a message waits for the end of a hash's time slice.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_hashes_yields_and_nobody_else_does() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let (hasher, before) = (Hasher::of_cost(1, Cost { memory_kib: 64, passes: 1 }), priority());
+        for _ in 0..3 {
+            // The same thread or another one: each yields once.
+            assert_eq!(hasher.run(priority).await.unwrap(), (before + 5).min(19));
+        }
+        assert_eq!(priority(), before);
+    }
+
     /// A hundred hashes on six threads left half a gibibyte with the allocator.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn memory_is_had_as_often_as_hashes_run_at_once() {
