@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use bellhop_tests::bounded::has_prlimit;
-use bellhop_tests::floods::{PHASES, Slow, connect_flood, few_files, never_read, passwords, slow_senders};
+use bellhop_tests::floods::{
+    Look, PHASES, QUICK, Slow, connect_flood, few_files, never_read, passwords, slow_senders,
+};
 
 #[test]
 fn who_never_reads_costs_others_nothing_and_loses_nothing() {
     if has_prlimit() {
-        never_read(40, 512 * 1024, false);
-        never_read(20, 512 * 1024, true);
+        never_read(40, 512 * 1024, false, QUICK);
+        never_read(20, 512 * 1024, true, QUICK);
     }
 }
 
@@ -36,7 +38,7 @@ fn who_sends_a_byte_now_and_then_loses_the_place() {
 #[test]
 fn connections_that_say_nothing_keep_nobody_out() {
     if has_prlimit() {
-        connect_flood(200, Duration::from_secs(4));
+        connect_flood(200, Look { rounds: 1, time: Duration::from_secs(4) });
     }
 }
 
@@ -50,6 +52,6 @@ fn more_connections_than_files_wait_and_cost_nothing() {
 #[test]
 fn a_hundred_passwords_at_once_stop_nobody() {
     if has_prlimit() {
-        passwords(100);
+        passwords(100, QUICK);
     }
 }

@@ -112,17 +112,4 @@ impl Pair {
         assert!(self.one.answer(OpCode::Send.answer()).text().starts_with("ok|delivered|"));
         took
     }
-
-    /// So many talks: how long the slowest in a hundred took.
-    pub fn p99(&mut self, talks: usize) -> Duration {
-        let mut took: Vec<Duration> = (0..talks).map(|_| self.talk()).collect();
-        took.sort_unstable();
-        took[(talks * 99 / 100).min(talks - 1)]
-    }
-}
-
-/// The middle one of some times.
-pub fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

@@ -2,29 +2,28 @@
 //! senders of one byte now and then, connections that say nothing, and passwords by the hundred.
 //!
 //! Each looks at what is promised whatever the crowd does: memory stays bounded, others are served, whoever takes a
-//! place and does nothing loses it, and nothing kept is lost. Times are compared by [`Figures`], which the drill judges.
+//! place and does nothing loses it, and nothing kept is lost. Times are compared by [`Talks`], which the drill judges.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bellhop_protocol::{OpCode, frame};
 
-use crate::bounded::{Bounded, Pair, connect_from, login_from, median, source};
+use crate::bounded::{Bounded, Pair, connect_from, login_from, source};
 use crate::peer::Peer;
 use crate::proc::{comes_down_to, files, processor_time, sockets};
+use crate::talks::Talks;
 use crate::tls::client_config;
-use crate::wait::{wait_for, waited};
+use crate::wait::wait_for;
 
 /// Arguments with which a pair may talk as fast as it can.
 const TALKATIVE: [&str; 4] = ["--limit", "sends=off", "--limit", "mailbox-sender=off"];
-/// How many talks a measurement has.
-const TALKS: usize = 200;
 
 /// Bytes that wait for one who does not read, and for all of them, by the usual limits.
 const OUTBOX: usize = 256 * 1024;
@@ -33,8 +32,8 @@ const OUTBOXES: usize = 64 * 1024 * 1024;
 /// What was measured while a crowd was at work.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// The slowest in a hundred talks of an honest pair, without the crowd and with it.
-    pub p99: Option<(Duration, Duration)>,
+    /// The talks of an honest pair, without the crowd and with it.
+    pub talks: Option<Talks>,
     /// The most memory that the server had, in MiB.
     pub rss_mib: u64,
     /// What else is worth a word.
@@ -43,8 +42,8 @@ pub struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((normal, loaded)) = self.p99 {
-            write!(f, "p99 {normal:.1?} → {loaded:.1?}, ")?;
+        if let Some(talks) = &self.talks {
+            write!(f, "{talks}, ")?;
         }
         write!(f, "RSS ≤ {} MiB", self.rss_mib)?;
         if self.remark.is_empty() { Ok(()) } else { write!(f, ", {}", self.remark) }
@@ -55,13 +54,55 @@ fn server(more: &[&str]) -> Bounded {
     Bounded::start(&TALKATIVE.iter().chain(more).copied().collect::<Vec<_>>())
 }
 
+/// How often the talks of an honest pair are looked at with a crowd and without, and for how long each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// How often.
+    pub rounds: u32,
+    /// For how long.
+    pub time: Duration,
+}
+
+/// A quick look, by which times are not judged.
+pub const QUICK: Look = Look { rounds: 1, time: Duration::ZERO };
+
+/// The bytes of a message to somebody who does not read.
+const TEXT: usize = 16_000;
+
 /// Clients who are owed `owed` bytes each, log in, ask for them, and never read.
-#[expect(clippy::disallowed_methods, reason = "how long it takes is real time")]
-pub fn never_read(clients: u32, owed: usize, tls: bool) -> Figures {
-    const TEXT: usize = 16_000;
+pub fn never_read(clients: u32, owed: usize, tls: bool, look: Look) -> Figures {
     let server = server(&[]);
-    let addr = server.addr();
+    let (addr, id) = (server.addr(), server.server.id());
     let messages = owed.div_ceil(TEXT);
+    owe(addr, clients, messages);
+    let mut pair = Pair::meet(addr);
+    wait_for("everybody to be gone", || (sockets(id) < 12).then_some(()));
+    let (idle, mut talks) = (sockets(id), Talks::default());
+    let fingerprint = tls.then(|| server.server.fingerprint());
+    for _ in 0..look.rounds {
+        talks.normal(&mut pair, id, look.time);
+        let silent: Vec<Peer> = (0..clients).map(|client| deaf(addr, client, fingerprint)).collect();
+        talks.loaded(&mut pair, id, look.time);
+        drop(silent);
+        comes_down_to(id, idle);
+    }
+    talks.normal(&mut pair, id, look.time);
+    let silent: Vec<Peer> = (0..clients).map(|client| deaf(addr, client, fingerprint)).collect();
+    let turns = turns(clients, owed);
+    talks.loaded_while(&mut pair, id, still_there(id, idle, turns));
+    drop(silent);
+    talks.normal(&mut pair, id, look.time);
+    for client in 0..clients {
+        let mut peer = Peer::over(connect_from(source(client), addr, None).unwrap());
+        let answer = peer.ask(OpCode::Login, &format!("r{client}"));
+        assert!(answer.ends_with(&format!("|{messages}")), "r{client}: {answer}");
+    }
+    let remark = format!("{clients} clients, {} KiB each, gone in {turns} turns", owed >> 10);
+    Figures { talks: Some(talks), rss_mib: server.memory_was_bounded(), remark }
+}
+
+/// Makes the accounts, and leaves so many messages with each.
+fn owe(addr: SocketAddr, clients: u32, messages: usize) {
     let text = "x".repeat(TEXT);
     let mut sender = login_from(source(0x00_E0_00_00), addr, "sender");
     for client in 0..clients {
@@ -73,42 +114,44 @@ pub fn never_read(clients: u32, owed: usize, tls: bool) -> Figures {
             assert!(sender.answer(OpCode::Send.answer()).text().starts_with("ok|"));
         }
     }
-    let mut pair = Pair::meet(addr);
-    let normal = median((0..3).map(|_| pair.p99(TALKS)).collect());
-    wait_for("everybody to be gone", || (sockets(server.server.id()) < 12).then_some(()));
-    let idle = sockets(server.server.id());
-    let silent: Vec<Peer> = (0..clients)
-        .map(|client| {
-            let stream = connect_from(source(client), addr, Some(4_096)).unwrap();
-            let mut peer = Peer::over(stream);
-            if tls {
-                peer = peer.secure(client_config(server.server.fingerprint())).unwrap();
-            }
-            peer.enter(&format!("r{client}"));
-            peer.send(OpCode::Deliver, "");
-            peer
-        })
-        .collect();
-    let start = Instant::now();
-    let loaded = median((0..3).map(|_| pair.p99(TALKS)).collect());
-    // No progress for twenty seconds, and the clocks ring once a second; after thirty the system would end them. Those
-    // for whom there is no room among all outboxes have their turn when others are gone.
-    let at_once = OUTBOXES / owed.min(OUTBOX);
-    let turns = u32::try_from((clients as usize).div_ceil(at_once)).unwrap();
-    let patience = Duration::from_secs(27) * turns;
-    let gone = waited(patience.saturating_sub(start.elapsed()), || {
-        pair.talk();
-        (sockets(server.server.id()) <= idle).then_some(())
-    });
-    assert!(gone.is_some(), "{} sockets are left", sockets(server.server.id()) - idle);
-    drop(silent);
-    for client in 0..clients {
-        let mut peer = Peer::over(connect_from(source(client), addr, None).unwrap());
-        let answer = peer.ask(OpCode::Login, &format!("r{client}"));
-        assert!(answer.ends_with(&format!("|{messages}")), "r{client}: {answer}");
+}
+
+/// Somebody who asks for what is there and does not read it.
+fn deaf(addr: SocketAddr, client: u32, fingerprint: Option<&str>) -> Peer {
+    let mut peer = Peer::over(connect_from(source(client), addr, Some(4_096)).unwrap());
+    if let Some(fingerprint) = fingerprint {
+        peer = peer.secure(client_config(fingerprint)).unwrap();
     }
-    let remark = format!("{clients} clients, {} KiB each, gone in {turns} turns", owed >> 10);
-    Figures { p99: Some((normal, loaded)), rss_mib: server.memory_was_bounded(), remark }
+    peer.enter(&format!("r{client}"));
+    peer.send(OpCode::Deliver, "");
+    peer
+}
+
+/// Those for whom there is no room among all outboxes have their turn when others are gone.
+fn turns(clients: u32, owed: usize) -> u32 {
+    let at_once = OUTBOXES / owed.min(OUTBOX);
+    u32::try_from((clients as usize).div_ceil(at_once)).unwrap()
+}
+
+/// True as long as more sockets are there than when nobody was, looked at now and then.
+///
+/// # Panics
+///
+/// Where they stay: no progress for twenty seconds, and the clocks ring once a second; after thirty the system would end
+/// them.
+#[expect(clippy::disallowed_methods, reason = "how long it takes is real time")]
+fn still_there(id: u32, idle: usize, turns: u32) -> impl FnMut(usize) -> bool {
+    let (start, patience) = (Instant::now(), Duration::from_secs(27) * turns);
+    let mut looked = Instant::now();
+    move |_| {
+        if looked.elapsed() < Duration::from_millis(500) {
+            return true;
+        }
+        looked = Instant::now();
+        let left = sockets(id).saturating_sub(idle);
+        assert!(left == 0 || start.elapsed() < patience, "{left} sockets are left");
+        left > 0
+    }
 }
 
 /// What those say who send one byte now and then.
@@ -147,33 +190,41 @@ pub fn slow_senders(phase: Phase, slow: Slow, honest: u32, args: &[&str]) -> (u3
     let addr = server.addr();
     let mut pair = Pair::meet(addr);
     let idle = sockets(server.server.id());
-    let normal = median((0..3).map(|_| pair.p99(TALKS)).collect());
+    let (id, mut talks) = (server.server.id(), Talks::default());
+    talks.normal(&mut pair, id, slow.time / 10);
     let stop = Arc::new(AtomicBool::new(false));
     let crowd = thread::spawn({
         let stop = stop.clone();
         move || Crowd::new(phase, slow, addr).work(&stop)
     });
-    let (mut entered, mut loaded) = (0, Vec::new());
-    for number in 0..honest {
-        let name = format!("honest{number}");
-        // Whoever is turned away tries again a little later, twice.
-        let enters = || try_login(source(0x00_D0_00_00 + number), addr, &name);
-        entered += u32::from((0..3).any(|_| enters() || pause_for(Duration::from_millis(500))));
-        thread::sleep((slow.time / honest).min(Duration::from_secs(1)));
-        loaded.push(pair.p99(TALKS / 10));
-    }
+    let honest_people = thread::spawn(move || {
+        let enters = |number: &u32| {
+            let (from, name) = (source(0x00_D0_00_00 + number), format!("honest{number}"));
+            // Whoever is turned away tries again a little later, twice.
+            let entered = (0..3).any(|_| try_login(from, addr, &name) || pause_for(TRY_AGAIN));
+            thread::sleep(slow.time / honest);
+            entered
+        };
+        u32::try_from((0..honest).filter(enters).count()).unwrap()
+    });
+    talks.loaded_while(&mut pair, id, |_| !honest_people.is_finished());
+    let entered = honest_people.join().unwrap();
     stop.store(true, Ordering::Relaxed);
     let crowd = crowd.join().unwrap();
     assert!(crowd.closed > 0, "{phase:?}: nobody was closed: {crowd:?}");
     assert!(crowd.longest <= slow.time, "{phase:?}: one held its place all the time");
-    comes_down_to(server.server.id(), idle);
+    comes_down_to(id, idle);
+    talks.normal(&mut pair, id, slow.time / 10);
     let remark = format!(
         "{entered} of {honest} got in, {} connections closed, the longest after {:.1?}",
         crowd.closed, crowd.longest
     );
-    let p99 = Some((normal, median(loaded)));
-    (entered * 100 / honest, Figures { p99, rss_mib: server.memory_was_bounded(), remark })
+    let figures = Figures { talks: Some(talks), rss_mib: server.memory_was_bounded(), remark };
+    (entered * 100 / honest, figures)
 }
+
+/// After so long somebody who was turned away comes again.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 fn pause_for(time: Duration) -> bool {
     thread::sleep(time);
@@ -295,38 +346,44 @@ fn enter(phase: Phase, number: usize, from: std::net::IpAddr, addr: SocketAddr) 
 }
 
 /// Connections at a rate, which say nothing, from many addresses.
-#[expect(clippy::disallowed_methods, reason = "a rate is kept in real time")]
-pub fn connect_flood(each_second: u32, time: Duration) -> Figures {
+pub fn connect_flood(each_second: u32, look: Look) -> Figures {
     let server = server(&[]);
-    let mut pair = Pair::meet(server.addr());
-    let idle = sockets(server.server.id());
-    let normal = median((0..3).map(|_| pair.p99(TALKS)).collect());
-    let (addr, stop) = (server.addr(), Arc::new(AtomicBool::new(false)));
-    let flood = thread::spawn({
-        let stop = stop.clone();
-        move || {
-            let (start, mut made) = (Instant::now(), Vec::new());
-            while !stop.load(Ordering::Relaxed) {
-                let due = (start.elapsed().as_secs_f64() * f64::from(each_second)) as usize;
-                while made.len() < due && !stop.load(Ordering::Relaxed) {
-                    made.push(connect_from(source(made.len() as u32 % 1_000), addr, None).ok());
-                }
-                thread::sleep(Duration::from_millis(5));
-            }
-            made.len()
-        }
-    });
-    let (start, mut loaded) = (Instant::now(), Vec::new());
-    while start.elapsed() < time {
-        loaded.push(pair.p99(TALKS / 4));
-        thread::sleep(Duration::from_millis(100));
+    let (addr, id) = (server.addr(), server.server.id());
+    let mut pair = Pair::meet(addr);
+    let (idle, mut talks, mut made) = (sockets(id), Talks::default(), 0);
+    for _ in 0..look.rounds {
+        talks.normal(&mut pair, id, look.time);
+        let stop = Arc::new(AtomicBool::new(false));
+        let flood = thread::spawn({
+            let stop = stop.clone();
+            move || flow(addr, each_second, &stop)
+        });
+        talks.loaded(&mut pair, id, look.time);
+        stop.store(true, Ordering::Relaxed);
+        made += flood.join().unwrap();
+        comes_down_to(id, idle);
     }
-    stop.store(true, Ordering::Relaxed);
-    let made = flood.join().unwrap();
-    comes_down_to(server.server.id(), idle);
+    talks.normal(&mut pair, id, look.time);
     assert!(try_login(source(0x00_D0_00_00), addr, "late"), "whoever comes after the flood gets in");
-    let p99 = Some((normal, median(loaded)));
-    Figures { p99, rss_mib: server.memory_was_bounded(), remark: format!("{made} connections") }
+    Figures {
+        talks: Some(talks),
+        rss_mib: server.memory_was_bounded(),
+        remark: format!("{made} connections"),
+    }
+}
+
+/// Connects at a rate until it is told to stop; returns how often it did.
+#[expect(clippy::disallowed_methods, reason = "a rate is kept in real time")]
+fn flow(addr: SocketAddr, each_second: u32, stop: &AtomicBool) -> usize {
+    let (start, mut made) = (Instant::now(), Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        let due = (start.elapsed().as_secs_f64() * f64::from(each_second)) as usize;
+        while made.len() < due && !stop.load(Ordering::Relaxed) {
+            made.push(connect_from(source(made.len() as u32 % 1_000), addr, None).ok());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    made.len()
 }
 
 /// More connections than the process may have files.
@@ -355,43 +412,78 @@ pub fn few_files(connections: u32, time: Duration) -> Figures {
     comes_down_to(id, idle);
     assert!(try_login(source(0x00_D0_00_00), addr, "late"), "there is room again");
     let remark = format!("{used} ticks in {time:?}");
-    Figures { p99: None, rss_mib: server.memory_was_bounded(), remark }
+    Figures { talks: None, rss_mib: server.memory_was_bounded(), remark }
 }
 
-/// So many logins with a password at once, good and bad by turns.
-pub fn passwords(logins: u32) -> Figures {
+/// So many logins with a password at once, good and bad by turns, again and again.
+pub fn passwords(logins: u32, look: Look) -> Figures {
     let server = server(&["--limit", "login-fail=off"]);
-    let addr = server.addr();
+    let (addr, id) = (server.addr(), server.server.id());
     let mut maker = Peer::over(connect_from(source(0), addr, None).unwrap());
     assert!(maker.ask(OpCode::Create, "locked|open sesame").starts_with("ok|"));
     let mut pair = Pair::meet(addr);
-    let normal = median((0..3).map(|_| pair.p99(TALKS)).collect());
-    let crowd: Vec<_> = (0..logins)
-        .map(|number| {
-            thread::spawn(move || {
-                let mut peer = Peer::over(connect_from(source(number), addr, None).unwrap());
-                let password = if number % 2 == 0 { "open sesame" } else { "open barley" };
-                peer.ask(OpCode::Login, &format!("locked|{password}"))
-            })
-        })
-        .collect();
-    let mut loaded = Vec::new();
-    while !crowd.iter().all(thread::JoinHandle::is_finished) {
-        loaded.push(pair.p99(20));
+    let (idle, mut talks, mut volleys) = (sockets(id), Talks::default(), Volleys::default());
+    for _ in 0..look.rounds {
+        talks.normal(&mut pair, id, look.time);
+        volleys.one(addr, logins, |asked| talks.loaded_while(&mut pair, id, |_| !asked()));
+        comes_down_to(id, idle);
     }
-    let (mut in_time, mut busy) = (0, 0);
-    for (number, login) in crowd.into_iter().enumerate() {
-        let answer = login.join().unwrap();
-        let word = answer.split('|').take(2).collect::<Vec<_>>();
-        match word[..] {
-            ["ok", _] | ["error", "too-many-sessions"] if number % 2 == 0 => in_time += 1,
-            ["error", "bad-password" | "no-such-user"] if number % 2 == 1 => in_time += 1,
-            ["error", "busy" | "rate-limited"] => busy += 1,
+    talks.normal(&mut pair, id, look.time);
+    // The same with nobody else about, for how fast they are looked at then.
+    let mut alone = Volleys::default();
+    alone.one(addr, logins, |asked| wait_for("the answers", || asked().then_some(())));
+    let remark = format!("{volleys}, without the talks {alone}");
+    Figures { talks: Some(talks), rss_mib: server.memory_was_bounded(), remark }
+}
+
+/// What became of logins that came all at once.
+#[derive(Debug, Default)]
+struct Volleys {
+    looked_at: u32,
+    busy: u32,
+    time: Duration,
+}
+
+impl Volleys {
+    /// So many logins at once, and what is done `meanwhile` until all of them are answered.
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is real time")]
+    fn one(&mut self, addr: SocketAddr, logins: u32, meanwhile: impl FnOnce(&dyn Fn() -> bool)) {
+        let together = Arc::new(Barrier::new(logins as usize + 1));
+        let crowd: Vec<_> = (0..logins)
+            .map(|number| {
+                let together = together.clone();
+                thread::spawn(move || {
+                    let mut peer = Peer::over(connect_from(source(number), addr, None).unwrap());
+                    together.wait();
+                    let password = if number % 2 == 0 { "open sesame" } else { "open barley" };
+                    peer.ask(OpCode::Login, &format!("locked|{password}"))
+                })
+            })
+            .collect();
+        together.wait();
+        let start = Instant::now();
+        meanwhile(&|| crowd.iter().all(thread::JoinHandle::is_finished));
+        self.time += start.elapsed();
+        for (number, login) in crowd.into_iter().enumerate() {
+            self.count(number, &login.join().unwrap());
+        }
+        assert!(self.looked_at > 0, "nobody was looked at");
+    }
+
+    fn count(&mut self, number: usize, answer: &str) {
+        let good = number.is_multiple_of(2);
+        match answer.split('|').take(2).collect::<Vec<_>>()[..] {
+            ["ok", _] | ["error", "too-many-sessions"] if good => self.looked_at += 1,
+            ["error", "bad-password" | "no-such-user"] if !good => self.looked_at += 1,
+            ["error", "busy" | "rate-limited"] => self.busy += 1,
             _ => panic!("login {number}: {answer}"),
         }
     }
-    assert!(in_time > 0, "nobody was looked at");
-    let remark = format!("{in_time} logins looked at, {busy} told to come again");
-    let p99 = (!loaded.is_empty()).then(|| (normal, median(loaded)));
-    Figures { p99, rss_mib: server.memory_was_bounded(), remark }
+}
+
+impl fmt::Display for Volleys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = f64::from(self.looked_at) / self.time.as_secs_f64();
+        write!(f, "{} logins looked at ({rate:.0}/s), {} told to come again", self.looked_at, self.busy)
+    }
 }

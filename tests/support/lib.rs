@@ -26,6 +26,8 @@ pub mod process;
 pub mod proxy;
 pub mod random;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod talks;
 #[cfg(unix)]
 pub mod terminal;
 pub mod tls;

@@ -26,10 +26,29 @@ pub fn rss(id: u32) -> u64 {
 
 /// The processor time that it has used, in hundredths of a second.
 pub fn processor_time(id: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    used(&format!("/proc/{id}/stat"))
+}
+
+/// The same of the thread that asks.
+pub fn own_thread_time() -> u64 {
+    used("/proc/thread-self/stat")
+}
+
+fn used(path: &str) -> u64 {
+    let stat = fs::read_to_string(path).unwrap();
     // The name, which may hold anything, stands in brackets; user and system time are the 12th and 13th after it.
     let rest = stat.rsplit_once(") ").unwrap().1;
     rest.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// The processor time that all programs have used together, and how much of it there was, in hundredths of a second.
+pub fn all_time() -> (u64, u64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let line = stat.lines().next().unwrap();
+    let ticks: Vec<u64> = line.split_whitespace().skip(1).map(|ticks| ticks.parse().unwrap()).collect();
+    // User, nice, system, idle, waiting for disks, interrupts twice, taken by other machines.
+    let all = ticks.iter().take(8).sum::<u64>();
+    (all - ticks[3] - ticks[4], all)
 }
 
 /// How many files it has open, sockets among them.
