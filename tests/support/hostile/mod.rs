@@ -2,7 +2,11 @@
 //! the same cases; every class of the table of inputs is among them in full, and mixtures of them fill up.
 
 mod fields;
+pub mod honest;
 mod mixed;
+#[cfg(target_os = "linux")]
+pub mod sockets;
+pub mod swift;
 pub mod words;
 
 use bellhop_protocol::frame::{self, LIMIT_MAX};
