@@ -10,7 +10,7 @@
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
 //! * `settings`: what a person has chosen, in files, variables and flags.
-//! * `tui`: the screen. [`cli`]: the command line. Both use the library like anybody else.
+//! * `tui`: the screen. `plain`: the same without one, in lines. [`cli`]: the command line. Both use the library like anybody else.
 
 pub mod cli;
 pub mod client;
@@ -24,6 +24,7 @@ pub mod home;
 pub mod known;
 mod link;
 pub mod peer;
+mod plain;
 pub mod raw;
 mod seat;
 pub mod secret;

@@ -14,6 +14,9 @@ pub(crate) enum Command {
         /// Made-up people and a clock that stands still
         #[arg(long)]
         demo: bool,
+        /// Lines instead of a screen: for screen readers and scripts; so it is where TERM is dumb
+        #[arg(long, conflicts_with = "demo")]
+        plain: bool,
     },
     /// Send a message
     #[command(after_help = "\

@@ -56,6 +56,12 @@ impl Exit {
         exits.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Terminated)
     }
 
+    /// The exit of lines, which end with the code of what happened to them.
+    pub(crate) fn of_code(code: u8) -> Exit {
+        let exits = [Exit::Other, Exit::Unreachable, Exit::NotLoggedIn];
+        exits.into_iter().find(|exit| exit.code() == code).unwrap_or_else(|| Exit::of_signal(code))
+    }
+
     /// The exit for a refusal of anything but a login.
     pub(crate) fn of(code: Code) -> Exit {
         match code {

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::plain;
 use crate::signals::Signals;
 use crate::tui;
 use args::{Arguments, Common};
@@ -78,6 +79,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
 fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
     let Arguments { common, command } = arguments;
     match command {
+        Some(Command::Tui { plain: true, .. }) => lines(&common, output),
         None | Some(Command::Tui { .. }) if !(io::stdin().is_terminal() && io::stdout().is_terminal()) => {
             if !common.json {
                 // Where it cannot be printed there is nobody to read it.
@@ -86,8 +88,9 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
             Err(Failure::usage("the screen needs a terminal on stdin and stdout; say what to do instead")
                 .into())
         }
+        None | Some(Command::Tui { demo: false, .. }) if is_dumb() => lines(&common, output),
         None => screen(&common, false),
-        Some(Command::Tui { demo }) => screen(&common, demo),
+        Some(Command::Tui { demo, .. }) => screen(&common, demo),
         Some(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(Failure::local)?;
@@ -120,6 +123,38 @@ fn unshowable(error: io::Error) -> Failure {
         io::ErrorKind::InvalidInput => Failure::usage(error.to_string()),
         _ => Failure::local(error),
     }
+}
+
+/// True for a terminal that cannot be drawn on.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|name| name == "dumb")
+}
+
+/// The client without a screen.
+fn lines(common: &Common, output: &Output) -> Result<(), End> {
+    let mut setup = Setup::new(common)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::local)?;
+    runtime.block_on(async {
+        for warning in &setup.warnings {
+            output.remark(warning).await;
+        }
+        interruptible(trust::meet(&setup, common)).await
+    })?;
+    drop(runtime);
+    setup.fetch_password()?;
+    let Setup { home, server, trust, user, password, .. } = setup;
+    let (wait, ask) = (common.timeout, unseen);
+    let code = plain::run(plain::Start { home, server, trust, user, password, wait, ask });
+    match code.map_err(Failure::local)? {
+        0 => Ok(()),
+        code => Err(End::Signal(Exit::of_code(code))),
+    }
+}
+
+/// Asks on the terminal, without echo.
+fn unseen(question: String) -> plain::Unseen {
+    Box::pin(async move { password::ask(&question).await.ok() })
 }
 
 async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<(), End> {

@@ -15,7 +15,7 @@ const EVENTS_MAX: usize = 256;
 
 /// Who answers effects.
 #[derive(Default)]
-pub(super) enum Backend {
+pub(crate) enum Backend {
     /// Nobody is connected.
     #[default]
     Nobody,
@@ -37,7 +37,7 @@ pub(super) enum Backend {
 
 impl Backend {
     /// Connects as soon as nobody is connected any more.
-    pub(super) fn connect(&mut self, config: Config) {
+    pub(crate) fn connect(&mut self, config: Config) {
         self.disconnect();
         match self {
             Backend::Leaving { next, .. } => *next = Some(Box::new(config)),
@@ -52,7 +52,7 @@ impl Backend {
     }
 
     /// Ends what is connected, or is to be.
-    pub(super) fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         *self = match std::mem::take(self) {
             // Without a handle the connection ends.
             Backend::Live { client: _, events, .. } | Backend::Leaving { events, .. } => {
@@ -63,7 +63,7 @@ impl Backend {
     }
 
     /// The channel of events has ended. True where nobody wanted it to.
-    pub(super) fn ended(&mut self) -> bool {
+    pub(crate) fn ended(&mut self) -> bool {
         match std::mem::take(self) {
             Backend::Leaving { next, .. } => {
                 if let Some(config) = next {
@@ -80,7 +80,7 @@ impl Backend {
     }
 
     /// Does what is to be done. Gives back an event where nobody does it.
-    pub(super) fn take(&mut self, effect: Effect) -> Option<Event> {
+    pub(crate) fn take(&mut self, effect: Effect) -> Option<Event> {
         match std::mem::take(self) {
             Backend::Ended(config) if effect == Effect::Reconnect => {
                 self.connect(*config);
@@ -97,7 +97,7 @@ impl Backend {
     }
 
     /// What the library has to tell; 0 where its channel has ended. Never, where there is none.
-    pub(super) async fn events(&mut self, arrived: &mut Vec<Event>) -> usize {
+    pub(crate) async fn events(&mut self, arrived: &mut Vec<Event>) -> usize {
         match self {
             Backend::Nobody | Backend::Ended(_) => std::future::pending().await,
             Backend::Live { events, .. } => events.recv_many(arrived, EVENTS_MAX).await,

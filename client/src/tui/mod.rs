@@ -13,7 +13,7 @@
 mod about;
 mod aside;
 mod backend;
-mod bare;
+pub(crate) mod bare;
 mod bindings;
 mod composer;
 mod copy;
@@ -29,8 +29,8 @@ mod key;
 mod keymap;
 mod layout;
 mod looks;
-mod model;
-mod notify;
+pub(crate) mod model;
+pub(crate) mod notify;
 mod opener;
 mod palette;
 mod pane;
@@ -43,8 +43,8 @@ mod stats;
 mod terminal;
 mod theme;
 mod trusting;
-mod typed;
-mod update;
+pub(crate) mod typed;
+pub(crate) mod update;
 mod view;
 mod window;
 
@@ -54,6 +54,7 @@ pub(crate) fn action_names() -> impl Iterator<Item = &'static str> {
 }
 
 pub(crate) use about::{action_name, key_name, keys_text};
+pub(crate) use backend::Backend;
 pub(crate) use bindings::Bindings;
 pub(crate) use looks::load as load_looks;
 pub(crate) use run::{Start, run, run_demo};

@@ -1,0 +1,471 @@
+//! What is said, and what is done, when something happens: pure, with time as an argument.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+use crate::config::Server;
+use crate::delivery::Delivery;
+use crate::event::{
+    Answer, Around, Chat, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind,
+};
+use crate::peer::Peer;
+use crate::secret::Secret;
+use crate::text::shown;
+use crate::tui::bare::indented;
+use crate::tui::model::{Effect, Login, Now};
+use crate::tui::notify::summary;
+
+/// Messages that are written to the history at once, before the next line is read.
+const SENDING_MAX: usize = 64;
+/// Messages whose state is told; of older ones it stands in the history.
+const FOLLOWED_MAX: usize = 1_000;
+/// Messages that are shown where nothing is unread.
+const NEWEST: usize = 10;
+/// The exit of somebody who cannot log in.
+const NOT_LOGGED_IN: u8 = 4;
+/// The exit where nothing more is typed, and messages are still here.
+const LEFT: u8 = 3;
+/// The exit where nothing more is typed, and a message was refused.
+const REFUSED: u8 = 1;
+
+/// What is to happen.
+#[derive(Debug, PartialEq)]
+pub(super) enum Out {
+    Say(String),
+    Do(Effect),
+    /// Ask what must not be seen.
+    Ask(Asks),
+    /// The end, with this exit code.
+    End(u8),
+}
+
+/// What secrets are asked for.
+#[derive(Debug, PartialEq)]
+pub(super) enum Asks {
+    LogIn(Login),
+    Delete,
+    Passwords,
+}
+
+/// What the next line is for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Takes {
+    #[default]
+    Anything,
+    /// The name of the account, so that it is deleted.
+    Name,
+    /// A message of several lines, until a line with a single dot.
+    Lines(Vec<String>),
+}
+
+/// A conversation.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) peer: Peer,
+    pub(super) unread: u64,
+    pub(super) read_to: i64,
+    pub(super) last: i64,
+}
+
+/// A message of ours that is on its way.
+#[derive(Debug)]
+struct Followed {
+    to: String,
+    state: Delivery,
+}
+
+/// Everything.
+pub(super) struct Plain {
+    zone: TimeZone,
+    pub(super) now: Option<Now>,
+    pub(super) server: Server,
+    pub(super) login: Option<Login>,
+    /// Somebody can be asked for what must not be seen.
+    pub(super) can_ask: bool,
+    /// The login was typed here.
+    pub(super) chosen: bool,
+    /// Nobody knows yet whether the first login is accepted; nothing is read before.
+    pub(super) begins: bool,
+    pub(super) online: bool,
+    pub(super) talks: BTreeMap<String, Talk>,
+    pub(super) open: Option<Peer>,
+    pub(super) takes: Takes,
+    /// Conversations whose unread messages were asked for.
+    pub(super) reading: BTreeSet<String>,
+    getting: bool,
+    waited: BTreeMap<String, u64>,
+    pub(super) tags: u64,
+    /// What was sent and is not in the history yet.
+    pub(super) sending: BTreeSet<u64>,
+    followed: BTreeMap<i64, Followed>,
+    /// Questions without an answer, by their tag: how they were written.
+    pub(super) asked: BTreeMap<u64, String>,
+    refused: bool,
+    /// Nothing more is typed; the wait for the rest ends then.
+    ends: Option<Instant>,
+    outs: VecDeque<Out>,
+}
+
+impl Plain {
+    pub(super) fn new(zone: TimeZone, server: Server, login: Option<Login>, can_ask: bool) -> Plain {
+        Plain {
+            zone,
+            now: None,
+            server,
+            login,
+            can_ask,
+            chosen: false,
+            begins: false,
+            online: false,
+            talks: BTreeMap::new(),
+            open: None,
+            takes: Takes::Anything,
+            reading: BTreeSet::new(),
+            getting: false,
+            waited: BTreeMap::new(),
+            tags: 0,
+            sending: BTreeSet::new(),
+            followed: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            refused: false,
+            ends: None,
+            outs: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        match self.login.clone() {
+            Some(login) => {
+                self.begins = true;
+                self.act(Effect::Connect(login));
+            }
+            None if self.can_ask => self.say("nobody is logged in: /login NAME, or /create NAME"),
+            None => {
+                self.say("nobody is logged in: bellhop login NAME, or --user NAME");
+                self.outs.push_back(Out::End(NOT_LOGGED_IN));
+            }
+        }
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Out> {
+        self.outs.pop_front()
+    }
+
+    pub(super) fn is_chosen(&self) -> bool {
+        self.chosen
+    }
+
+    /// True where another line can be taken: none is before the login, and no more than can be written down.
+    pub(super) fn wants_line(&self) -> bool {
+        self.ends.is_none() && !self.begins && self.sending.len() < SENDING_MAX
+    }
+
+    pub(super) fn prompt(&self) -> String {
+        match (&self.takes, &self.open) {
+            (Takes::Name, _) => "name of the account> ".into(),
+            (Takes::Lines(_), _) => "line, or a dot> ".into(),
+            (Takes::Anything, Some(peer)) => format!("to {}> ", peer.name),
+            (Takes::Anything, None) => "> ".into(),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.ends
+    }
+
+    /// Nothing more is typed: what was sent gets `wait` to reach the server.
+    pub(super) fn end_of_input(&mut self, now: Now, wait: Duration) {
+        self.ends = Some(now.at + wait);
+        self.end_when_done();
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.ends.is_some_and(|ends| now >= ends) {
+            self.quit();
+        }
+    }
+
+    /// Ends; what is still here is said.
+    pub(super) fn quit(&mut self) {
+        let left =
+            self.followed.values().filter(|message| is_open(message.state)).count() + self.sending.len();
+        let code = match (left, self.refused && self.ends.is_some()) {
+            (0, false) => 0,
+            (0, true) => REFUSED,
+            (left, _) => {
+                let plural = if left == 1 { " is" } else { "s are" };
+                self.say(&format!("{left} message{plural} still here, and sent the next time"));
+                if self.ends.is_some() { LEFT } else { 0 }
+            }
+        };
+        self.outs.push_back(Out::End(code));
+    }
+
+    fn end_when_done(&mut self) {
+        let open = self.followed.values().any(|message| is_open(message.state));
+        let busy = open || !self.sending.is_empty() || !self.asked.is_empty() || !self.reading.is_empty();
+        if self.ends.is_some() && !busy {
+            self.quit();
+        }
+    }
+
+    /// Says something that is no message.
+    pub(super) fn say(&mut self, text: &str) {
+        self.outs.push_back(Out::Say(format!("-- {}", indented(&shown(text)))));
+    }
+
+    pub(super) fn act(&mut self, effect: Effect) {
+        self.outs.push_back(Out::Do(effect));
+    }
+
+    pub(super) fn asks(&mut self, asks: Asks) {
+        self.outs.push_back(Out::Ask(asks));
+    }
+
+    pub(super) fn tag(&mut self) -> u64 {
+        self.tags += 1;
+        self.tags
+    }
+
+    pub(super) fn event(&mut self, now: Now, event: Event) {
+        self.now = Some(now);
+        match event {
+            Event::Online(_) => self.came_online(),
+            Event::Offline(trouble, until) => self.offline(&trouble, until),
+            Event::Stopped(stop) => self.stopped(stop),
+            Event::Secured(secured) => {
+                let news = secured.news();
+                news.iter().for_each(|news| self.say(news));
+            }
+            Event::Untrusted(untrusted) => self.say(&untrusted.to_string()),
+            Event::Waiting(waiting) => self.getting = waiting > 0,
+            Event::CaughtUp => self.caught_up(),
+            Event::Message(message) => self.message(&message),
+            Event::Outgoing { tag, message } => self.outgoing(tag, &message),
+            Event::NotKept { tag, to, reason, text } => {
+                self.sending.remove(&tag);
+                self.refused = true;
+                self.say(&format!("not sent to {}: {reason}: {text}", to.name));
+            }
+            Event::State(change) => self.changed(&change),
+            Event::Answer(answer) => self.answered(answer),
+            Event::Notice(text) => self.say(&format!("the server says: {text}")),
+            Event::NewDevice => self.say("the id of this device was in use elsewhere; it has a new one"),
+            Event::Chats(chats) => self.listed(chats),
+            Event::Page(page) => self.page(page),
+            Event::Problem(text) => self.say(&format!("error: {text}")),
+            _ => {}
+        }
+        self.end_when_done();
+    }
+
+    fn came_online(&mut self) {
+        (self.begins, self.online) = (false, true);
+        let who = self.login.as_ref().map(|login| format!("{} at {}", login.user, login.server));
+        self.say(&format!("online as {}", who.unwrap_or_default()));
+    }
+
+    fn offline(&mut self, trouble: &Trouble, until: Instant) {
+        let was_online = std::mem::replace(&mut self.online, false);
+        let first = std::mem::replace(&mut self.begins, false);
+        self.getting = false;
+        self.caught_up();
+        if was_online || first {
+            let now = self.now.map_or(until, |now| now.at);
+            let seconds = until.saturating_duration_since(now).as_secs_f64().ceil();
+            let again = if trouble.kind == TroubleKind::Asked {
+                String::new()
+            } else {
+                format!("; again in {seconds} s")
+            };
+            self.say(&format!("offline: {}{again}", trouble.sentence));
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop) {
+        (self.begins, self.online) = (false, false);
+        self.say(&stop.sentence);
+        self.act(Effect::Disconnect);
+        let wants_password = matches!(stop.kind, StopKind::NeedPassword | StopKind::Refused(_));
+        match self.login.clone() {
+            Some(login) if wants_password && self.can_ask && login.password.is_none() && !login.create => {
+                self.begins = true;
+                self.asks(Asks::LogIn(login));
+            }
+            // Nobody can be asked, and nothing that is read could change it.
+            _ if !self.can_ask => self.outs.push_back(Out::End(NOT_LOGGED_IN)),
+            _ => self.say("/login NAME logs in again"),
+        }
+    }
+
+    /// What connected has ended.
+    pub(super) fn ended(&mut self) {
+        self.online = false;
+        self.sending.clear();
+    }
+
+    fn listed(&mut self, chats: Vec<Chat>) {
+        self.talks.clear();
+        for Chat { peer, unread, read_to, last, .. } in chats {
+            self.talks.insert(peer.key.clone(), Talk { peer, unread, read_to, last });
+        }
+        let with_unread: Vec<&Talk> = self.talks.values().filter(|talk| talk.unread > 0).collect();
+        if !with_unread.is_empty() {
+            let names = with_unread.iter().map(|talk| format!("{} {}", talk.peer.name, talk.unread));
+            let names: Vec<String> = names.collect();
+            self.say(&format!("unread: {} (/read NAME shows them)", names.join(", ")));
+        }
+    }
+
+    fn talk(&mut self, peer: &Peer) -> &mut Talk {
+        let new = || Talk { peer: peer.clone(), unread: 0, read_to: 0, last: 0 };
+        self.talks.entry(peer.key.clone()).or_insert_with(new)
+    }
+
+    fn message(&mut self, message: &Message) {
+        let talk = self.talk(&message.peer);
+        if message.n > talk.last && message.n > talk.read_to {
+            talk.unread += 1;
+        }
+        talk.last = talk.last.max(message.n);
+        if self.getting {
+            *self.waited.entry(message.peer.name.clone()).or_default() += 1;
+        } else {
+            self.show(message);
+        }
+    }
+
+    /// What waited is told of in one line: nobody listens to four hundred.
+    fn caught_up(&mut self) {
+        self.getting = false;
+        let waited = std::mem::take(&mut self.waited);
+        if !waited.is_empty() {
+            let names: Vec<String> = waited.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            let summary = summary(waited.values().sum(), waited.len());
+            self.say(&format!("{summary}: {} (/read NAME shows them)", names.join(", ")));
+        }
+    }
+
+    /// `09:06 bob: text`; with its day where that is another one.
+    fn show(&mut self, message: &Message) {
+        let at = self.local(message.time_ms);
+        let today = self.now.is_none_or(|now| self.local(now.wall_ms).date() == at.date());
+        let time = at.strftime(if today { "%H:%M" } else { "%a %-d %b %Y %H:%M" });
+        let (them, text) = (&message.peer.name, indented(&shown(&message.text)));
+        let me = self.login.as_ref().map_or(String::new(), |login| login.user.to_string());
+        let (n, state) = (message.n, message.state.words());
+        self.outs.push_back(Out::Say(match message.mine {
+            true => format!("{time} {me} to {them}: {text} (message {n}, {state})"),
+            false => format!("{time} {them}: {text}"),
+        }));
+    }
+
+    fn local(&self, time_ms: i64) -> Zoned {
+        Timestamp::from_millisecond(time_ms).unwrap_or_default().to_zoned(self.zone.clone())
+    }
+
+    fn outgoing(&mut self, tag: u64, message: &Message) {
+        self.sending.remove(&tag);
+        let talk = self.talk(&message.peer);
+        talk.last = talk.last.max(message.n);
+        if self.followed.len() >= FOLLOWED_MAX
+            && let Some(oldest) = self.followed.iter().find(|(_, old)| !is_open(old.state)).map(|(n, _)| *n)
+        {
+            self.followed.remove(&oldest);
+        }
+        let to = message.peer.name.clone();
+        self.followed.insert(message.n, Followed { to, state: message.state });
+        self.show(message);
+    }
+
+    fn changed(&mut self, change: &StateChange) {
+        self.refused |= matches!(change.state, Delivery::Failed | Delivery::Returned);
+        let Some(followed) = self.followed.get_mut(&change.n) else { return };
+        let again = change.state == Delivery::Outbox;
+        let state = if again { change.state } else { followed.state.advance(change.state) };
+        if std::mem::replace(&mut followed.state, state) == state && change.reason.is_none() {
+            return;
+        }
+        // That it is being written is over before anybody has heard of it.
+        if state == Delivery::Sending {
+            return;
+        }
+        let reason = change.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let line = format!("message {} to {}: {}{reason}", change.n, followed.to, state.words());
+        self.say(&line);
+    }
+
+    /// The messages of ours that were refused, which may be tried again.
+    pub(super) fn failed(&self) -> Vec<i64> {
+        let failed = self.followed.iter().filter(|(_, message)| message.state == Delivery::Failed);
+        failed.map(|(n, _)| *n).collect()
+    }
+
+    pub(super) fn forget(&mut self, n: i64) {
+        self.followed.remove(&n);
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        let Some(asked) = self.asked.remove(&answer.tag) else { return };
+        let text = match answer.fields {
+            Ok(fields) => format!("{} {}", answer.op, fields.join("|")),
+            Err(reason) => format!("error: {asked}: {reason}"),
+        };
+        self.say(&text);
+    }
+
+    fn page(&mut self, page: Page) {
+        if !self.reading.remove(&page.key) {
+            return;
+        }
+        if page.messages.is_empty() {
+            return self.say("nothing is unread");
+        }
+        // What was read already is a reminder of where the talk is.
+        let reminder = if page.around == Around::Newest { NEWEST } else { usize::MAX };
+        let skip = page.messages.len().saturating_sub(reminder);
+        page.messages.iter().skip(skip).for_each(|message| self.show(message));
+        let last = page.messages.last().map_or(0, |message| message.n);
+        if page.around != Around::Newest && page.more {
+            self.say("there is more: /read goes on");
+        }
+        let shown = page.messages.iter().filter(|message| !message.mine).count() as u64;
+        if let Some(talk) = self.talks.get_mut(&page.key) {
+            talk.unread = if page.more { talk.unread.saturating_sub(shown) } else { 0 };
+            talk.read_to = talk.read_to.max(last);
+            self.act(Effect::MarkRead { key: page.key, n: last });
+        }
+    }
+
+    /// What was asked for was typed.
+    pub(super) fn secrets(&mut self, asks: Asks, answers: Vec<Option<Secret>>) {
+        let mut answers = answers.into_iter();
+        let mut next = || answers.next().flatten();
+        match asks {
+            Asks::LogIn(login) => {
+                let password = next();
+                if login.create && password.is_some() && next() != password {
+                    return self.say("the two passwords differ");
+                }
+                self.log_in(Login { password, ..login });
+            }
+            Asks::Delete => {
+                let password = next();
+                self.delete_now(password);
+            }
+            Asks::Passwords => match (next(), next(), next()) {
+                (old, Some(new), again) if Some(&new) == again.as_ref() => self.change_password(old, new),
+                (_, None, _) => self.say("the new password is empty"),
+                _ => self.say("the two passwords differ"),
+            },
+        }
+    }
+}
+
+/// Nobody knows yet whether it can still fail or has to be sent again.
+fn is_open(state: Delivery) -> bool {
+    state <= Delivery::Unknown
+}
