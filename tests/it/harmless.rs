@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use bellhop_protocol::code::{Failure, Reason};
@@ -230,6 +230,82 @@ fn what_the_screen_writes_is_harmless_at_every_place() {
         if word.contains('\u{202e}') {
             let text = String::from_utf8_lossy(&terminal.written()).into_owned();
             assert!(text.contains("U+202E"), "who reorders is seen to have tried");
+        }
+    }
+}
+
+/// The same where the screen gives way: plain lines, a copy of the last message, and a notice to the terminal.
+#[test]
+fn what_leaves_the_screen_is_harmless_as_well() {
+    for (number, word) in words().iter().enumerate() {
+        let server = Impostor::start(number);
+        let home = Home::new();
+        std::fs::create_dir_all(home.path()).unwrap();
+        std::fs::write(home.path().join("config.toml"), "[notify]\nvia = \"osc9\"\npreview = \"full\"\n")
+            .unwrap();
+        let variables = [("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")];
+        let addr = server.addr.to_string();
+        let mut terminal = Terminal::start_with(&[], home.path(), &addr, (80, 24), &variables);
+        terminal.shows("Welcome");
+        terminal.types("alice\x0e\r");
+        terminal.comes_to("the messages", |contents| contents.contains("zoe"));
+        terminal.enters("/open zoe");
+        terminal.comes_to("the body", |contents| contents.contains("EVIL") || contents.contains("forged"));
+        terminal.types("\x19");
+        terminal.shows("copied (OSC 52");
+        terminal.types("\x1b[15~");
+        terminal.shows("any key goes back");
+        terminal.types("x");
+        terminal.comes_to("the screen", |contents| contents.contains("F1 help"));
+        terminal.signal(bellhop_tests::terminal::Signal::TERM);
+        assert_eq!(terminal.ends(), 143);
+        let written = String::from_utf8_lossy(&terminal.written()).into_owned();
+        let (copied, rest) = cut(&written, "\x1b]52;c;");
+        assert_eq!(copied.len(), 1, "{written:?}");
+        let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        assert!(copied[0].chars().all(base64), "{word:?} is copied as {copied:?}");
+        let (notices, rest) = cut(&rest, "\x1b]9;");
+        assert!(notices.iter().all(|notice| is_harmless(notice, true)), "{word:?}: {notices:?}");
+        check_screen(word, rest.as_bytes());
+    }
+}
+
+/// The sequences that begin like this and end with a bell, and the text without them.
+fn cut(text: &str, begin: &str) -> (Vec<String>, String) {
+    let mut parts = text.split(begin);
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    let mut inside = Vec::new();
+    for part in parts {
+        let (sequence, behind) = part.split_once('\x07').expect("it ends");
+        inside.push(sequence.to_owned());
+        rest.push_str(behind);
+    }
+    (inside, rest)
+}
+
+#[test]
+fn what_lines_without_a_screen_say_is_harmless() {
+    for (number, word) in words().iter().enumerate() {
+        let server = Impostor::start(number);
+        let home = Home::new();
+        let mut command = Command::new(binary("bellhop"));
+        command.args(["tui", "--plain", "--timeout", "10s"]);
+        command.env("BELLHOP_HOME", home.path()).env("BELLHOP_USER", "alice");
+        command.env("BELLHOP_SERVER", server.addr.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let script = "/send zoe is this you?\n0|\n5|bob|hi\n/raw 5|bob|hi\n/who\n/read zoe\n";
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("not sent") && said.contains("-- 0 ok|first"), "{word:?}: {said:?}");
+        assert!(is_harmless(&said, true), "{word:?} is said as {said:?}");
+        let own = |line: &str| {
+            line.starts_with("-- ") || line.starts_with("      ") || line.as_bytes().get(2) == Some(&b':')
+        };
+        for line in said.lines() {
+            let dated = line.split(' ').nth(4).is_some_and(|time| time.as_bytes().get(2) == Some(&b':'));
+            assert!(own(line) || dated, "{word:?} forges a line: {line:?} in {said:?}");
         }
     }
 }

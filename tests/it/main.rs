@@ -18,6 +18,7 @@
 //! * `skew`: recorded sessions of every release, and other versions.
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
+//! * `outside`: what has the screen's terminal for a while; floods while somebody types. `lines`: without a screen.
 //! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
 //! * `identity`: clients that know a server by its key.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
@@ -50,11 +51,15 @@ mod hostile;
 #[cfg(unix)]
 mod identity;
 mod limits;
+#[cfg(unix)]
+mod lines;
 #[cfg(target_os = "linux")]
 mod links;
 mod mail;
 mod matrix;
 mod operator;
+#[cfg(unix)]
+mod outside;
 mod owners;
 mod passwords;
 #[cfg(target_os = "linux")]

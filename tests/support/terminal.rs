@@ -38,16 +38,27 @@ impl Terminal {
 
     /// The same in a terminal of this many columns and rows.
     pub fn start_sized(arguments: &[&str], home: &Path, server: &str, size: (u16, u16)) -> Terminal {
+        Terminal::start_with(arguments, home, server, size, &[])
+    }
+
+    /// The same with further variables.
+    pub fn start_with(
+        arguments: &[&str],
+        home: &Path,
+        server: &str,
+        size: (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         let mut command = CommandBuilder::new(binary("bellhop"));
         command.args(arguments);
-        Terminal::run(command, home, server, size)
+        Terminal::run(command, home, server, size, variables)
     }
 
     /// Runs `bellhop-server` with these arguments in a terminal.
     pub fn start_operator(arguments: &[&str], home: &Path) -> Terminal {
         let mut command = CommandBuilder::new(binary("bellhop-server"));
         command.args(arguments);
-        Terminal::run(command, home, "", (80, 24))
+        Terminal::run(command, home, "", (80, 24), &[])
     }
 
     /// The same as [`start`](Terminal::start) below a program that does not end with its terminal, and is the one that the system tells of its end.
@@ -56,16 +67,25 @@ impl Terminal {
         command.args(["-c", "trap '' HUP; \"$0\" \"$@\"; exit $?"]);
         command.arg(binary("bellhop"));
         command.args(arguments);
-        Terminal::run(command, home, server, (80, 24))
+        Terminal::run(command, home, server, (80, 24), &[])
     }
 
-    fn run(mut command: CommandBuilder, home: &Path, server: &str, (columns, rows): (u16, u16)) -> Terminal {
+    fn run(
+        mut command: CommandBuilder,
+        home: &Path,
+        server: &str,
+        (columns, rows): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         let pair = native_pty_system().openpty(pty_size(columns, rows)).unwrap();
         command.env_clear();
         for (name, value) in [("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8"), ("BELLHOP_SERVER", server)] {
             command.env(name, value);
         }
         command.env("BELLHOP_HOME", home);
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let child = Program(pair.slave.spawn_command(command).unwrap());
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(count(rows), count(columns), 0)));
@@ -156,6 +176,11 @@ impl Terminal {
     pub fn resize(&self, columns: u16, rows: u16) {
         self.screen.lock().unwrap().screen_mut().set_size(count(rows), count(columns));
         self.master.resize(pty_size(columns, rows)).unwrap();
+    }
+
+    /// True if and only if clicks and the wheel are reported.
+    pub fn reports_mouse(&self) -> bool {
+        self.screen.lock().unwrap().screen().mouse_protocol_mode() != vt100::MouseProtocolMode::None
     }
 
     /// True if and only if the screen is one of its own, as programs that draw use.

@@ -203,6 +203,7 @@ impl Desk {
             remember,
             role: Role::Tui,
             receive: Receive::Kept,
+            patient: true,
         });
     }
 

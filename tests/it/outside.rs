@@ -1,0 +1,260 @@
+//! What has the screen's terminal for a while (an editor, plain lines, the mouse), what is pasted and what is copied; and
+//! whoever types while ten thousand messages come.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use bellhop_protocol::item::Message;
+use bellhop_protocol::session::{SessionToken, Welcome};
+use bellhop_protocol::text::TextAnswer;
+use bellhop_protocol::{MessageId, OpCode, Reply, Request, frame};
+use bellhop_tests::server::{Home, Local};
+use bellhop_tests::terminal::{Signal, Terminal};
+use bellhop_tests::wait::waited;
+use uuid::Uuid;
+
+const SIZE: (u16, u16) = (80, 24);
+
+fn demo(home: &Home, variables: &[(&str, &str)]) -> Terminal {
+    let terminal = Terminal::start_with(&["tui", "--demo"], home.path(), "127.0.0.1:1", SIZE, variables);
+    terminal.shows("sent from the train");
+    terminal
+}
+
+#[test]
+fn an_editor_has_the_terminal_and_gives_it_back() {
+    let home = Home::new();
+    let mut terminal = demo(&home, &[("EDITOR", "sed -i s/a/b/"), ("PATH", "/usr/bin:/bin")]);
+    terminal.types("a word");
+    terminal.shows("> a word");
+    terminal.types("\x0f");
+    terminal.shows("> b word");
+    assert!(terminal.is_alternate());
+    terminal.types(" more");
+    terminal.shows("> b word more");
+    terminal.types("\x1f");
+    terminal.types("\x1f");
+    terminal.shows("> a word");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    terminal.is_restored();
+}
+
+/// Whoever read the keys beside the editor took half of them; and a signal that was meant for it ended the program.
+#[test]
+fn an_editor_has_the_keys_and_their_signals_to_itself() {
+    let home = Home::new();
+    let editor = "sh -c 'echo editing; read line; echo \"$line\" >\"$0\"'";
+    let mut terminal = demo(&home, &[("VISUAL", editor), ("PATH", "/usr/bin:/bin")]);
+    terminal.types("\x0f");
+    terminal.shows("editing");
+    terminal.is_restored();
+    for signal in [Signal::INT, Signal::INT, Signal::QUIT] {
+        terminal.signal(signal);
+    }
+    terminal.types("every one of these letters\r");
+    terminal.shows("> every one of these letters");
+    assert!(terminal.is_alternate());
+    terminal.types("!");
+    terminal.shows("> every one of these letters!");
+    // An end while the editor runs does not wait for it.
+    terminal.types("\x0f");
+    terminal.comes_to("the editor", |contents| contents.contains("editing"));
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    terminal.is_restored();
+}
+
+#[test]
+fn plain_lines_stand_on_the_usual_screen_until_a_key() {
+    let home = Home::new();
+    let mut terminal = demo(&home, &[]);
+    terminal.types("\x1b[15~");
+    terminal.shows("any key goes back");
+    assert!(!terminal.is_alternate());
+    terminal.shows("17:53 alice: Yes. All three platforms are green.");
+    terminal.types("x");
+    terminal.comes_to("the screen", |contents| contents.contains("F1 help"));
+    assert!(terminal.is_alternate());
+    terminal.types("y");
+    terminal.shows("> y");
+    terminal.types("\x1b[15~");
+    terminal.shows("any key goes back");
+    terminal.signal(Signal::HUP);
+    assert_eq!(terminal.ends(), 143);
+    terminal.is_restored();
+    terminal.shows("any key goes back");
+}
+
+#[test]
+fn the_mouse_is_the_terminals_until_somebody_wants_it() {
+    let home = Home::new();
+    let mut terminal = demo(&home, &[]);
+    assert!(!terminal.reports_mouse());
+    terminal.types("\x1b[18~");
+    terminal.shows("mouse on");
+    assert!(terminal.reports_mouse());
+    assert!(!String::from_utf8_lossy(&terminal.written()).contains("?1003h"), "no reports of every move");
+    terminal.types("\x1b[<64;50;10M\x1b[<64;50;10M");
+    terminal.shows("newer below");
+    terminal.types("\x1b[<0;5;4M\x1b[<0;5;4m");
+    terminal
+        .comes_to("carol", |contents| contents.lines().next().is_some_and(|title| title.contains("carol")));
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    terminal.is_restored();
+}
+
+#[test]
+fn what_is_copied_reaches_the_terminal_of_whoever_sits_there() {
+    let home = Home::new();
+    let mut terminal = demo(&home, &[("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22"), ("DISPLAY", ":0")]);
+    terminal.types("\x19");
+    terminal.shows("copied (OSC 52, 21 bytes)");
+    let written = String::from_utf8_lossy(&terminal.written()).into_owned();
+    // (sent from the train)
+    assert!(written.contains("\x1b]52;c;KHNlbnQgZnJvbSB0aGUgdHJhaW4p\x07"), "{written:?}");
+    terminal.types("\x11");
+    terminal.shows("Quit?");
+    terminal.types("y");
+    assert_eq!(terminal.ends(), 0);
+}
+
+#[test]
+fn a_paste_of_two_megabytes_is_a_question_and_keys_work_on() {
+    let home = Home::new();
+    let mut terminal = demo(&home, &[]);
+    let log = "error[E0308]: mismatched types, and a line of a usual length\r".repeat(2_000_000 / 62);
+    terminal.types(&format!("\x1b[200~{log}\x1b[201~"));
+    terminal.shows("Paste 32258 lines?");
+    terminal.types("\x1b");
+    terminal.comes_to("no question", |contents| !contents.contains("Paste"));
+    terminal.types("still here");
+    terminal.shows("> still here");
+}
+
+/// The last third of a second is what may be lost.
+#[test]
+fn a_draft_outlives_a_program_that_is_killed() {
+    let server = Local::start(&[]);
+    let home = Home::new();
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
+    alice.enters("/open bob");
+    alice.enters("said");
+    alice.types("half a thought");
+    alice.shows("> half a thought");
+    for seconds in 1.. {
+        waited(Duration::from_secs(seconds), || None::<()>);
+        alice.signal(Signal::KILL);
+        alice.ends();
+        alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
+        alice.shows("said");
+        alice.types("\x0c");
+        let shown =
+            waited(Duration::from_secs(2), || alice.contents().contains("> half a thought").then_some(()));
+        if shown.is_some() {
+            return;
+        }
+        assert!(seconds < 4, "the draft is gone:\n{}", alice.contents());
+        alice.types("half a thought");
+        alice.shows("> half a thought");
+    }
+}
+
+/// Messages that come at once.
+const BURST: u64 = 10_000;
+
+/// A server that has ten thousand messages for whoever asks for them.
+fn flooding() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            thread::spawn(move || flood(socket));
+        }
+    });
+    addr
+}
+
+fn flood(mut socket: TcpStream) {
+    let (mut unread, mut chunk) = (Vec::new(), [0; 4_096]);
+    while let Ok(count @ 1..) = socket.read(&mut chunk) {
+        unread.extend_from_slice(&chunk[..count]);
+        while let Ok(Some(found)) = frame::parse(&unread, frame::LIMIT_MAX) {
+            let (op, data) = (found.op, found.data.to_vec());
+            unread.drain(..frame::HEADER + data.len());
+            if socket.write_all(&answer(op, &data)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn answer(op: u8, data: &[u8]) -> Vec<u8> {
+    match Request::decode(op, data).unwrap() {
+        Request::Hello(_) => Reply::Welcome(Welcome {
+            version: 1,
+            features: 0,
+            max_data: 65_536,
+            window: 1_024,
+            heartbeat_s: 30,
+            agent: "flood",
+            node: "flood",
+        })
+        .to_bytes(),
+        Request::Create { .. } => {
+            Reply::Text(OpCode::Create, TextAnswer::Created(Uuid::from_u128(1))).to_bytes()
+        }
+        Request::Login { .. } => {
+            Reply::Text(OpCode::Login, TextAnswer::LoggedIn(Uuid::from_u128(1), BURST)).to_bytes()
+        }
+        Request::Token => Reply::Token(SessionToken([7; 32])).to_bytes(),
+        Request::Deliver => {
+            let mut bytes = Reply::Text(OpCode::Deliver, TextAnswer::Delivered(BURST)).to_bytes();
+            for seq in 1..=BURST {
+                let (id, text) =
+                    (MessageId(Uuid::from_u128(u128::from(seq))), format!("message {seq} of many"));
+                let (from, time_ms) = ("zoe", 1_795_165_752_000);
+                bytes.extend(Reply::Message(Message { seq, id, time_ms, from, text: &text }).to_bytes());
+            }
+            bytes
+        }
+        Request::Ping(bytes) => Reply::Pong(bytes).to_bytes(),
+        _ => Vec::new(),
+    }
+}
+
+/// Between two looks at the keys no more than 256 of them are taken, so that no key waits for the rest.
+#[test]
+fn ten_thousand_messages_keep_nobody_from_typing() {
+    let home = Home::new();
+    let stats = home.path().join("stats");
+    let variables = [("BELLHOP_STATS", stats.to_str().unwrap())];
+    let mut terminal = Terminal::start_with(&[], home.path(), &flooding().to_string(), SIZE, &variables);
+    terminal.shows("Welcome");
+    terminal.types("alice\x0e\r");
+    terminal.shows("online");
+    // Letters and a space alternate, so that no run of them looks like another.
+    let mut typed = String::new();
+    for letter in ('a'..='z').cycle().take(60) {
+        terminal.types(&letter.to_string());
+        typed.push(letter);
+        let tail: String = typed.chars().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect();
+        terminal.comes_to(&tail, |contents| contents.replace(['\n', ' '], "").contains(&tail));
+    }
+    terminal.comes_within(Duration::from_secs(120), "all of them", |contents| {
+        contents.contains("99+") || contents.contains("10000 unread")
+    });
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 143);
+    let report = std::fs::read_to_string(&stats).unwrap();
+    let count = |name: &str| -> f64 {
+        let line = report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {report}")).parse().unwrap()
+    };
+    assert!(count("most_events_at_once") <= 256.0, "{report}");
+    assert!(count("inputs") >= 60.0 && count("events") >= 256.0, "{report}");
+    assert!(count("frames") < 5_000.0, "frames are for eyes: {report}");
+}
