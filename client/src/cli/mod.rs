@@ -136,7 +136,7 @@ fn lines(common: &Common, output: &Output) -> Result<(), End> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::local)?;
     runtime.block_on(async {
-        for warning in &setup.warnings {
+        for warning in &setup.choice.warnings() {
             output.remark(warning).await;
         }
         interruptible(trust::meet(&setup, common)).await
