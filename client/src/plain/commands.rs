@@ -11,7 +11,9 @@ use crate::tui::model::{Effect, Login, Now};
 use crate::tui::typed::{self, COMMANDS, Command, Does, Typed};
 use crate::tui::update::too_long;
 
-/// Commands that are for lines alone: name, arguments, help.
+/// The command that says what there is.
+const HELP: &str = "help";
+/// Commands that are for lines alone, or mean more there: name, arguments, help.
 const OWN: &[(&str, &str, &str)] = &[
     ("read", "[NAME]", "read what is unread; the newest messages where nothing is"),
     ("who", "", "the conversations, and what is unread in them"),
@@ -91,7 +93,7 @@ impl Plain {
             }
             Does::Retry => self.failed_ones(Effect::Retry),
             Does::Drop => self.failed_ones(Effect::Withdraw),
-            Does::Help => self.help(),
+            Does::Act if command.name == HELP => self.help(),
             Does::Quit => self.quit(),
             _ => self.say(&format!("/{} is for the screen; /help says what is for lines", command.name)),
         }
@@ -259,7 +261,7 @@ impl Plain {
         for (name, arguments, help) in OWN {
             self.say(&format!("{}: {help}", format!("/{name} {arguments}").trim_end()));
         }
-        for command in COMMANDS.iter().filter(|command| is_for_lines(command.does)) {
+        for command in COMMANDS.iter().filter(|command| is_for_lines(command)) {
             let form = format!("/{} {}", command.name, command.arguments);
             self.say(&format!("{}: {}", form.trim_end(), command.help));
         }
@@ -267,9 +269,9 @@ impl Plain {
 }
 
 /// What [`Plain::command`] does.
-fn is_for_lines(does: Does) -> bool {
-    matches!(
-        does,
+fn is_for_lines(command: &Command) -> bool {
+    let does = matches!(
+        command.does,
         Does::Send
             | Does::Open
             | Does::List
@@ -284,7 +286,7 @@ fn is_for_lines(does: Does) -> bool {
             | Does::Server
             | Does::Retry
             | Does::Drop
-            | Does::Help
             | Does::Quit
-    )
+    );
+    does || command.name == HELP
 }

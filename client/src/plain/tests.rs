@@ -200,7 +200,16 @@ fn what_waited_is_one_line_and_read_when_somebody_reads_it() {
     assert_eq!(desk.done(), [Effect::Page { key: "bob".into(), around: Around::Newest }]);
     assert_eq!(desk.line("/read zoe"), ["-- nothing was said with zoe yet"]);
     assert_eq!(desk.line("/read"), ["-- /read NAME; /who says what is unread"]);
-    let chat = Chat { peer: Peer::new("bob"), unread: 4, read_to: 3, last: 9, draft: String::new() };
+    let chat = Chat {
+        peer: Peer::new("bob"),
+        unread: 4,
+        read_to: 3,
+        last: 9,
+        draft: String::new(),
+        pinned: false,
+        muted: false,
+        failed: Vec::new(),
+    };
     assert_eq!(desk.event(Event::Chats(vec![chat])), ["-- unread: bob 4 (/read NAME shows them)"]);
 }
 
