@@ -69,6 +69,8 @@ pub(crate) struct Ui {
     /// A paste of so many lines asks first.
     pub(crate) paste_ask_lines: usize,
     pub(crate) mark_read: MarkRead,
+    /// Others are told while something is written to them.
+    pub(crate) typing: bool,
     /// Which keys do what, before `[keys]`.
     pub(crate) keys: Profile,
     /// Nothing on the screen moves by itself.
@@ -99,6 +101,7 @@ impl Default for Ui {
             raw_ops: true,
             paste_ask_lines: 4,
             mark_read: MarkRead::Seen,
+            typing: true,
             keys: Profile::Default,
             reduce_motion: false,
         }

@@ -311,6 +311,7 @@ impl Resolved {
                 raw_ops: self.bool("ui.raw_ops"),
                 paste_ask_lines: self.number("ui.paste_ask_lines"),
                 mark_read: word!(MarkRead, "ui.mark_read"),
+                typing: self.bool("ui.typing"),
                 keys: word!(Profile, "ui.keys"),
                 reduce_motion: self.bool("ui.reduce_motion"),
             },

@@ -83,6 +83,7 @@ pub(crate) const TABLE: &[Key] = &[
     general("ui.raw_ops", Kind::Bool, "true", "5|bob|hello in the box is an op, not a message"),
     general("ui.paste_ask_lines", Kind::Number(2, 1_000), "4", "a paste of so many lines asks first"),
     general("ui.mark_read", Kind::OneOf(MarkRead::WORDS), "seen", "when messages count as read"),
+    general("ui.typing", Kind::Bool, "true", "others are told while you write to them"),
     general("ui.keys", Kind::OneOf(Profile::WORDS), "default", "which keys do what, before [keys]"),
     general("ui.reduce_motion", Kind::Bool, "false", "nothing on the screen moves by itself"),
     general("notify.via", Kind::OneOf(Via::WORDS), "auto", "how you are told of messages"),

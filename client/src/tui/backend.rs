@@ -140,6 +140,12 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
         Effect::Steps(n) => client.steps(n),
         Effect::Draft { peer, text } => client.keep_draft(peer, text),
         Effect::Reconnect => client.reconnect(),
+        Effect::Watch(names) => client.watch(names),
+        // It goes by itself, and so may be left out.
+        Effect::Typing(to) => {
+            let _ = client.typing(to);
+            Ok(())
+        }
         // The loop's own.
         Effect::Connect(_) | Effect::Disconnect | Effect::Trust(_) | Effect::Redraw | Effect::Suspend => {
             Ok(())

@@ -132,6 +132,7 @@ impl Demo {
     pub(crate) fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Page { key, around } => self.page(&key, around),
+            Effect::Watch(names) => self.events.push_back(Event::Watching(self.known(names))),
             Effect::Send { tag, to, text } => {
                 let n = self.messages.len() as i64 + 1;
                 let message = Message {
@@ -163,6 +164,13 @@ impl Demo {
             }
             _ => {}
         }
+    }
+
+    /// Of frank nobody tells.
+    fn known(&self, names: Vec<String>) -> Vec<(String, bool)> {
+        let told = names.into_iter().filter(|name| name != "frank");
+        let here = ["bob", "carol", "王小明"];
+        told.map(|name| (here.contains(&name.as_str()), name)).map(|(here, name)| (name, here)).collect()
     }
 
     fn page(&mut self, key: &str, around: Around) {

@@ -53,6 +53,10 @@ pub(crate) enum Effect {
     },
     /// Show a link, which begins with http:// or https://, in a browser.
     OpenLink(String),
+    /// Be told who of these is online, from now on.
+    Watch(Vec<String>),
+    /// Tell somebody that we are writing to them.
+    Typing(String),
     Reconnect,
     /// Put this where other programs paste from.
     Copy(String),

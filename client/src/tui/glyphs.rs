@@ -1,5 +1,6 @@
 //! Which characters the screen is drawn with: three sets, for what terminals and fonts can show.
 
+use super::people::Presence;
 use crate::delivery::Delivery;
 use crate::settings::GlyphSet;
 
@@ -12,6 +13,7 @@ pub(crate) struct Glyphs {
     /// Corners: top left, top right, bottom left, bottom right.
     pub(crate) corners: [&'static str; 4],
     pub(crate) online: &'static str,
+    pub(crate) offline: &'static str,
     pub(crate) presence_unknown: &'static str,
     pub(crate) draft: &'static str,
     pub(crate) ellipsis: &'static str,
@@ -34,6 +36,7 @@ pub(crate) const UNICODE: Glyphs = Glyphs {
     rule: "─",
     corners: ["┌", "┐", "└", "┘"],
     online: "●",
+    offline: "○",
     presence_unknown: "·",
     draft: "✎",
     ellipsis: "…",
@@ -62,6 +65,7 @@ pub(crate) const ASCII: Glyphs = Glyphs {
     rule: "-",
     corners: ["+", "+", "+", "+"],
     online: "*",
+    offline: "o",
     presence_unknown: ".",
     draft: "~",
     ellipsis: "~",
@@ -89,6 +93,15 @@ impl Glyphs {
             Delivery::Delivered => self.two_ticks,
             Delivery::Read => self.read,
             Delivery::Failed | Delivery::Returned => self.cross,
+        }
+    }
+
+    /// The sign of somebody.
+    pub(crate) fn presence(&self, presence: Presence) -> &'static str {
+        match presence {
+            Presence::Unknown => self.presence_unknown,
+            Presence::Online => self.online,
+            Presence::Offline { .. } => self.offline,
         }
     }
 
@@ -129,6 +142,7 @@ mod tests {
                 set.bar,
                 set.rule,
                 set.online,
+                set.offline,
                 set.presence_unknown,
                 set.draft,
                 set.ellipsis,

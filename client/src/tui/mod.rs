@@ -35,6 +35,7 @@ mod opener;
 mod palette;
 mod pane;
 mod passwords;
+mod people;
 mod run;
 mod signals;
 #[cfg(test)]

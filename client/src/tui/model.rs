@@ -15,6 +15,7 @@ use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
 use super::pane::{Line, Look, Pane};
 use super::passwords::Passwords;
+use super::people::People;
 use super::theme::Theme;
 use super::window::Window;
 use crate::config::{Server, Trust};
@@ -196,6 +197,8 @@ pub(crate) struct Model {
     /// The login, in place of everything else.
     pub(crate) form: Option<Form>,
     pub(crate) chats: Vec<Entry>,
+    /// Who is online and who is typing.
+    pub(crate) people: People,
     /// The key of the open conversation; `None` for the server's.
     pub(crate) open: Option<String>,
     pub(crate) window: Window,
@@ -258,6 +261,7 @@ impl Model {
             getting: None,
             form: None,
             chats: Vec::new(),
+            people: People::default(),
             open: None,
             window: Window::empty(),
             notes: Window::empty(),
@@ -436,7 +440,8 @@ impl Model {
             _ => None,
         };
         let toast = self.toast.as_ref().and_then(|toast| toast.until);
-        [countdown, toast, self.read_due, self.draft_due, self.midnight()].into_iter().flatten().min()
+        let typing = self.open.as_ref().and_then(|key| self.people.deadline(key));
+        [countdown, toast, typing, self.read_due, self.draft_due, self.midnight()].into_iter().flatten().min()
     }
 }
 

@@ -84,7 +84,7 @@ impl Stage {
         loop {
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Page { .. } => self.demo.effect(effect),
+                    Effect::Page { .. } | Effect::Watch(_) => self.demo.effect(effect),
                     effect => self.effects.push(effect),
                 }
             }

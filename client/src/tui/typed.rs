@@ -29,6 +29,7 @@ pub(crate) enum Does {
     Send,
     Open,
     List,
+    Who,
     Create,
     Login,
     Logout,
@@ -85,6 +86,7 @@ commands! {
     Send, "send", "NAME TEXT", "send a message to somebody";
     Open, "open", "NAME", "open a conversation";
     List, "list", "[PATTERN]", "who has an account here";
+    Who, "who", "", "who of your conversations is online";
     Create, "create", "NAME", "make an account";
     Login, "login", "[NAME]", "log in";
     Logout, "logout", "", "log out";

@@ -250,6 +250,7 @@ impl Model {
 
     /// The box has changed.
     pub(super) fn edited(&mut self) {
+        self.people.edited();
         self.leave_recall();
         if self.open.is_some() && self.draft_due.is_none() {
             self.draft_due = Some(self.now.at + DRAFT_AFTER);

@@ -67,7 +67,9 @@ impl Model {
                 self.unsent.extend(unsettled.iter().map(|old| (old.n, Peer::new(&old.to).key)));
             }
             Event::Problem(text) => self.complain(text),
-            Event::Watching(_) | Event::Presence { .. } | Event::Typing(_) => {}
+            Event::Watching(known) => self.people.tell(known),
+            Event::Presence { name, online } => self.people.change(&name, online, self.now.wall_ms),
+            Event::Typing(name) => self.people.types(&name, self.now.at),
             Event::TokenKept | Event::Synced(_) => {}
         }
     }
@@ -97,6 +99,7 @@ impl Model {
     fn offline(&mut self, trouble: Trouble, until: Instant, effects: &mut Vec<Effect>) {
         let was_online = self.link == Link::Online;
         self.link = Link::Offline { until };
+        self.people.forget();
         self.getting = None;
         self.notice_waited(effects);
         if let Some(form) = &mut self.form
@@ -122,6 +125,7 @@ impl Model {
 
     fn stopped(&mut self, stop: Stop, effects: &mut Vec<Effect>) {
         self.link = Link::Stopped;
+        self.people.forget();
         self.getting = None;
         if stop.kind == StopKind::Untrusted {
             return self.untrusted(effects);
@@ -161,6 +165,7 @@ impl Model {
     /// nobody may have been there to ask for its messages.
     fn listed(&mut self, chats: Vec<Entry>, effects: &mut Vec<Effect>) {
         let here = self.entry().cloned();
+        self.people.watch_anew();
         self.chats = chats;
         match here {
             Some(entry) => {
@@ -181,6 +186,7 @@ impl Model {
 
     /// A message, theirs or ours, has its place.
     fn arrived(&mut self, message: Message, effects: &mut Vec<Effect>) {
+        self.people.wrote(&message.peer.key, message.mine);
         let open = self.open.as_deref() == Some(message.peer.key.as_str());
         let known = self.chats.iter().position(|entry| entry.peer.key == message.peer.key);
         let at = known.unwrap_or_else(|| {

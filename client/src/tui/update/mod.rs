@@ -115,6 +115,7 @@ impl Model {
         }
         self.order_chats();
         self.plan_reading();
+        self.plan_people(effects);
     }
 
     fn key(&mut self, key: Key, effects: &mut Vec<Effect>) {
@@ -197,6 +198,7 @@ impl Model {
         self.round_trips.clear();
         self.getting = None;
         self.chats.clear();
+        self.people = super::people::People::default();
         self.unsent.clear();
         self.asked.clear();
         self.by_hand.clear();

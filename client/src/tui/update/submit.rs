@@ -174,6 +174,7 @@ impl Model {
             Does::Read => self.read_open(effects),
             Does::Pin => self.choose(effects, |chosen| chosen.pinned = !chosen.pinned),
             Does::Mute => self.choose(effects, |chosen| chosen.muted = !chosen.muted),
+            Does::Who => self.say(self.who()),
             Does::Server => {
                 self.note(trusting::server(self));
                 self.open(None, effects);

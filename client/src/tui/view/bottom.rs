@@ -31,13 +31,16 @@ pub(crate) fn rule(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> C
     let below = model.with_pane(|pane, _| pane.below()).unwrap_or(0);
     let (text, style) = match (preview(model), below) {
         (Some(text), _) => (text, theme.strong()),
-        (None, 0) => {
-            painter.line(area, 0, model.prefs.glyphs.rule, theme.border());
-            return None;
-        }
         (None, below) => {
             let more = if model.shown().newer { "+" } else { "" };
-            let text = format!("{below}{more} newer below, Ctrl+End");
+            let newer = (below > 0).then(|| format!("{below}{more} newer below, Ctrl+End"));
+            let said: Vec<String> = newer.into_iter().chain(typing(model)).collect();
+            if said.is_empty() {
+                painter.line(area, 0, model.prefs.glyphs.rule, theme.border());
+                return None;
+            }
+            let room = usize::from(area.width).saturating_sub(4);
+            let text = ellipsis(&said.join(", "), room, model.prefs.glyphs.ellipsis);
             let rule = model.prefs.glyphs.rule;
             let at = painter.put(area, 0, &format!("{rule}{rule} {text} "), theme.new_mark());
             painter.line(area, at, rule, theme.border());
@@ -122,6 +125,12 @@ pub(crate) fn completion(model: &Model, areas: &Areas, painter: &mut Painter<'_>
         let note = ellipsis(&item.note, room, model.prefs.glyphs.ellipsis);
         painter.put(line, at, &note, style.patch(painter.theme.dim()));
     }
+}
+
+/// That the other side is writing, while it is.
+fn typing(model: &Model) -> Option<String> {
+    let entry = model.entry().filter(|entry| model.people.is_typing(&entry.peer.key))?;
+    Some(format!("{} is typing", entry.peer.name))
 }
 
 /// What Enter would do with the box, where that is not plain.

@@ -1,5 +1,6 @@
 //! The column on the right of a wide screen: what the ticks mean, how the server is, what waits.
 
+use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::messages::tick_style;
@@ -9,6 +10,7 @@ use crate::event::Guard;
 use crate::text::wrap::wrap;
 use crate::tui::help::{LEGEND, meaning};
 use crate::tui::model::Model;
+use crate::tui::people::Presence;
 
 /// A line of the column.
 enum Line {
@@ -50,14 +52,28 @@ fn guard(model: &Model, columns: usize) -> Vec<String> {
     lines
 }
 
+/// What is known of somebody.
+fn words(model: &Model, presence: Presence) -> String {
+    match presence {
+        Presence::Unknown => "presence is not told".into(),
+        Presence::Online => "online, seen now".into(),
+        Presence::Offline { seen_ms: None } => "offline".into(),
+        Presence::Offline { seen_ms: Some(seen_ms) } => {
+            let seen = Timestamp::from_millisecond(seen_ms).unwrap_or_default();
+            format!("offline, seen {}", seen.to_zoned(model.zone.clone()).strftime("%H:%M"))
+        }
+    }
+}
+
 fn lines(model: &Model, columns: usize) -> Vec<Line> {
     let mut lines = vec![Line::Heading("Conversation")];
     match model.entry() {
         None => lines.push(Line::Text("what the server says".into())),
         Some(entry) => {
             lines.push(Line::Text(entry.peer.name.clone()));
-            let presence = format!("{} presence is not told", model.prefs.glyphs.presence_unknown);
-            lines.push(Line::Text(presence));
+            let presence = model.people.of(&entry.peer.key);
+            let sign = model.prefs.glyphs.presence(presence);
+            lines.push(Line::Text(format!("{sign} {}", words(model, presence))));
         }
     }
     lines.extend([Line::Text(String::new()), Line::Heading("Delivery")]);

@@ -99,8 +99,7 @@ fn entry(model: &Model, entry: Option<&Entry>, chosen: bool, line: Rect, painter
         _ => String::new(),
     };
     let name = entry.map_or(SERVER, |entry| entry.peer.name.as_str());
-    // The wire does not tell who is there.
-    let presence = if entry.is_some() { glyphs.presence_unknown } else { " " };
+    let presence = entry.map_or(" ", |entry| glyphs.presence(model.people.of(&entry.peer.key)));
     painter.put(line, 1, presence, style);
     let used = if badge.is_empty() { 0 } else { width(&badge) + 1 };
     let room = usize::from(line.width).saturating_sub(3 + used);

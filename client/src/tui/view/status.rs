@@ -12,6 +12,7 @@ use crate::text::wrap::{ellipsis, width};
 use crate::tui::focus::Focus;
 use crate::tui::layout::Areas;
 use crate::tui::model::{Entry, Link, Model, SERVER};
+use crate::tui::people::Presence;
 
 /// Columns of the name of whoever a message did not go to.
 const FAILED_NAME: usize = 12;
@@ -32,6 +33,13 @@ pub(crate) fn title(model: &Model, areas: &Areas, painter: &mut Painter<'_>) {
     let columns = usize::from(areas.title.width);
     let name = ellipsis(name, (columns / 2).max(8), ellipsis_mark);
     let end = painter.put(areas.title, 1, &name, bar);
+    let word = match model.presence() {
+        Presence::Unknown => None,
+        Presence::Online => Some("online"),
+        Presence::Offline { .. } => Some("offline"),
+    };
+    let sign = model.prefs.glyphs.presence(model.presence());
+    let end = word.map_or(end, |word| painter.put(areas.title, end + 2, &format!("{sign} {word}"), bar));
     let right = Rect { x: end + 2, width: areas.title.width.saturating_sub(end + 2), ..areas.title };
     let unread = model.unread();
     let text = match &model.toast {

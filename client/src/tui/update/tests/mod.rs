@@ -2,6 +2,7 @@
 
 mod moments;
 mod outside;
+mod people;
 mod reading;
 mod trusting;
 mod writing;

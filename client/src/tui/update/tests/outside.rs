@@ -19,7 +19,10 @@ fn wrote(text: &str) -> Left {
 fn done(stage: &mut Stage) -> Vec<Effect> {
     let mut effects = stage.done();
     effects.retain(|effect| {
-        !matches!(effect, Effect::MarkRead { .. } | Effect::Draft { .. } | Effect::Page { .. })
+        !matches!(
+            effect,
+            Effect::MarkRead { .. } | Effect::Draft { .. } | Effect::Page { .. } | Effect::Typing(_)
+        )
     });
     effects
 }

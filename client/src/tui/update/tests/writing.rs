@@ -195,7 +195,7 @@ fn commands_do_what_they_say() {
     stage.enter("/login");
     stage.shows("Welcome");
     stage.press(Code::Esc);
-    stage.shows("▌· Zed");
+    stage.shows("▌○ Zed");
     stage.say("/ret\t");
     assert_eq!(stage.model.composer.text(), "/retry ");
 }
