@@ -103,14 +103,8 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
 }
 
 fn screen(common: &Common, demo: bool) -> Result<(), End> {
-    let code = if demo {
-        tui::run_demo(choice::read(common)?)
-    } else {
-        let mut setup = Setup::new(common)?;
-        setup.fetch_password()?;
-        let Setup { home, server, trust, user, password, choice, .. } = setup;
-        tui::run(tui::Start { home, server, trust, user, password, choice })
-    };
+    let code =
+        if demo { tui::run_demo(choice::read(common)?) } else { tui::run(Setup::new(common)?.start()?) };
     match code.map_err(unshowable)? {
         0 => Ok(()),
         code => Err(End::Signal(Exit::of_signal(code))),

@@ -16,6 +16,7 @@ use crate::link::trust::Known;
 use crate::secret::Secret;
 use crate::settings::choice::Choice;
 use crate::settings::{Settings, Tls};
+use crate::tui::Start;
 
 /// What every command needs to know.
 pub(crate) struct Setup {
@@ -39,18 +40,41 @@ impl Setup {
         let home = Home::of_user().map_err(Failure::local)?;
         let mut choice = choice::read(common)?;
         choice::remember(&mut choice, &open(&home)?)?;
+        let fingerprint = given(&common.fingerprint, "BELLHOP_FINGERPRINT");
+        Setup::of(home, choice, fingerprint.as_deref(), common.password_fd)
+    }
+
+    /// The same for what was read already.
+    fn of(
+        home: Home,
+        choice: Choice,
+        fingerprint: Option<&str>,
+        password_fd: Option<u16>,
+    ) -> Result<Setup, Failure> {
         let resolved = choice.resolve().map_err(|error| Failure::usage(error.to_string()))?;
         let settings = resolved.settings();
         let (server, user) = (settings.server.clone(), settings.user.clone());
-        let trust = trust(common, &settings)?;
+        let trust = trust(fingerprint, &settings)?;
         let (file, password_cmd) = resolved.password();
-        let password = match (common.password_fd, file) {
+        let password = match (password_fd, file) {
             (Some(number), _) => password::from_descriptor(number)?,
             (None, Some(path)) => password::from_file(&path)?,
             (None, None) => None,
         };
-        let for_user = resolved.password_is_of_files();
+        let for_user = password_fd.is_none() && resolved.password_is_of_files();
         Ok(Setup { home, server, trust, user, password, password_cmd, for_user, choice })
+    }
+
+    /// What the screen begins with, or goes on with as another account.
+    pub(crate) fn start(mut self) -> Result<Start, Failure> {
+        self.fetch_password()?;
+        let Setup { home, server, trust, user, password, choice, .. } = self;
+        let account = |choice: Choice| {
+            let home = Home::of_user().map_err(|error| error.to_string())?;
+            let start = Setup::of(home, choice, None, None).and_then(Setup::start);
+            start.map_err(|failure| failure.sentence)
+        };
+        Ok(Start { home, server, trust, user, password, choice, account })
     }
 
     /// Runs the command that prints the password, where nothing else can prove who this is.
@@ -164,9 +188,8 @@ fn given(value: &Option<String>, variable: &str) -> Option<String> {
 }
 
 /// How the server has to prove who it is.
-fn trust(common: &Common, settings: &Settings) -> Result<Trust, Failure> {
-    let given = given(&common.fingerprint, "BELLHOP_FINGERPRINT");
-    let fingerprint = given.map(|text| text.parse::<Fingerprint>()).transpose();
+fn trust(fingerprint: Option<&str>, settings: &Settings) -> Result<Trust, Failure> {
+    let fingerprint = fingerprint.map(|text| text.parse::<Fingerprint>()).transpose();
     let fingerprint = fingerprint.map_err(|error| Failure::usage(error.to_string()))?;
     let (tls, proof) = match settings.tls {
         Tls::Off if !settings.server.is_local() => {

@@ -2,6 +2,7 @@
 
 use super::places::{FileError, Places};
 use super::resolve::{Given, ResolveError, Resolved, Source, resolve};
+use super::value::Value;
 
 /// What was read, and what was given beside it.
 #[derive(Clone, Debug)]
@@ -32,6 +33,17 @@ impl Choice {
     /// [`FileError`] where one cannot be read.
     pub(crate) fn again(&self) -> Result<Choice, FileError> {
         Choice::read(self.places.clone(), self.given.clone())
+    }
+
+    /// What it would be with `value` for a key of the config file, or without one. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] where the file cannot be read, or is no TOML.
+    pub(crate) fn with(&self, name: &str, value: Option<&Value>) -> Result<Choice, FileError> {
+        let mut choice = self.clone();
+        choice.sources = self.places.read_with(name, value)?;
+        Ok(choice)
     }
 
     /// Decides what counts.

@@ -8,7 +8,6 @@
 //! a file, `edit` changes one value of it, `resolve` decides which of several values counts. All of these are pure.
 //! `places` is the one file that touches the disk.
 
-#[allow(dead_code, reason = "what reads them follows")]
 pub(crate) mod choice;
 pub(crate) mod edit;
 pub(crate) mod file;

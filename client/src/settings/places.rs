@@ -116,12 +116,33 @@ impl Places {
         Ok(sources)
     }
 
+    /// The files as they would be with `value` for a key of the config file, or without one.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, or is no TOML.
+    pub(crate) fn read_with(&self, name: &str, value: Option<&Value>) -> Result<Vec<Source>, FileError> {
+        let layer = file::parse(&self.edited(name, value)?);
+        let mut sources = Places { named: false, ..self.clone() }.read()?;
+        match sources.iter_mut().find(|source| source.path == self.config) {
+            Some(source) => source.layer = layer,
+            None => sources.insert(0, Source { path: self.config.clone(), layer, shared: false }),
+        }
+        Ok(sources)
+    }
+
     /// Sets a key of the config file, or takes it out, and leaves the rest as it is.
     ///
     /// # Errors
     ///
     /// Where the file cannot be read or written, or is no TOML.
     pub(crate) fn set(&self, name: &str, value: Option<&Value>) -> Result<(), FileError> {
+        let (path, text) = (&self.config, self.edited(name, value)?);
+        write(path, &text).map_err(|error| FileError::Write { path: path.clone(), error })
+    }
+
+    /// The config file's text with another value.
+    fn edited(&self, name: &str, value: Option<&Value>) -> Result<String, FileError> {
         let path = &self.config;
         let bytes = match read(path) {
             Ok((bytes, _)) => bytes,
@@ -130,8 +151,7 @@ impl Places {
         };
         let content = |remark| FileError::Content { path: path.clone(), remark };
         let text = file::text(&bytes).map_err(content)?;
-        let text = edit::set(text, name, value).map_err(content)?;
-        write(path, &text).map_err(|error| FileError::Write { path: path.clone(), error })
+        edit::set(text, name, value).map_err(content)
     }
 
     /// The text of a person's theme, or of the machine's, and its path; none where there is no such file.

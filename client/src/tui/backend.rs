@@ -154,6 +154,7 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
             Ok(())
         }
         Effect::Notify(_) | Effect::Digest => Ok(()),
+        Effect::Set { .. } | Effect::Reload | Effect::Account(_) => Ok(()),
     };
     asked.err().map(|busy| Event::Problem(busy.to_string()))
 }

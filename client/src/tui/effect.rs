@@ -3,6 +3,7 @@
 use crate::event::Untrusted;
 use crate::history::{Chosen, Query};
 use crate::peer::Peer;
+use crate::settings::value::Value;
 
 /// What the program is to do.
 #[derive(Debug, PartialEq)]
@@ -75,6 +76,15 @@ pub(crate) enum Effect {
     Digest,
     /// Keep the key that this server has shown, and connect.
     Trust(Box<Untrusted>),
+    /// Change a value of the config, or tell it.
+    Set {
+        name: String,
+        value: Option<Value>,
+    },
+    /// Read the config again.
+    Reload,
+    /// Connect as another account of the config.
+    Account(String),
     /// Draw every cell.
     Redraw,
     Suspend,

@@ -15,6 +15,7 @@ mod aside;
 mod backend;
 pub(crate) mod bare;
 mod bindings;
+mod chosen;
 mod composer;
 mod copy;
 mod demo;

@@ -54,7 +54,6 @@ pub(crate) struct Prefs {
     /// Never [`Emoji::Auto`]: that was decided.
     #[allow(dead_code, reason = "what reads them follows")]
     pub(crate) emoji: Emoji,
-    #[allow(dead_code, reason = "what reads them follows")]
     pub(crate) ui: Ui,
     #[allow(dead_code, reason = "read where people are told of messages")]
     pub(crate) notify: Notify,

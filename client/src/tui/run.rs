@@ -17,10 +17,10 @@ use tokio::time::{sleep_until, timeout};
 
 use super::aside::{Aside, Done, copied};
 use super::backend::Backend;
+use super::chosen::Chosen;
 use super::demo::{self, Demo};
 use super::form::Form;
 use super::input::{Habits, Input, Normaliser};
-use super::looks::{self, Looks, Surroundings};
 use super::model::{Effect, Login, Model, Now};
 use super::notify;
 use super::opener;
@@ -37,7 +37,6 @@ use crate::link::trust::Known;
 use crate::secret::Secret;
 use crate::settings::Tristate;
 use crate::settings::choice::Choice;
-use crate::settings::resolve::Resolved;
 use crate::signals;
 
 /// Frames are at least this far apart.
@@ -54,15 +53,17 @@ pub(crate) struct Start {
     pub(crate) user: Option<bellhop_protocol::Username>,
     pub(crate) password: Option<Secret>,
     pub(crate) choice: Choice,
+    /// Says the same of another account of the config. It may ask on the terminal.
+    pub(crate) account: fn(Choice) -> Result<Start, String>,
 }
 
 struct App {
     model: Model,
     /// Where the files are; the made-up people have none.
     home: Option<Home>,
-    /// What is chosen, to be read again.
-    #[allow(dead_code, reason = "what reads them follows")]
-    choice: Choice,
+    config: Chosen,
+    /// Says who another account of the config is.
+    account: fn(Choice) -> Result<Start, String>,
     backend: Backend,
     /// Somebody filled in the form; a screen that was opened as somebody changes nothing for anybody else.
     chosen: bool,
@@ -77,20 +78,23 @@ struct App {
 
 /// Runs the screen until somebody quits. Returns the exit code.
 pub(crate) fn run(start: Start) -> io::Result<u8> {
-    let Start { home, server, trust, user, password, choice } = start;
-    let mut app = App::new(Some(home), Backend::Nobody, TimeZone::system(), choice)?;
-    app.model.meant = Some((server.clone(), trust));
-    match user {
-        Some(user) => app.log_in(Login { server, user, password, create: false, remember: false }),
-        None => app.model.form = Some(Form::new(&server.to_string(), "")),
-    }
+    let mut app = App::new(
+        Some(start.home.clone()),
+        Backend::Nobody,
+        TimeZone::system(),
+        start.choice.clone(),
+        start.account,
+    )?;
+    app.begin(start);
     app.run_to_end()
 }
 
 /// Runs the screen with made-up people, and a clock that stands still.
 pub(crate) fn run_demo(choice: Choice) -> io::Result<u8> {
     let old = std::env::var("BELLHOP_DEMO_MESSAGES").ok().and_then(|count| count.parse().ok());
-    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC, choice)?;
+    let mut app = App::new(None, Backend::Demo(Demo::new(old.unwrap_or(0))), TimeZone::UTC, choice, |_| {
+        Err("the made-up people have no other account".into())
+    })?;
     if let Some(login) = demo::login() {
         app.log_in(login);
     }
@@ -98,11 +102,17 @@ pub(crate) fn run_demo(choice: Choice) -> io::Result<u8> {
 }
 
 impl App {
-    fn new(home: Option<Home>, backend: Backend, zone: TimeZone, choice: Choice) -> io::Result<App> {
+    fn new(
+        home: Option<Home>,
+        backend: Backend,
+        zone: TimeZone,
+        choice: Choice,
+        account: fn(Choice) -> Result<Start, String>,
+    ) -> io::Result<App> {
         let stats = Stats::new(clock::now());
         let variable = |name: &str| std::env::var(name).ok();
-        let resolved = choice.resolve().map_err(io::Error::other)?;
-        let prefs = looks(&resolved, &choice)?.prefs(resolved.settings(), Surroundings::of_process());
+        let config = Chosen::new(choice);
+        let prefs = config.begin()?;
         let kitty = match prefs.ui.kitty_keys {
             Tristate::Auto => terminal::speaks_kitty(variable),
             wish => wish == Tristate::On,
@@ -115,7 +125,8 @@ impl App {
         Ok(App {
             model: Model::new(now, zone, size, prefs),
             home,
-            choice,
+            config,
+            account,
             backend,
             chosen: false,
             screen,
@@ -128,6 +139,35 @@ impl App {
             drawn: None,
             stats,
         })
+    }
+
+    /// Connects as whoever is known to be here, else asks.
+    fn begin(&mut self, start: Start) {
+        let Start { server, trust, user, password, .. } = start;
+        self.model.meant = Some((server.clone(), trust));
+        match user {
+            Some(user) => self.log_in(Login { server, user, password, create: false, remember: false }),
+            None => self.model.form = Some(Form::new(&server.to_string(), "")),
+        }
+    }
+
+    /// Becomes another account of the config; a command that prints its password has the terminal meanwhile.
+    fn become_account(&mut self, name: &str) {
+        let choice = self.config.choice.again().map(|choice| choice.as_account(name));
+        self.keys = None;
+        terminal::lend();
+        let start = choice.map_err(|error| error.to_string()).and_then(self.account);
+        self.take_again();
+        match start {
+            Ok(start) => {
+                self.config.choice = start.choice.clone();
+                self.begin(start);
+                let msg = self.config.reload();
+                self.take(msg);
+            }
+            Err(problem) => self.take(Msg::Chosen(None, Err(problem))),
+        }
+        self.redraw();
     }
 
     fn log_in(&mut self, login: Login) {
@@ -283,6 +323,15 @@ impl App {
                 Effect::Plain(lines) => drop(self.aside.show(&mut self.screen, &lines)),
                 Effect::Mouse(on) => drop(self.screen.mouse(on)),
                 Effect::Notify(notice) => self.notify(&notice),
+                Effect::Reload => {
+                    let msg = self.config.reload();
+                    self.take(msg);
+                }
+                Effect::Set { name, value } => {
+                    let msg = self.config.set(&name, value.as_ref());
+                    self.take(msg);
+                }
+                Effect::Account(name) => self.become_account(&name),
                 Effect::Digest => self.stats.ask(clock::now()),
                 effect => self.effect(effect),
             }
@@ -368,6 +417,11 @@ impl App {
             Signalled::Continue if self.aside.is_lent() => {}
             Signalled::End(code) => self.take(Msg::End(code)),
             #[cfg(unix)]
+            Signalled::Reload => {
+                let msg = self.config.reload();
+                self.take(msg);
+            }
+            #[cfg(unix)]
             Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
             #[cfg(unix)]
             Signalled::Continue => self.take_again(),
@@ -412,18 +466,6 @@ impl App {
 
     #[cfg(not(unix))]
     fn suspend(&mut self) {}
-}
-
-/// The theme and the keys; what is wrong with them is to be mended first.
-fn looks(resolved: &Resolved, choice: &Choice) -> io::Result<Looks> {
-    let mut looks = looks::load(resolved, &choice.places);
-    match looks.problems.first() {
-        Some(first) => Err(io::Error::new(io::ErrorKind::InvalidInput, first.clone())),
-        None => {
-            looks.warnings.extend(choice.warnings());
-            Ok(looks)
-        }
-    }
 }
 
 fn now(backend: &Backend) -> Now {

@@ -21,6 +21,9 @@ const WAY_OUT_MAX: Duration = Duration::from_secs(2);
 pub(crate) enum Signalled {
     /// End with this exit code.
     End(u8),
+    /// Read the config again.
+    #[cfg(unix)]
+    Reload,
     /// Stop until somebody says CONT.
     #[cfg(unix)]
     Stop,
@@ -45,7 +48,11 @@ impl Signals {
     pub(crate) fn new() -> Signals {
         use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [(Signal::TSTP, Signalled::Stop), (Signal::CONT, Signalled::Continue)];
+        let kinds = [
+            (Signal::TSTP, Signalled::Stop),
+            (Signal::CONT, Signalled::Continue),
+            (Signal::USR1, Signalled::Reload),
+        ];
         let caught = |kind: Signal| signal(SignalKind::from_raw(kind.as_raw())).ok();
         // One that cannot be caught does what it does to every program.
         let job = kinds.into_iter().filter_map(|(kind, what)| Some((caught(kind)?, what))).collect();

@@ -48,6 +48,9 @@ pub(crate) enum Does {
     Mute,
     Undo,
     Edit,
+    Set,
+    Reload,
+    Account,
     Debug,
     /// What a key does as well.
     Act,
@@ -108,6 +111,9 @@ commands! {
     Act, "plain", "", "plain view: select with the mouse" => Plain;
     Act, "mouse", "", "mouse on or off" => Mouse;
     Edit, "edit", "", "write in $VISUAL or $EDITOR" => Editor;
+    Set, "set", "KEY [VALUE]", "change a setting and keep it, or tell it";
+    Reload, "reload", "", "read the config again";
+    Account, "account", "NAME", "be another account of the config";
     Debug, "debug", "", "what the program does in five seconds";
     Act, "list-pane", "", "show or hide the list" => List;
     Act, "help", "", "keys and commands" => Help;

@@ -6,6 +6,7 @@
 //! `editor`, and `notices` for whoever looks elsewhere.
 
 mod chats;
+mod chosen;
 mod complete;
 mod editor;
 mod events;
@@ -33,7 +34,7 @@ use super::focus::Focus;
 use super::form::{Form, Slot, Submit};
 use super::input::Input;
 use super::key::{Code, Key};
-use super::model::{Effect, Identity, Link, Login, Model, Now};
+use super::model::{Effect, Identity, Link, Login, Model, Now, Prefs};
 use crate::event::Event;
 use crate::text::{Kind, clean};
 
@@ -54,6 +55,8 @@ pub(crate) enum Msg {
     Edited(Option<String>, Left),
     /// What was asked for is this.
     Told(String),
+    /// The config was read or changed: how the screen is drawn from now on, and what is to be said.
+    Chosen(Option<Box<Prefs>>, Result<String, String>),
     /// A deadline of the model passed.
     Deadline,
     /// The library has ended, which it does only when told or broken.
@@ -83,6 +86,7 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
         Msg::Copied(Err(reason)) => model.complain(format!("not copied: {reason}")),
         Msg::Edited(open, left) => model.edited_outside(open, left),
         Msg::Told(text) => model.say(text),
+        Msg::Chosen(prefs, told) => model.chosen(prefs, told, &mut effects),
         Msg::Ended => {
             // Whoever stopped has said why.
             if std::mem::replace(&mut model.link, Link::Ended) != Link::Stopped {

@@ -179,6 +179,9 @@ impl Model {
                 self.note(trusting::server(self));
                 self.open(None, effects);
             }
+            Does::Set => return self.set_chosen(arguments.trim_end(), effects),
+            Does::Reload => effects.push(Effect::Reload),
+            Does::Account => return self.become_account(arguments.trim_end(), effects),
             Does::Debug => {
                 self.hint("counting for five seconds");
                 effects.push(Effect::Digest);

@@ -1,5 +1,6 @@
 //! Messages in, state and effects out: what a person does, in virtual time.
 
+mod chosen;
 mod moments;
 mod outside;
 mod people;
