@@ -28,7 +28,9 @@ pub(super) fn has_taken() -> io::Result<()> {
         let wait = Timespec { tv_sec: 0, tv_nsec: wait_ns };
         // A signal is for those who wait for signals.
         let _ = poll(&mut ends, Some(&wait));
-        if ends.iter().any(|end| end.revents().intersects(PollFlags::ERR | PollFlags::HUP)) {
+        let gone = ends.iter().any(|end| end.revents().intersects(PollFlags::ERR | PollFlags::HUP));
+        // It may have read all before it went.
+        if gone && ioctl_fionread(&stdout).is_ok_and(|bytes| bytes > 0) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         wait_ns = (wait_ns * 2).min(LOOK_NS.1);

@@ -5,10 +5,13 @@ mod cli;
 mod config;
 mod desk;
 mod greedy;
+mod guide;
 #[cfg(unix)]
 mod hostile;
 mod library;
 mod passwd;
+mod reading;
+mod script;
 #[cfg(target_os = "linux")]
 mod secrets;
 mod server;
