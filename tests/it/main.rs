@@ -21,6 +21,7 @@
 //! * `outside`: what has the screen's terminal for a while; floods while somebody types. `lines`: without a screen.
 //! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
 //! * `identity`: clients that know a server by its key.
+//! * `script`: the command line in scripts: kills, long pipes, every example of the help.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
 //! * `faults`: system calls that fail or take long, under load.
 //! * `powerloss`: folders as a power loss leaves them.
@@ -69,6 +70,8 @@ mod restart;
 mod rows;
 #[cfg(unix)]
 mod screen;
+#[cfg(unix)]
+mod script;
 mod skew;
 #[cfg(target_os = "linux")]
 mod start;
