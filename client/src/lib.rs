@@ -25,6 +25,8 @@ pub mod known;
 mod link;
 pub mod peer;
 mod plain;
+#[doc(hidden)]
+pub mod probe;
 pub mod raw;
 mod seat;
 pub mod secret;

@@ -2,6 +2,7 @@
 
 use bellhop::Server;
 use bellhop::known::{Entry, Known, entries, replaced};
+use bellhop::probe;
 use bellhop_server::ops::wire::Request;
 
 /// A fingerprint, and a day on which it was kept.
@@ -44,5 +45,19 @@ pub(super) fn known(input: &[u8]) {
         let entry = |known| Entry { server: server.clone(), known, since: Some(DAY.to_owned()) };
         let expected: Vec<Entry> = others.chain(to.map(entry)).collect();
         assert_eq!(entries(&replaced(file, &server, to, DAY)), Ok(expected));
+    }
+}
+
+pub(super) fn settings(input: &[u8]) {
+    probe::settings(input);
+}
+
+pub(super) fn themes(input: &[u8]) {
+    probe::theme(input);
+}
+
+pub(super) fn keys(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        probe::key(text);
     }
 }

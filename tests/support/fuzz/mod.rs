@@ -49,6 +49,12 @@ targets! {
     files::door;
     /// The file of known servers, below a server's address as it is typed.
     files::known;
+    /// A person's config file.
+    files::settings;
+    /// The file of a theme.
+    files::themes;
+    /// A key as it is written in a config file.
+    files::keys;
     /// All that a connection may say to a server.
     session::session;
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bellhop::probe;
 use bellhop::raw::{self, RawError};
 use bellhop::text::{Kind, clean as cleaned};
 use bellhop_protocol::name::{NAME_MAX, NameError, fold};
@@ -66,6 +67,7 @@ pub fn is_harmless(text: &str, lines: bool) -> bool {
 
 pub(super) fn typed(input: &[u8]) {
     let Ok(line) = std::str::from_utf8(input) else { return };
+    probe::box_text(line);
     let Some(parsed) = raw::parse(line) else { return };
     let (digits, rest) = line.split_once('|').unwrap();
     let op = match parsed {
