@@ -17,8 +17,8 @@ pub fn mixed(seed: u64, count: usize, classes: &[Case]) -> impl Iterator<Item = 
         for _ in 0..below(&mut random, 4) {
             change(&mut random, &mut bytes);
         }
-        // Behind the first bytes of another frame nothing in it is a password.
-        if costs_a_hash(&bytes) {
+        // Behind the first bytes of another frame nothing in it is a password; unless those end where one of its own does.
+        while costs_a_hash(&bytes) {
             bytes.splice(..0, [0, 0, 0, 9, 5]);
         }
         Case { class: "mixed", state: State::ALL[below(&mut random, State::ALL.len())], bytes }

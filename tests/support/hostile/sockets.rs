@@ -137,6 +137,10 @@ fn in_tls(stream: TcpStream, config: &Arc<ClientConfig>, said: &[u8], pieces: us
     let server = stream.peer_addr().unwrap().ip();
     let client = ClientConnection::new(config.clone(), server.into()).unwrap();
     let mut tls = StreamOwned::new(client, stream);
+    // Who says nothing has said hello first.
+    while tls.conn.is_handshaking() {
+        tls.conn.complete_io(&mut tls.sock).unwrap();
+    }
     write(&mut tls, said, pieces);
     tls.conn.send_close_notify();
     let _ = tls.flush();

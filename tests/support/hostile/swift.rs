@@ -1,13 +1,17 @@
 //! An answer to whatever is said comes within a second, however long the machine is busy with something else.
 //!
 //! A machine that is busy is slow at this moment, a server that hangs is slow at this input. So what took too long is said
-//! again, and is too slow where it takes too long each time. What never ends at all ends the program, in words.
+//! again, and is too slow where it takes too long each time. Passwords alone may wait: for their turn at the hash. What never ends at all ends the program, in words.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::{Case, costs_a_hash};
+
 /// The longest that an answer may take.
 pub const SWIFT: Duration = Duration::from_secs(1);
+/// How long a password may wait for its turn, after which it is told to come again.
+const TURN: Duration = Duration::from_secs(3);
 /// How often the same is said before it is called slow.
 const TRIES: u32 = 4;
 /// After so long nothing comes any more.
@@ -30,12 +34,13 @@ impl Watch {
         Watch { start: Instant::now(), since, longest: AtomicU64::new(0) }
     }
 
-    /// What is answered when a peer says something, in the first try that is swift.
+    /// What is answered when a peer says its case, in the first try that is swift.
     ///
     /// # Panics
     ///
     /// Where each try takes longer than [`SWIFT`].
-    pub fn answers<T>(&self, peer: usize, what: &dyn std::fmt::Debug, mut say: impl FnMut() -> T) -> T {
+    pub fn answers<T>(&self, peer: usize, case: &Case, mut say: impl FnMut() -> T) -> T {
+        let most = if costs_a_hash(&case.bytes) { SWIFT + TURN } else { SWIFT };
         let mut fastest = Duration::MAX;
         for _ in 0..TRIES {
             self.since[peer].store(self.millis() + 1, Ordering::Relaxed);
@@ -44,13 +49,13 @@ impl Watch {
             let took = begun.elapsed();
             self.since[peer].store(0, Ordering::Relaxed);
             fastest = fastest.min(took);
-            if took < SWIFT {
+            if took < most {
                 let micros = u64::try_from(took.as_micros()).unwrap();
                 self.longest.fetch_max(micros, Ordering::Relaxed);
                 return answer;
             }
         }
-        panic!("{TRIES} times an answer took {fastest:?} and more: {what:02x?}");
+        panic!("{TRIES} times an answer took {fastest:?} and more: {case:02x?}");
     }
 
     /// The longest that an answer took which was swift enough.
@@ -83,16 +88,23 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+    use crate::hostile::{State, said};
+    use bellhop_protocol::OpCode;
 
     #[test]
     fn a_hang_is_told_from_a_machine_that_is_busy() {
         let watch = Watch::over(1);
         let mut pauses = [1_100, 0].into_iter();
-        watch.answers(0, &"slow once", || std::thread::sleep(Duration::from_millis(pauses.next().unwrap())));
+        let case =
+            |data: &[u8]| Case { class: "a case", state: State::Text, bytes: said(OpCode::Create, data) };
+        watch
+            .answers(0, &case(b"slow"), || std::thread::sleep(Duration::from_millis(pauses.next().unwrap())));
         assert!(watch.longest() < SWIFT);
-        let hang = || watch.answers(0, &"slow each time", || std::thread::sleep(SWIFT));
+        let hang = || watch.answers(0, &case(b"slow"), || std::thread::sleep(SWIFT));
         let caught = catch_unwind(AssertUnwindSafe(hang)).unwrap_err();
         let words = caught.downcast_ref::<String>().unwrap();
-        assert!(words.contains("slow each time"), "{words}");
+        assert!(words.contains("a case"), "{words}");
+        // A password has waited for its turn.
+        watch.answers(0, &case(b"slow|open sesame"), || std::thread::sleep(SWIFT));
     }
 }
