@@ -8,7 +8,7 @@ use bellhop_protocol::{Code, MessageId, Username};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{History, HistoryError, Kept, LAST_SERVER, LAST_USER, Seat, changes, schema};
+use super::{Chosen, History, HistoryError, Kept, LAST_SERVER, LAST_USER, Query, Seat, changes, schema};
 use crate::clock;
 use crate::delivery::Delivery;
 use crate::event::Around;
@@ -459,4 +459,84 @@ fn settings_and_accounts() {
     assert_eq!(states, [Delivery::Unknown, Delivery::Failed], "what was on the wire may have arrived");
     assert_eq!(desk.again("tui").1.unsettled, []);
     assert_ne!(desk.again("tui").1.device, desk.seat.device);
+}
+
+/// Read again after it was marked as unread, a message told its sender a second time.
+#[test]
+fn what_is_unread_again_was_told_before() {
+    let mut desk = desk();
+    for number in 1..=3 {
+        desk.apply(Change::Incoming(received(number, "bob", "hi")));
+    }
+    let account = desk.seat.account;
+    let unread = |desk: &Desk| desk.history.chats(account).expect("read")[0].unread;
+    assert_eq!(desk.history.mark_read(account, "bob", 3).expect("marked").len(), 3);
+    desk.history.mark_unread(account, "bob", 2).expect("marked");
+    assert_eq!(unread(&desk), 2);
+    desk.history.mark_unread(account, "bob", 3).expect("marked");
+    assert_eq!(unread(&desk), 2, "from the first of them on");
+    assert_eq!(desk.history.mark_read(account, "bob", 3).expect("marked"), []);
+    assert_eq!(unread(&desk), 0);
+}
+
+#[test]
+fn what_was_chosen_for_a_conversation_and_what_failed_there_is_kept() {
+    let mut desk = desk();
+    for (number, from) in [(1, "bob"), (2, "carol")] {
+        desk.apply(Change::Incoming(received(number, from, "hi")));
+    }
+    let n = desk.send("refused", true);
+    desk.apply(Change::Refused { n, code: Code::NO_SUCH_USER, reason: "no such user".into() });
+    let account = desk.seat.account;
+    let chosen = Chosen { pinned: true, muted: true };
+    desk.history.choose(account, &Peer::new("bob"), chosen).expect("kept");
+    let chats = desk.history.chats(account).expect("read");
+    assert_eq!((chats[0].peer.key.as_str(), chats[0].pinned, chats[0].muted), ("bob", true, true));
+    assert_eq!((&chats[0].failed, &chats[1].failed), (&vec![n], &Vec::new()));
+    let steps = desk.history.steps(account, n).expect("read").steps;
+    let states: Vec<Delivery> = steps.iter().map(|(state, _)| *state).collect();
+    assert_eq!(states, [Delivery::Outbox, Delivery::Sending, Delivery::Failed]);
+    assert!(steps.iter().all(|(_, time_ms)| *time_ms > 0));
+    desk.apply(Change::Retry(n));
+    assert_eq!(desk.history.chats(account).expect("read")[0].failed, [0; 0]);
+}
+
+#[test]
+fn words_are_found_piece_by_piece_from_the_end() {
+    let mut desk = desk();
+    for number in 1..=9 {
+        let from = if number % 2 == 0 { "bob" } else { "carol" };
+        desk.apply(Change::Incoming(received(number, from, &format!("Log {number}"))));
+    }
+    let account = desk.seat.account;
+    let search = |desk: &Desk, key: Option<&str>, text: &str, before: i64| {
+        let query = Query { tag: 7, key: key.map(str::to_owned), text: text.into(), before };
+        let found = desk.history.search(account, &query).expect("searched");
+        (found.hits.iter().map(|hit| hit.n).collect::<Vec<_>>(), found.next)
+    };
+    assert_eq!(search(&desk, None, "log", i64::MAX), ((1..=9).rev().collect(), None));
+    assert_eq!(search(&desk, Some("bob"), "LOG", 6), (vec![4, 2], None));
+    assert_eq!(search(&desk, Some("nobody"), "log", i64::MAX), (vec![], None));
+    assert_eq!(search(&desk, None, "log%", i64::MAX), (vec![], None), "no pattern");
+    assert_eq!(search(&desk, None, " ", i64::MAX), (vec![], None));
+    // More than a piece: told where to go on, and nothing is missed or found twice.
+    let work = desk.history.db.transaction().expect("a transaction");
+    for _ in 0..12_000 {
+        work.execute(
+            "INSERT INTO messages (account, peer, mine, text, time_ms, state) VALUES (?1, 1, 0, 'filler', 1, 7)",
+            [account],
+        )
+        .expect("written");
+    }
+    work.commit().expect("written");
+    let (hits, next) = search(&desk, None, "log", i64::MAX);
+    assert_eq!(hits, [0; 0]);
+    assert_eq!(search(&desk, None, "log", next.expect("more")), ((1..=9).rev().collect(), None));
+    let (hits, mut next) = search(&desk, None, "filler", i64::MAX);
+    let mut count = hits.len();
+    while let Some(before) = next {
+        let (hits, further) = search(&desk, None, "filler", before);
+        (count, next) = (count + hits.len(), further);
+    }
+    assert_eq!(count, 12_000);
 }

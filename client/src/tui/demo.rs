@@ -9,12 +9,18 @@ use uuid::Uuid;
 use super::model::{Effect, Login};
 use crate::config::Server;
 use crate::delivery::Delivery;
-use crate::event::{Around, Chat, Event, Guard, Message, Online, Page, Secured, StateChange, Unsettled};
+use crate::event::{
+    Around, Chat, Event, Found, Guard, Hit, Message, Online, Page, Secured, StateChange, Steps, Unsettled,
+};
 use crate::fingerprint::Fingerprint;
+use crate::history::Query;
 use crate::peer::Peer;
+use crate::text::seek::Seek;
 
 /// Friday, 20 November 2026, 09:10 UTC.
 pub(crate) const NOW_MS: i64 = 1_795_165_800_000;
+/// Messages looked through at once.
+const PIECE: usize = 100;
 const MINUTE_MS: i64 = 60_000;
 
 /// Answers effects with events.
@@ -133,6 +139,12 @@ impl Demo {
         match effect {
             Effect::Page { key, around } => self.page(&key, around),
             Effect::Watch(names) => self.events.push_back(Event::Watching(self.known(names))),
+            Effect::Search(query) => self.search(&query),
+            Effect::Steps(n) => {
+                let steps = [Delivery::Outbox, Delivery::Sending, Delivery::Sent];
+                let steps = steps.into_iter().map(|state| (state, NOW_MS)).collect();
+                self.events.push_back(Event::Steps(Steps { n, steps }));
+            }
             Effect::Send { tag, to, text } => {
                 let n = self.messages.len() as i64 + 1;
                 let message = Message {
@@ -171,6 +183,20 @@ impl Demo {
         let told = names.into_iter().filter(|name| name != "frank");
         let here = ["bob", "carol", "王小明"];
         told.map(|name| (here.contains(&name.as_str()), name)).map(|(here, name)| (name, here)).collect()
+    }
+
+    /// A piece of what was said, as the history gives it.
+    fn search(&mut self, query: &Query) {
+        let here = |message: &&Message| query.key.as_ref().is_none_or(|key| message.peer.key == *key);
+        let mut before = self.messages.iter().rev().filter(here).filter(|message| message.n < query.before);
+        let piece: Vec<&Message> = before.by_ref().take(PIECE).collect();
+        let next = before.next().and_then(|_| piece.last()).map(|last| last.n);
+        let seek = Seek::new(&query.text);
+        let holds =
+            |message: &&&Message| seek.as_ref().is_some_and(|seek| seek.first(&message.text).is_some());
+        let hits = piece.iter().filter(holds).map(|message| Hit { n: message.n, peer: message.peer.clone() });
+        let hits = hits.collect();
+        self.events.push_back(Event::Found(Found { tag: query.tag, hits, next }));
     }
 
     fn page(&mut self, key: &str, around: Around) {

@@ -29,6 +29,8 @@ pub(crate) struct Stage {
     /// Everything that was to be done, but for what the made-up people answered.
     pub(crate) effects: Vec<Effect>,
     pub(crate) now: Now,
+    /// Nobody answers what is looked for.
+    pub(crate) silent: bool,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock of a test begins somewhere")]
@@ -71,7 +73,13 @@ impl Stage {
         let theme = Theme::built_in("terminal").expect("it is built in");
         let (bindings, emoji) = (Bindings::default(), Emoji::AsIs);
         let prefs = Prefs { glyphs, theme, bindings, emoji, panes, ui, notify };
-        Stage { model: Model::new(now, TimeZone::UTC, size, prefs), demo, effects: Vec::new(), now }
+        Stage {
+            model: Model::new(now, TimeZone::UTC, size, prefs),
+            demo,
+            effects: Vec::new(),
+            now,
+            silent: false,
+        }
     }
 
     pub(crate) fn message(&mut self, msg: Msg) {
@@ -84,7 +92,10 @@ impl Stage {
         loop {
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Page { .. } | Effect::Watch(_) => self.demo.effect(effect),
+                    Effect::Search(_) if self.silent => self.effects.push(effect),
+                    Effect::Page { .. } | Effect::Watch(_) | Effect::Search(_) | Effect::Steps(_) => {
+                        self.demo.effect(effect)
+                    }
                     effect => self.effects.push(effect),
                 }
             }

@@ -146,11 +146,10 @@ impl Model {
 }
 
 /// The key that does the same as a command, or a word about it.
-pub(crate) fn beside(command: &Command) -> String {
+pub(crate) fn beside(model: &Model, command: &Command) -> String {
     if command.does == Does::DeleteAccount {
         return "asks first".into();
     }
-    let row =
-        command.action.and_then(|action| crate::tui::keymap::TABLE.iter().find(|row| row.action == action));
-    row.and_then(|row| row.keys.first()).map(ToString::to_string).unwrap_or_default()
+    let keys = command.action.map(|action| model.prefs.bindings.keys(action)).unwrap_or_default();
+    keys.first().map(ToString::to_string).unwrap_or_default()
 }

@@ -24,7 +24,7 @@ mod tests;
 
 pub(crate) use jump::beside;
 pub(crate) use overlays::MESSAGE_MAX;
-pub(crate) use pick::{DEEDS, deeds};
+pub(crate) use pick::{DEEDS, LINK_COLUMNS, deeds, link_fits, link_lines};
 pub(crate) use submit::too_long;
 
 use std::time::Duration;

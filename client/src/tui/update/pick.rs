@@ -3,7 +3,8 @@
 
 use crate::delivery::Delivery;
 use crate::event::Message;
-use crate::text::links::links;
+use crate::text::links::{Link, links};
+use crate::text::wrap::wrap;
 use crate::tui::focus::Focus;
 use crate::tui::key::{Code, Key};
 use crate::tui::model::{Effect, Model, Overlay};
@@ -62,6 +63,25 @@ impl Deed {
             Deed::Copy | Deed::CopyWhole | Deed::About => "not with this message",
         }
     }
+}
+
+/// Columns of the question about a link.
+pub(crate) const LINK_COLUMNS: u16 = 66;
+/// Rows of it beside the lines: its frame, its keys, and two of the screen.
+const LINK_ROWS: usize = 5;
+
+/// What the question about a link says on a screen of this size: the server that it leads to, then all of it.
+pub(crate) fn link_lines(size: (u16, u16), link: &Link) -> Vec<String> {
+    let columns = usize::from(size.0.min(LINK_COLUMNS).saturating_sub(4));
+    let texts = [format!("This leads to the server {}", link.host), String::new(), link.url.clone()];
+    let wrapped =
+        |text: &String| wrap(text, columns).into_iter().map(|row| text[row].to_owned()).collect::<Vec<_>>();
+    texts.iter().flat_map(wrapped).collect()
+}
+
+/// All of it fits: what is not seen is not opened.
+pub(crate) fn link_fits(size: (u16, u16), link: &Link) -> bool {
+    link_lines(size, link).len() + LINK_ROWS <= usize::from(size.1)
 }
 
 /// What can be done with this message.
@@ -249,18 +269,18 @@ impl Model {
 
     pub(super) fn link_key(
         &mut self,
-        links: Vec<crate::text::links::Link>,
+        links: Vec<Link>,
         mut chosen: usize,
         key: Key,
         effects: &mut Vec<Effect>,
     ) {
+        let link = links.get(chosen);
         match (key.code, key.typed()) {
-            (Code::Enter, _) => {
-                return effects.extend(links.get(chosen).map(|link| Effect::OpenLink(link.url.clone())));
+            (Code::Enter, _) if link.is_some_and(|link| !link_fits(self.size, link)) => {
+                self.hint("too long to be seen as a whole here: y copies it");
             }
-            (_, Some('y')) => {
-                return effects.extend(links.get(chosen).map(|link| Effect::Copy(link.url.clone())));
-            }
+            (Code::Enter, _) => return effects.extend(link.map(|link| Effect::OpenLink(link.url.clone()))),
+            (_, Some('y')) => return effects.extend(link.map(|link| Effect::Copy(link.url.clone()))),
             (Code::Up, _) | (_, Some('k')) => chosen = chosen.saturating_sub(1),
             (Code::Down, _) | (_, Some('j')) => chosen = (chosen + 1).min(links.len().saturating_sub(1)),
             _ => {}

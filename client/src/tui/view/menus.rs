@@ -9,11 +9,11 @@ use crate::event::{Message, Steps};
 use crate::text::links::Link;
 use crate::text::wrap::ellipsis;
 use crate::tui::model::Model;
-use crate::tui::update::deeds;
+use crate::tui::update::{LINK_COLUMNS, deeds, link_fits, link_lines};
 
 /// Columns of the menu, and of what says more.
 const MENU: u16 = 40;
-const WIDE: u16 = 66;
+const WIDE: u16 = LINK_COLUMNS;
 
 pub(super) fn menu(model: &Model, n: i64, chosen: usize, painter: &mut Painter<'_>) -> Caret {
     let deeds = model.shown().at(n).map(deeds).unwrap_or_default();
@@ -33,12 +33,15 @@ pub(super) fn menu(model: &Model, n: i64, chosen: usize, painter: &mut Painter<'
 
 /// A link as a whole, and above it the server that it leads to: that is what a person has to look at.
 pub(super) fn link(model: &Model, links: &[Link], chosen: usize, painter: &mut Painter<'_>) -> Caret {
-    let mut lines = Vec::new();
-    if let Some(link) = links.get(chosen) {
-        lines.extend(wrapped(model, &format!("This leads to the server {}", link.host), WIDE));
-        lines.push(String::new());
-        lines.extend(wrapped(model, &link.url, WIDE));
-        lines.push(String::new());
+    let lines = links.get(chosen).map(|link| link_lines(model.size, link)).unwrap_or_default();
+    if links.get(chosen).is_some_and(|link| !link_fits(model.size, link)) {
+        return said(
+            model,
+            "Open this link?",
+            &lines,
+            "too long to be opened here    y copy    Esc",
+            painter,
+        );
     }
     let keys = match links.len() {
         0 | 1 => "Enter open    y copy    Esc cancel".to_owned(),

@@ -125,7 +125,7 @@ fn jump(model: &Model, query: &Composer, found: &[Found], chosen: usize, painter
             Found::Stranger(peer) => (format!("Message {}", peer.name), String::new()),
             Found::Command(command) => {
                 let form = format!("/{} {}", command.name, command.arguments);
-                (form.trim_end().to_owned(), beside(command))
+                (form.trim_end().to_owned(), beside(model, command))
             }
         };
         let room = usize::from(row.width).saturating_sub(width(&right) + 1);

@@ -1,9 +1,11 @@
 //! Messages in, state and effects out: what a person does, in virtual time.
 
 mod chosen;
+mod listing;
 mod moments;
 mod outside;
 mod people;
+mod picking;
 mod reading;
 mod trusting;
 mod writing;
