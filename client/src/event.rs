@@ -151,6 +151,8 @@ pub struct Online {
     pub round_trip: Duration,
     /// True if and only if an account was made on the way.
     pub created: bool,
+    /// True where the server tells who is online and who is typing.
+    pub presence: bool,
 }
 
 /// Why a connection ended.

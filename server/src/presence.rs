@@ -133,7 +133,7 @@ impl Presence {
         // Stable: of two that fold together the first one stays.
         wanted.sort_by_key(|(key, _)| *key);
         wanted.dedup_by_key(|(key, _)| *key);
-        let watcher = registry.replace(session, outbox, &wanted, self, now, is_online)?;
+        let watcher = registry.replace(session, outbox, &wanted, self, is_online)?;
         let mut states = vec![0; asked.len()];
         if let Some(watcher) = &watcher {
             let mut list = watcher.list.lock();
@@ -206,7 +206,6 @@ impl Registry {
         outbox: &Arc<Outbox>,
         wanted: &[(&str, &str)],
         bounds: &Presence,
-        now: Duration,
         is_online: impl Fn(&str) -> bool,
     ) -> Result<Option<Arc<Watcher>>, Refusal> {
         let before = self.sessions.get(&session).map_or(0, |watcher| watcher.list.lock().len());
@@ -231,7 +230,8 @@ impl Registry {
             self.unwatch(key, session);
         }
         let entries = wanted.iter().zip(found).map(|((key, spelled), online)| {
-            let standing = Standing { online: online.unwrap_or(false), from: now };
+            // What was so before anybody asked is so at once, also for who asks with an older clock.
+            let standing = Standing { online: online.unwrap_or(false), from: Duration::ZERO };
             let (key, standing) = self.add(key, &watcher, standing);
             (key, *spelled, standing)
         });

@@ -1,10 +1,13 @@
 //! Who is told who is online and who is typing, over real sockets (PROTOCOL.md, "Presence").
 
+use std::process::Command;
+
 use bellhop_protocol::code::Reason;
 use bellhop_protocol::presence::{HIDDEN, PRESENCE, Presence, PresenceState, Watch};
 use bellhop_protocol::{Address, Code, OpCode, Reply, Request};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::server::Local;
+use bellhop_tests::process::{binary, run};
+use bellhop_tests::server::{Home, Local};
 use bellhop_tests::wait::wait_for;
 
 /// Who goes is told after a second here.
@@ -232,4 +235,35 @@ fn watching_has_a_rate() {
         watch(&mut alice, &["bob"]);
     }
     assert!(begun.elapsed() >= std::time::Duration::from_millis(900), "{:?}", begun.elapsed());
+}
+
+/// The command line asks page by page, and says so where the server does not tell.
+#[test]
+fn the_command_line_lists_who_is_online() {
+    let list = |server: &Local, home: &Home, arguments: &[&str]| {
+        let mut command = Command::new(binary("bellhop"));
+        command.env_clear().env("BELLHOP_HOME", home.path()).env("BELLHOP_USER", "alice");
+        command.env("BELLHOP_SERVER", server.addr().to_string());
+        let (status, said, complaint) = run(command.arg("list").args(arguments));
+        (status.code(), said, complaint)
+    };
+    let (server, home) = (Local::start(&["--limit", "watch=2"]), Home::new());
+    for name in ["alice", "carol", "dave", "eve"] {
+        drop(server.login(name));
+    }
+    let _here = [server.login("bob"), server.login("frank"), server.login("grace")];
+    wait_for("the others to be gone", || (!server.core().is_online("eve")).then_some(()));
+    let (code, said, complaint) = list(&server, &home, &["--online"]);
+    assert_eq!((code, said.as_str()), (Some(0), "bob\nfrank\ngrace\n"), "{complaint}");
+    let (code, said, complaint) = list(&server, &home, &["--online", "--json", "--limit", "1", "g*"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "{\"v\":1,\"type\":\"user\",\"name\":\"grace\"}\n"),
+        "{complaint}"
+    );
+    let (silent, home) = (Local::start(&["--presence", "off"]), Home::new());
+    drop(silent.login("alice"));
+    let (code, said, complaint) = list(&silent, &home, &["--online"]);
+    assert_eq!((code, said.as_str()), (Some(9), ""), "{complaint}");
+    assert!(complaint.contains("does not tell who is online"), "{complaint}");
 }

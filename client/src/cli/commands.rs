@@ -57,13 +57,17 @@ Examples:
     #[command(after_help = "\
 Examples:
   bellhop list
-  bellhop list 'al*' --limit 20")]
+  bellhop list 'al*' --limit 20
+  bellhop list --online")]
     List {
         /// * stands for any characters, ? for one
         pattern: Option<String>,
         /// Names at most
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
+        /// Only those who are online; needs a login
+        #[arg(long)]
+        online: bool,
     },
     /// Make an account and log in as it
     #[command(after_help = "\

@@ -216,7 +216,9 @@ async fn work(command: Command, setup: &mut Setup, common: &Common, output: &Out
 /// The commands that may be dropped at any moment.
 async fn ask(command: Command, setup: &mut Setup, common: &Common, output: &Output) -> Result<(), End> {
     match command {
-        Command::List { pattern, limit } => list::run(setup, common, output, pattern.as_deref(), limit).await,
+        Command::List { pattern, limit, online } => {
+            list::run(setup, common, output, pattern.as_deref(), limit, online).await
+        }
         Command::Status => status::run(setup, common, output).await,
         Command::Create { user } => account::create(setup, common, output, &user).await,
         Command::Login { user } => account::login(setup, common, output, user.as_deref()).await,

@@ -92,7 +92,7 @@ impl Speaker {
         }
         let mut session = Session::open(setup.config(&setup.user()?, Role::Send, Receive::Nothing));
         match session.online(deadline(common.timeout)).await {
-            Ok(()) => Ok(Speaker::Token { session, tag: 0 }),
+            Ok(_) => Ok(Speaker::Token { session, tag: 0 }),
             Err(failure) => {
                 session.close().await;
                 Err(failure.into())

@@ -11,7 +11,7 @@ use super::wire::Answer;
 use crate::client::{Busy, Client, connect};
 use crate::clock;
 use crate::config::Config;
-use crate::event::{Event, Trouble, TroubleKind, Unsettled};
+use crate::event::{Event, Online, Trouble, TroubleKind, Unsettled};
 use crate::secret::Secret;
 
 /// How long the last bytes of a command may take.
@@ -85,9 +85,26 @@ impl Session {
     }
 
     /// Waits until the login was accepted.
-    pub(crate) async fn online(&mut self, deadline: Instant) -> Result<(), Failure> {
-        while !matches!(self.next(Some(deadline)).await?, Event::Online(_)) {}
-        Ok(())
+    pub(crate) async fn online(&mut self, deadline: Instant) -> Result<Online, Failure> {
+        loop {
+            if let Event::Online(online) = self.next(Some(deadline)).await? {
+                return Ok(online);
+            }
+        }
+    }
+
+    /// Asks who of these is online, and waits for the answer; it may be for the first of them alone.
+    pub(crate) async fn watch(
+        &mut self,
+        names: Vec<String>,
+        deadline: Instant,
+    ) -> Result<Vec<(String, bool)>, Failure> {
+        self.client.watch(names)?;
+        loop {
+            if let Event::Watching(known) = self.next(Some(deadline)).await? {
+                return Ok(known);
+            }
+        }
     }
 
     /// Asks, and waits for the answer.

@@ -53,6 +53,7 @@ impl Desk {
             node: String::new(),
             round_trip: Duration::ZERO,
             created: false,
+            presence: true,
         }));
         desk.effects.clear();
         desk
@@ -320,7 +321,12 @@ fn an_outage_is_two_lines() {
         let next = offline(&desk, seconds);
         assert_eq!(desk.event(next), [""; 0], "one attempt after the other fails in the same way");
     }
-    let online =
-        Online { agent: String::new(), node: String::new(), round_trip: Duration::ZERO, created: false };
+    let online = Online {
+        agent: String::new(),
+        node: String::new(),
+        round_trip: Duration::ZERO,
+        created: false,
+        presence: true,
+    };
     assert_eq!(desk.event(Event::Online(online)), ["-- online as alice at chat.example:2050"]);
 }

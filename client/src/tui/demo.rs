@@ -68,6 +68,7 @@ impl Demo {
             node: "n-01".into(),
             round_trip: Duration::from_millis(12),
             created: false,
+            presence: true,
         };
         let unsettled = Unsettled { n: last, to: "bob".into(), text: String::new() };
         demo.events.push_back(Event::Unsettled(vec![unsettled]));

@@ -113,6 +113,14 @@ fn the_answer_tells_what_is_and_pushes_tell_what_changes() {
     assert_eq!((bench.hear(1, 90_000), bench.deadline(1)), (vec![], None));
 }
 
+/// A connection's turn may have begun before another one's that was quicker.
+#[test]
+fn an_older_clock_sees_nobody_who_was_never_here() {
+    let mut bench = Bench::new(&[]);
+    assert_eq!(bench.watch(1, &["bob"], 1_000), Ok(vec![0]));
+    assert_eq!(bench.watch(2, &["bob"], 999), Ok(vec![0]));
+}
+
 #[test]
 fn who_comes_back_in_time_was_never_gone() {
     let mut bench = Bench::new(&[]);

@@ -135,7 +135,8 @@ impl State {
         let Names { agent, node } = self.server.clone();
         let round_trip = self.round_trip_at.map_or_else(Default::default, |at| now - at);
         let created = std::mem::take(&mut self.created);
-        self.event(Event::Online(Online { agent, node, round_trip, created }));
+        let presence = self.has_presence;
+        self.event(Event::Online(Online { agent, node, round_trip, created, presence }));
         self.write_reads();
         self.watch_anew();
     }

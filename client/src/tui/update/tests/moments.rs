@@ -17,7 +17,7 @@ use crate::tui::update::Msg;
 fn online(stage: &mut Stage) {
     let round_trip = Duration::from_millis(12);
     let (agent, node) = ("bellhop-server/0.1.0".into(), "n-01".into());
-    stage.event(Event::Online(Online { agent, node, round_trip, created: false }));
+    stage.event(Event::Online(Online { agent, node, round_trip, created: false, presence: true }));
 }
 
 fn closed() -> Trouble {
