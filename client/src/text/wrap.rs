@@ -117,6 +117,25 @@ fn trimmed(text: &str, line: Range<usize>) -> Range<usize> {
     if kept == 0 { line } else { line.start..line.start + kept }
 }
 
+/// Columns of a line that are shown; what goes on beyond them is nothing that anybody reads.
+const LINE_MAX: usize = 10_000;
+
+/// `text` with lines that go on and on cut, and a word about what is not shown.
+pub(crate) fn folded(text: &str) -> Cow<'_, str> {
+    // A column is a byte at least.
+    if text.len() <= LINE_MAX || text.split('\n').all(|line| width(line) <= LINE_MAX) {
+        return Cow::Borrowed(text);
+    }
+    let fold = |line: &str| {
+        let shown = fit(line, LINE_MAX).0;
+        match width(&line[shown.len()..]) {
+            0 => line.to_owned(),
+            more => format!("{shown}\n({more} more columns of this line are kept and not shown)"),
+        }
+    };
+    Cow::Owned(text.split('\n').map(fold).collect::<Vec<_>>().join("\n"))
+}
+
 /// The start of `text` that fits into `columns`, and how many columns it takes.
 pub(crate) fn fit(text: &str, columns: usize) -> (&str, usize) {
     let mut used = 0;
@@ -176,6 +195,18 @@ mod tests {
         assert_eq!(without_tabs("a\tb\n\tc\nabcd\te"), "a   b\n    c\nabcd    e");
         assert_eq!(without_tabs("構\tb\t"), "構  b   ");
         assert_eq!(without_tabs("none"), "none");
+    }
+
+    #[test]
+    fn a_line_that_goes_on_and_on_is_folded() {
+        let (long, short) = ("x".repeat(LINE_MAX + 7), "y".repeat(LINE_MAX));
+        assert!(matches!(folded(&short), Cow::Borrowed(_)));
+        let shown = folded(&format!("{short}\n{long}\nend")).into_owned();
+        let lines: Vec<&str> = shown.split('\n').collect();
+        assert_eq!(lines[..2], [short.as_str(), &long[..LINE_MAX]]);
+        assert_eq!(lines[2..], ["(7 more columns of this line are kept and not shown)", "end"]);
+        let wide = folded(&"構".repeat(LINE_MAX)).into_owned();
+        assert_eq!(wide.split('\n').next().map(width), Some(LINE_MAX));
     }
 
     #[test]

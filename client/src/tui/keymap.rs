@@ -90,7 +90,7 @@ actions! {
 pub(crate) const TYPED: &[(&str, &str)] = &[
     ("Up", "the box is empty: pick a message"),
     ("Ctrl+Up Ctrl+Down, Up", "call back what was sent"),
-    ("Tab", "complete a command, a name, or an :emoji:"),
+    ("Tab", "complete a command or a name"),
     ("Home End", "start, end of the line"),
     ("Ctrl+Left Ctrl+Right", "word left, word right"),
     ("Ctrl+W Alt+D", "delete the word before, behind"),

@@ -13,7 +13,7 @@ use jiff::{Timestamp, Zoned};
 use super::window::{Scroll, Window};
 use crate::delivery::Delivery;
 use crate::event::Message;
-use crate::text::wrap::{width, wrap};
+use crate::text::wrap::{folded, width, wrap};
 
 /// `HH:MM` and a space.
 pub(crate) const TIME: usize = 6;
@@ -137,7 +137,7 @@ impl Pane<'_> {
         lines: &mut Vec<Line>,
     ) {
         let columns = self.look.text_columns();
-        let text = &message.text;
+        let text = &*folded(&message.text);
         let rows: Vec<String> = wrap(text, columns).into_iter().map(|row| text[row].to_owned()).collect();
         let last = rows.len() - 1;
         for (at, text) in rows.into_iter().enumerate() {

@@ -40,6 +40,8 @@ use crate::text::{Kind, clean};
 
 /// How long a second Ctrl+C counts as one of a pair.
 const TWICE: Duration = Duration::from_secs(2);
+/// A clock that is further ahead than this did not merely run faster.
+const SLEPT_MS: i64 = 10_000;
 /// How long a draft may be newer than the disk.
 const DRAFT_AFTER: Duration = Duration::from_millis(300);
 /// How long the end of a conversation is looked at before it counts as read.
@@ -68,6 +70,7 @@ pub(crate) enum Msg {
 /// Takes what happened. Returns what is to be done.
 pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let day = model.local().date();
+    let woke = slept(model.now, now);
     model.now = now;
     // A deadline says by itself whether it is one that is seen; the draft's is not.
     model.changed |= !matches!(msg, Msg::Deadline) || model.local().date() != day;
@@ -99,11 +102,28 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
         }
         Msg::Deadline => {}
     }
+    if woke {
+        model.woke(&mut effects);
+    }
     model.deadlines(&mut effects);
     effects
 }
 
+/// The wall clock has run on while the program's stood still: the machine was asleep, or somebody has set it forward.
+fn slept(before: Now, now: Now) -> bool {
+    let here = i64::try_from(now.at.saturating_duration_since(before.at).as_millis()).unwrap_or(i64::MAX);
+    let wall = now.wall_ms.saturating_sub(before.wall_ms);
+    wall.saturating_sub(here) > SLEPT_MS
+}
+
 impl Model {
+    /// Whatever connection there was before the machine slept has likely gone; nobody waits to find out.
+    fn woke(&self, effects: &mut Vec<Effect>) {
+        if matches!(self.link, Link::Offline { .. } | Link::Online) {
+            effects.push(Effect::Reconnect);
+        }
+    }
+
     fn deadlines(&mut self, effects: &mut Vec<Effect>) {
         let now = self.now.at;
         if self.toast.as_ref().is_some_and(|toast| toast.until.is_some_and(|until| now >= until)) {

@@ -147,6 +147,27 @@ fn keys_go_round_the_parts_of_the_screen() {
     assert!(stage.done().contains(&Effect::Reconnect));
 }
 
+/// Row 36.
+#[test]
+fn a_machine_that_wakes_connects_at_once() {
+    let mut stage = Stage::usual();
+    stage.done();
+    let reconnects = |stage: &mut Stage| {
+        stage.say("x");
+        stage.done().contains(&Effect::Reconnect)
+    };
+    stage.now.at += std::time::Duration::from_secs(3_600);
+    stage.now.wall_ms += 3_600_000;
+    assert!(!reconnects(&mut stage), "an hour went by on both clocks");
+    stage.now.wall_ms += 9_000;
+    assert!(!reconnects(&mut stage), "somebody has set the clock right");
+    stage.now.wall_ms -= 3_600_000;
+    assert!(!reconnects(&mut stage), "set back");
+    stage.now.wall_ms += 11_000;
+    assert!(reconnects(&mut stage));
+    assert!(!reconnects(&mut stage), "once");
+}
+
 #[test]
 fn the_palette_has_commands_with_their_keys() {
     let mut stage = Stage::usual();
