@@ -80,6 +80,7 @@ fn folder() -> io::Result<PathBuf> {
     let name = u64::from_be_bytes(clock::random());
     let folder = std::env::temp_dir().join(format!("bellhop-{name:016x}"));
     let mut builder = DirBuilder::new();
+    builder.recursive(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt;

@@ -139,6 +139,8 @@ impl Screen {
     pub(crate) fn take_again(&mut self) -> io::Result<()> {
         // A shell that had it meanwhile has set it up for itself; nothing is done where it still seems to be raw.
         disable_raw_mode()?;
+        #[cfg(windows)]
+        understand_sequences();
         self.enter()?;
         self.redraw()
     }
@@ -222,6 +224,16 @@ pub(crate) fn let_go() {
     if is_ours() {
         let _ = disable_raw_mode();
     }
+}
+
+/// Has the console take sequences again: a program that ran there meanwhile may have ended that for everybody.
+#[cfg(windows)]
+fn understand_sequences() {
+    use crossterm_winapi::{ConsoleMode, Handle};
+    const VIRTUAL_TERMINAL: u32 = 4;
+    // A console that does not know them has done without from the start.
+    let Ok(mode) = Handle::current_out_handle().map(ConsoleMode::from) else { return };
+    let _ = mode.mode().and_then(|found| mode.set_mode(found | VIRTUAL_TERMINAL));
 }
 
 /// Gives the terminal to another program until [`take_back`].
