@@ -115,6 +115,7 @@ mod tests {
         stats.frame(at(3), at(5), 4_000);
         stats.events(7);
         assert_eq!((stats.deadline(), stats.digest(at(9_000))), (None, None));
+        (stats.counts.loops, stats.counts.inputs) = (9, 9);
         stats.ask(at(10_000));
         assert_eq!(stats.deadline(), Some(at(15_000)));
         stats.counts.loops += 2;
@@ -125,7 +126,7 @@ mod tests {
         let digest = "in 5 s: 2 wake-ups, 1 frames, 60 bytes; 1 keys and the like, 256 events";
         assert_eq!(stats.digest(at(15_000)).as_deref(), Some(digest));
         assert_eq!((stats.deadline(), stats.digest(at(30_000))), (None, None));
-        let report = "first_frame_ms 5.0\nframes 2\nworst_frame_ms 2.00\nwake_ups 2\ninputs 1\nevents 263\n\
+        let report = "first_frame_ms 5.0\nframes 2\nworst_frame_ms 2.00\nwake_ups 11\ninputs 10\nevents 263\n\
                       most_events_at_once 256\nbytes 4060\n";
         assert_eq!(stats.report(), report);
     }
