@@ -1,9 +1,10 @@
 //! What may be typed on the command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ColorChoice, Parser, ValueEnum};
 
 use super::commands::Command;
 
@@ -84,6 +85,18 @@ pub(crate) enum When {
     Auto,
     Always,
     Never,
+}
+
+/// What `--color` says, for help and mistakes: these are told before anything is parsed.
+pub(crate) fn colour_of_help(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    let behind = words.iter().zip(words.iter().skip(1)).filter(|(flag, _)| *flag == "--color");
+    let joined = words.iter().filter_map(|word| word.strip_prefix("--color="));
+    match joined.chain(behind.map(|(_, value)| value.as_str())).last() {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
 }
 
 /// How long a server may take, where nobody says it.

@@ -32,7 +32,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::plain;
 use crate::signals::Signals;
@@ -46,7 +46,9 @@ use setup::Setup;
 
 /// Runs the program that the command line asks for.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let command = Arguments::command().color(args::colour_of_help(std::env::args_os()));
+    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return unparsed(&error),
     };

@@ -1,10 +1,15 @@
 //! What the program tells of itself: status, doctor, help, man pages, completions.
 
+#[cfg(unix)]
+use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::desk::{Desk, Ran, desk, json};
+#[cfg(unix)]
+use crate::desk::Desk;
+use crate::desk::{Ran, desk, json};
 
 /// True where a program is there. Where it is not, the test says that it is skipped; in the gate that is a failure.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "the gate has no {program}");
@@ -83,6 +88,9 @@ fn colours_are_for_terminals_and_for_who_asks() {
     let peek = |color: &str| desk.as_alice(&["--color", color, "deliver", "--ack", "no"]).stdout;
     assert!(!peek("auto").contains('\x1b') && !peek("never").contains('\x1b'));
     assert!(peek("always").contains("\x1b[1mbob\x1b[0m: hi"));
+    let help = |color: &[&str]| desk.run(&[color, &["--help"]].concat()).stdout.contains('\x1b');
+    assert!(help(&["--color", "always"]) && help(&["--color=always"]));
+    assert!(!help(&["--color", "never"]) && !help(&[]));
 }
 
 #[cfg(unix)]
@@ -121,7 +129,28 @@ fn man_pages_are_written_as_formatters_want_them() {
     }
 }
 
+/// Every key is shown with what it does; only Ctrl+C ends it.
+#[cfg(unix)]
+#[test]
+fn keys_are_shown_as_they_arrive() {
+    let desk = desk();
+    let mut keys = crate::signals::Asked::new(&desk, &["keys"]);
+    keys.shows("Ctrl+C ends it");
+    for (sent, shown) in [
+        (&b"\x0b"[..], &["Ctrl+K", "jump"][..]),
+        (b"\x1b[A", &["Up"]),
+        (b"q", &["Char('q')"]),
+        (b"\x1b[200~two\rlines\x1b[201~", &["a paste", "9 bytes"]),
+    ] {
+        keys.keys.write_all(sent).expect("it reads");
+        shown.iter().for_each(|words| keys.shows(words));
+    }
+    keys.keys.write_all(b"\x03").expect("it reads");
+    keys.ends_with(0);
+}
+
 /// Runs a shell's script with `bellhop` on its path.
+#[cfg(unix)]
 fn shell(desk: &Desk, program: &str, arguments: &[&str]) -> Ran {
     let mut command = Command::new(program);
     let own = desk.command(&[]);
