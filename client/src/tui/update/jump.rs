@@ -7,6 +7,7 @@ use crate::peer::Peer;
 use crate::tui::composer::Composer;
 use crate::tui::form::edit_line;
 use crate::tui::key::{Code, Key};
+use crate::tui::keymap::Action;
 use crate::tui::model::{Effect, Found, Model, Overlay, SERVER};
 use crate::tui::palette::score;
 use crate::tui::typed::{COMMANDS, Command, Does};
@@ -149,6 +150,10 @@ impl Model {
 pub(crate) fn beside(model: &Model, command: &Command) -> String {
     if command.does == Does::DeleteAccount {
         return "asks first".into();
+    }
+    if command.does == Does::Reconnect {
+        let keys = model.prefs.bindings.keys(Action::Focus);
+        return keys.first().map(|key| format!("{key} to the status, Enter")).unwrap_or_default();
     }
     let keys = command.action.map(|action| model.prefs.bindings.keys(action)).unwrap_or_default();
     keys.first().map(ToString::to_string).unwrap_or_default()

@@ -12,7 +12,7 @@ use crate::tui::typed::{self, COMMANDS, Typed};
 use crate::tui::update::too_long;
 
 /// Columns that what is looked for has at least.
-const QUERY_MIN: usize = 12;
+const QUERY_MIN: usize = 8;
 /// Rows of what a word may become.
 const COMPLETION_ROWS: usize = 5;
 
@@ -53,7 +53,7 @@ pub(crate) fn rule(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> C
 }
 
 const PICK_KEYS: [&str; 3] = [
-    "Enter menu  y copy  o link  r retry  u unread  i details  Esc",
+    "Enter menu  y copy  o link  r retry  u unread  i info  Esc",
     "Enter menu  y copy  u unread  Esc",
     "Enter menu  Esc",
 ];
@@ -77,9 +77,10 @@ fn find(model: &Model, search: &Search, area: Rect, painter: &mut Painter<'_>) -
     let found = found(search);
     let widen = if search.everywhere { "Tab this chat" } else { "Tab all chats" };
     let whole = format!("{found}   Up/Down  {widen}  Esc back");
+    let short = format!("{found}  Tab Esc");
     let room = usize::from(area.width.saturating_sub(start));
     // Whoever types has to see it.
-    let behind = [whole.as_str(), found.as_str(), ""]
+    let behind = [whole.as_str(), short.as_str(), found.as_str(), ""]
         .into_iter()
         .find(|text| width(text) + QUERY_MIN <= room)
         .unwrap_or_default();

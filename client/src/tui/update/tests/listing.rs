@@ -173,7 +173,7 @@ fn the_palette_has_commands_with_their_keys() {
     let mut stage = Stage::usual();
     stage.ctrl('k');
     stage.say("/rec");
-    stage.shows("/reconnect");
+    stage.shows("/reconnect                 F6 to the status, Enter");
     stage.done();
     stage.press(Code::Enter);
     assert_eq!(stage.done(), [Effect::Reconnect]);
