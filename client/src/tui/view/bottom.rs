@@ -82,7 +82,7 @@ fn find(model: &Model, search: &Search, area: Rect, painter: &mut Painter<'_>) -
     // Whoever types has to see it.
     let behind = [whole.as_str(), short.as_str(), found.as_str(), ""]
         .into_iter()
-        .find(|text| width(text) + QUERY_MIN <= room)
+        .find(|text| width(text) + 3 + QUERY_MIN.max(width(search.query.text()) + 1) <= room)
         .unwrap_or_default();
     let field = room.saturating_sub(width(behind) + 3).max(1);
     let (text, column) = field_view(&search.query, field);

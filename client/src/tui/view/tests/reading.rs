@@ -11,8 +11,10 @@ use crate::tui::glyphs::{ASCII, UNICODE};
 use crate::tui::key::Code;
 use crate::tui::stage::Stage;
 
-/// What leads to each of the screens.
-const WAYS: &[(&str, fn(&mut Stage))] = &[
+/// A screen, and what leads to it.
+type Way = (&'static str, fn(&mut Stage));
+
+const WAYS: &[Way] = &[
     ("pick", |stage| stage.press(Code::Up)),
     ("menu", |stage| {
         (0..4).for_each(|_| stage.press(Code::Up));
