@@ -95,7 +95,7 @@ fn a_script_sees_what_the_screen_sends_and_the_screen_shows_it_harmless() {
     terminal.shows("plain (local)");
     terminal.shows("online");
     terminal.types("\x0b");
-    terminal.shows("Jump to");
+    terminal.shows("Jump or run");
     terminal.types("bob");
     terminal.shows("Message bob");
     terminal.types("\r");
