@@ -16,7 +16,7 @@ const HELP: &str = "help";
 /// Commands that are for lines alone, or mean more there: name, arguments, help.
 const OWN: &[(&str, &str, &str)] = &[
     ("read", "[NAME]", "read what is unread; the newest messages where nothing is"),
-    ("who", "", "the conversations, and what is unread in them"),
+    ("who", "", "the conversations: who is online, and what is unread"),
     ("lines", "", "write a message of several lines; a single dot sends it"),
 ];
 
@@ -24,7 +24,10 @@ impl Plain {
     pub(super) fn line(&mut self, now: Now, line: &str) {
         self.now = Some(now);
         match std::mem::take(&mut self.takes) {
-            Takes::Anything => self.anything(line),
+            Takes::Anything => {
+                self.anything(line);
+                self.watch();
+            }
             Takes::Name => self.delete_named(line.trim()),
             Takes::Lines(lines) if line == "." => {
                 let text = lines.join("\n");
@@ -170,6 +173,7 @@ impl Plain {
     /// Connects as somebody; what was known of anybody else goes.
     pub(super) fn log_in(&mut self, login: Login) {
         self.talks.clear();
+        self.know_nobody();
         self.reading.clear();
         self.asked.clear();
         self.open = None;
@@ -231,9 +235,12 @@ impl Plain {
         let lines: Vec<String> = self
             .talks
             .values()
-            .map(|talk| match talk.unread {
-                0 => talk.peer.name.clone(),
-                unread => format!("{}, {unread} unread", talk.peer.name),
+            .map(|talk| {
+                let known = self.people.get(&talk.peer.key);
+                let known = known.map_or("", |online| if *online { ", online" } else { ", offline" });
+                let unread =
+                    if talk.unread > 0 { format!(", {} unread", talk.unread) } else { String::new() };
+                format!("{}{known}{unread}", talk.peer.name)
             })
             .collect();
         match lines.is_empty() {

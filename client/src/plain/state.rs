@@ -22,6 +22,8 @@ use crate::tui::notify::summary;
 const SENDING_MAX: usize = 64;
 /// Messages whose state is told; of older ones it stands in the history.
 const FOLLOWED_MAX: usize = 1_000;
+/// Conversations of which the server tells who is online.
+const WATCH_MAX: usize = 256;
 /// Messages that are shown where nothing is unread.
 const NEWEST: usize = 10;
 /// The exit of somebody who cannot log in.
@@ -92,6 +94,10 @@ pub(super) struct Plain {
     pub(super) online: bool,
     pub(super) talks: BTreeMap<String, Talk>,
     pub(super) open: Option<Peer>,
+    /// Who is online and who is not, as far as the server has told, by the key of their conversation.
+    pub(super) people: BTreeMap<String, bool>,
+    /// The names that were asked after.
+    watched: Vec<String>,
     pub(super) takes: Takes,
     /// Conversations whose unread messages were asked for.
     pub(super) reading: BTreeSet<String>,
@@ -122,6 +128,8 @@ impl Plain {
             online: false,
             talks: BTreeMap::new(),
             open: None,
+            people: BTreeMap::new(),
+            watched: Vec::new(),
             takes: Takes::Anything,
             reading: BTreeSet::new(),
             getting: false,
@@ -257,9 +265,40 @@ impl Plain {
             Event::Chats(chats) => self.listed(chats),
             Event::Page(page) => self.page(page),
             Event::Problem(text) => self.say(&format!("error: {text}")),
+            Event::Watching(known) => {
+                self.people =
+                    known.into_iter().map(|(name, online)| (Peer::new(&name).key, online)).collect();
+            }
+            Event::Presence { name, online } => self.came_or_went(&Peer::new(&name), online),
             _ => {}
         }
+        self.watch();
         self.end_when_done();
+    }
+
+    /// Somebody came or went; it is said of whom one is talking to.
+    fn came_or_went(&mut self, peer: &Peer, online: bool) {
+        self.people.insert(peer.key.clone(), online);
+        if self.open.as_ref().is_some_and(|open| open.key == peer.key) {
+            self.say(&format!("{} is {}", peer.name, if online { "online" } else { "offline" }));
+        }
+    }
+
+    /// Asks after whoever there is a conversation with, where that has changed.
+    pub(super) fn watch(&mut self) {
+        let names = self.talks.values().map(|talk| &talk.peer).chain(&self.open);
+        let names: BTreeSet<&String> = names.filter_map(|peer| peer.address.as_ref()).collect();
+        let names: Vec<String> = names.into_iter().take(WATCH_MAX).cloned().collect();
+        if self.online && names != self.watched {
+            self.watched.clone_from(&names);
+            self.act(Effect::Watch(names));
+        }
+    }
+
+    /// Nothing is known of anybody without a connection.
+    pub(super) fn know_nobody(&mut self) {
+        self.people.clear();
+        self.watched.clear();
     }
 
     fn came_online(&mut self) {
@@ -271,7 +310,7 @@ impl Plain {
     fn offline(&mut self, trouble: &Trouble, until: Instant) {
         let was_online = std::mem::replace(&mut self.online, false);
         let first = std::mem::replace(&mut self.begins, false);
-        self.getting = false;
+        self.know_nobody();
         self.caught_up();
         if was_online || first {
             let now = self.now.map_or(until, |now| now.at);

@@ -83,8 +83,19 @@ impl Desk {
         self.said()
     }
 
+    /// What was to be done, but for asking after people.
     fn done(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.retain(|effect| !matches!(effect, Effect::Watch(_)));
+        effects
+    }
+
+    /// Who was asked after.
+    fn watched(&mut self) -> Vec<Vec<String>> {
+        let effects = std::mem::take(&mut self.effects).into_iter();
+        effects
+            .filter_map(|effect| if let Effect::Watch(names) = effect { Some(names) } else { None })
+            .collect()
     }
 
     fn comes(&mut self, n: i64, from: &str, text: &str) -> Vec<String> {
@@ -329,4 +340,26 @@ fn an_outage_is_two_lines() {
         presence: true,
     };
     assert_eq!(desk.event(Event::Online(online)), ["-- online as alice at chat.example:2050"]);
+}
+
+#[test]
+fn who_is_online_is_what_the_server_has_told() {
+    let mut desk = Desk::online();
+    desk.comes(1, "bob", "hi");
+    assert_eq!(desk.watched(), [["bob"]]);
+    desk.comes(2, "bob", "again");
+    assert!(desk.watched().is_empty(), "asked once");
+    assert_eq!(desk.line("/who"), ["-- bob, 2 unread"], "nothing is guessed");
+    desk.event(Event::Watching(vec![("bob".into(), false)]));
+    assert_eq!(desk.line("/who"), ["-- bob, offline, 2 unread"]);
+    let comes = |online| Event::Presence { name: "bob".into(), online };
+    assert_eq!(desk.event(comes(true)), [""; 0]);
+    assert_eq!(desk.line("/who"), ["-- bob, online, 2 unread"]);
+    desk.line("/open bob");
+    assert_eq!(desk.event(comes(false)), ["-- bob is offline"]);
+    desk.line("/open carol");
+    assert_eq!(desk.watched(), [["bob", "carol"]]);
+    let trouble = Trouble { kind: TroubleKind::Closed, sentence: "the server closed".into() };
+    desk.event(Event::Offline(trouble, desk.now.at));
+    assert_eq!(desk.line("/who"), ["-- bob, 2 unread"], "nobody knows without a connection");
 }
