@@ -13,7 +13,7 @@ use super::focus::{Completion, Focus};
 use super::form::Form;
 use super::glyphs::Glyphs;
 use super::layout::{Areas, Panes};
-use super::pane::{Line, Look, Pane};
+use super::pane::{Forms, Line, Look, Pane};
 use super::passwords::Passwords;
 use super::people::People;
 use super::theme::Theme;
@@ -52,7 +52,6 @@ pub(crate) struct Prefs {
     pub(crate) panes: Panes,
     pub(crate) bindings: Bindings,
     /// Never [`Emoji::Auto`]: that was decided.
-    #[allow(dead_code, reason = "what reads them follows")]
     pub(crate) emoji: Emoji,
     pub(crate) ui: Ui,
     #[allow(dead_code, reason = "read where people are told of messages")]
@@ -345,6 +344,7 @@ impl Model {
             nick: self.entry().map_or(0, |entry| Look::nick_columns(me, &entry.peer.name)),
             zone: self.zone.clone(),
             wall_ms: self.now.wall_ms,
+            forms: Forms::new(&self.prefs.ui.time, &self.prefs.ui.date, self.prefs.emoji),
         }
     }
 

@@ -152,7 +152,7 @@ impl Model {
             return;
         }
         let message = matches!(
-            typed::parse(self.composer.text(), self.composer.is_pasted()),
+            typed::parse_as(self.composer.text(), self.composer.is_pasted(), self.prefs.ui.raw_ops),
             // A number alone may become an op.
             Typed::Message(text) if !text.trim().is_empty() && !text.bytes().all(|byte| byte.is_ascii_digit())
         );

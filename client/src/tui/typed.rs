@@ -144,6 +144,14 @@ pub(crate) fn parse(text: &str, pasted: bool) -> Typed<'_> {
     }
 }
 
+/// The same for somebody who may not want ops by hand: to them what looks like one is a message.
+pub(crate) fn parse_as(text: &str, pasted: bool, raw_ops: bool) -> Typed<'_> {
+    match parse(text, pasted) {
+        Typed::Op(_) | Typed::Wrong(_) if !raw_ops && !text.starts_with('/') => Typed::Message(text),
+        typed => typed,
+    }
+}
+
 /// A box as text alone: typed again, it means the same. A paste that looks like a command or an op is escaped.
 pub(crate) fn written(text: &str, pasted: bool) -> Cow<'_, str> {
     match parse(text, false) {

@@ -6,17 +6,18 @@
 #[cfg(test)]
 mod tests;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::window::{Scroll, Window};
 use crate::delivery::Delivery;
 use crate::event::Message;
+use crate::settings::Emoji;
+use crate::text::emoji;
 use crate::text::wrap::{folded, width, wrap};
 
-/// `HH:MM` and a space.
-pub(crate) const TIME: usize = 6;
+/// Columns of a time at most.
+const TIME_MAX: usize = 16;
 /// A space and up to two ticks.
 const TICKS: usize = 3;
 /// The nick column is as wide as the longer of two names, within these bounds.
@@ -36,6 +37,34 @@ pub(crate) struct Look {
     pub(crate) zone: TimeZone,
     /// Now, in ms since 1970.
     pub(crate) wall_ms: i64,
+    /// How times and days are written, and emoji.
+    pub(crate) forms: Forms,
+}
+
+/// How times and days are written, and emoji.
+#[derive(Clone, Debug)]
+pub(crate) struct Forms {
+    time: String,
+    date: String,
+    emoji: Emoji,
+    /// Columns of a time, and of the space behind it.
+    time_columns: usize,
+}
+
+impl Forms {
+    /// Patterns of strftime.
+    pub(crate) fn new(time: &str, date: &str, emoji: Emoji) -> Forms {
+        // The longest names there are, and two digits wherever they can be.
+        let long = jiff::civil::date(2026, 9, 23).at(23, 59, 59, 0).to_zoned(TimeZone::UTC);
+        let columns = long.map_or(0, |long| width(&written(time, &long))).min(TIME_MAX);
+        let time_columns = if columns == 0 { 0 } else { columns + 1 };
+        Forms { time: time.to_owned(), date: date.to_owned(), emoji, time_columns }
+    }
+}
+
+/// A moment by a pattern; nothing where the pattern is none, which whoever reads the settings has refused.
+fn written(pattern: &str, at: &Zoned) -> String {
+    jiff::fmt::strtime::format(pattern, at).unwrap_or_default()
 }
 
 /// A line of the pane.
@@ -80,7 +109,12 @@ impl Look {
     }
 
     fn indent(&self) -> usize {
-        if self.narrow || self.nick == 0 { TIME } else { TIME + self.nick + 1 }
+        if self.narrow || self.nick == 0 { self.time() } else { self.time() + self.nick + 1 }
+    }
+
+    /// Columns before nick and text. Whoever sees no times still sees where a message of several lines begins.
+    pub(crate) fn time(&self) -> usize {
+        self.forms.time_columns.min(self.columns / 3).max(2)
     }
 
     /// Columns of text in a line.
@@ -92,12 +126,14 @@ impl Look {
         Timestamp::from_millisecond(time_ms).unwrap_or_default().to_zoned(self.zone.clone())
     }
 
-    fn day(&self, date: Date) -> String {
-        if date == self.local(self.wall_ms).date() {
-            date.strftime("Today, %a %-d %b").to_string()
-        } else {
-            date.strftime("%a %-d %b %Y").to_string()
+    fn day(&self, at: &Zoned) -> String {
+        let day = written(&self.forms.date, at);
+        if at.date() != self.local(self.wall_ms).date() {
+            return day;
         }
+        // The year of today is known, where it is what stands at the end.
+        let year = at.strftime(" %Y").to_string();
+        format!("Today, {}", day.strip_suffix(&year).unwrap_or(&day))
     }
 }
 
@@ -110,7 +146,7 @@ impl Pane<'_> {
         let then = before.map(|before| self.look.local(before.time_ms));
         let mut lines = Vec::new();
         if then.as_ref().is_none_or(|then| then.date() != at.date()) {
-            lines.push(Line::Day(self.look.day(at.date())));
+            lines.push(Line::Day(self.look.day(&at)));
         }
         if self.window.new_from == Some(message.n) {
             lines.push(Line::New);
@@ -123,7 +159,7 @@ impl Pane<'_> {
         if self.look.narrow && self.look.nick > 0 && !same_sender {
             lines.push(Line::Name { name: name.clone(), mine: message.mine });
         }
-        let time = (!same_minute).then(|| at.strftime("%H:%M").to_string());
+        let time = (!same_minute).then(|| written(&self.look.forms.time, &at));
         let nick = (!self.look.narrow && self.look.nick > 0 && !same_sender).then(|| name.clone());
         self.text(message, time, nick, &mut lines);
         lines
@@ -137,7 +173,9 @@ impl Pane<'_> {
         lines: &mut Vec<Line>,
     ) {
         let columns = self.look.text_columns();
-        let text = &*folded(&message.text);
+        let text = folded(&message.text);
+        let text = emoji::shown(&text, self.look.forms.emoji);
+        let text = &*text;
         let rows: Vec<String> = wrap(text, columns).into_iter().map(|row| text[row].to_owned()).collect();
         let last = rows.len() - 1;
         for (at, text) in rows.into_iter().enumerate() {

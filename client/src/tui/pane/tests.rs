@@ -28,6 +28,7 @@ fn look(columns: usize) -> Look {
         nick: 5,
         zone: TimeZone::UTC,
         wall_ms: 1_795_165_800_000,
+        forms: Forms::new("%H:%M", "%a %-d %b %Y", Emoji::AsIs),
     }
 }
 

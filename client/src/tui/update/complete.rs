@@ -1,5 +1,6 @@
 //! What the word at the caret may become: names, commands, emoji.
 
+use crate::text::emoji;
 use crate::tui::composer::Composer;
 use crate::tui::focus::{Completion, Suggestion};
 use crate::tui::key::{Code, Key};
@@ -73,7 +74,7 @@ impl Model {
         let before = self.composer.split().0;
         let (start, items) = match before.strip_prefix('/').filter(|_| !self.composer.is_pasted()) {
             Some(rest) => self.after_slash(rest)?,
-            None => return None,
+            None => emoji_of(before)?,
         };
         let items: Vec<Suggestion> = items.into_iter().take(SUGGESTIONS_MAX).collect();
         (!items.is_empty()).then_some((start, items))
@@ -126,6 +127,20 @@ impl Model {
     }
 }
 
+/// The emoji whose names begin like the word at the end, behind its colon.
+fn emoji_of(before: &str) -> Option<(usize, Vec<Suggestion>)> {
+    let start = before.rfind(':')?;
+    let word = &before[start + 1..];
+    let free = before[..start].chars().next_back().is_none_or(char::is_whitespace);
+    if !free || word.len() < 2 || word.contains(char::is_whitespace) {
+        return None;
+    }
+    let found = emoji::completions(word).into_iter();
+    let items =
+        found.map(|(name, emoji)| Suggestion { text: format!("{emoji} "), note: format!(":{name}:") });
+    Some((start, items.collect()))
+}
+
 /// What all of these begin with.
 fn common_start<'a>(texts: &[&'a str]) -> &'a str {
     let Some((first, rest)) = texts.split_first() else { return "" };
@@ -145,6 +160,22 @@ pub(super) fn begun(command: &crate::tui::typed::Command) -> Composer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_behind_a_colon_may_become_an_emoji() {
+        let check = |before: &str, expected: Option<(usize, &str)>| {
+            let found = emoji_of(before);
+            let first =
+                found.as_ref().and_then(|(start, items)| Some((*start, items.first()?.text.as_str())));
+            assert_eq!(first, expected, "{before:?}");
+        };
+        check(":rocke", Some((0, "🚀 ")));
+        check("to the :rocke", Some((7, "🚀 ")));
+        check("at 10:30", None);
+        check("x :a", None);
+        check(":rocket science", None);
+        check(":nosuchname", None);
+    }
 
     #[test]
     fn what_words_have_in_common() {

@@ -17,7 +17,7 @@ use super::MESSAGE_MAX;
 impl Model {
     pub(super) fn submit(&mut self, effects: &mut Vec<Effect>) {
         let text = self.composer.text().to_owned();
-        match typed::parse(&text, self.composer.is_pasted()) {
+        match typed::parse_as(&text, self.composer.is_pasted(), self.prefs.ui.raw_ops) {
             Typed::Nothing => {}
             Typed::Wrong(reason) => self.hint(reason),
             Typed::Message(message) => {

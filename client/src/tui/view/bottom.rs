@@ -137,7 +137,7 @@ fn typing(model: &Model) -> Option<String> {
 /// What Enter would do with the box, where that is not plain.
 pub(crate) fn preview(model: &Model) -> Option<String> {
     let text = model.composer.text();
-    match typed::parse(text, model.composer.is_pasted()) {
+    match typed::parse_as(text, model.composer.is_pasted(), model.prefs.ui.raw_ops) {
         Typed::Op(op) => Some(decoded(&op, model.prefs.glyphs.mask)),
         Typed::Wrong(reason) => match text.strip_prefix('/').filter(|start| !start.contains(' ')) {
             Some(start) => Some(suggested(start).unwrap_or(reason)),
@@ -185,7 +185,10 @@ pub(crate) fn composer(model: &Model, areas: &Areas, painter: &mut Painter<'_>) 
     let margin = areas.margin();
     let area = Rect { x: areas.composer.x + margin, width: areas.composer.width - margin, ..areas.composer };
     let theme = painter.theme;
-    let op = matches!(typed::parse(model.composer.text(), model.composer.is_pasted()), Typed::Op(_));
+    let op = matches!(
+        typed::parse_as(model.composer.text(), model.composer.is_pasted(), model.prefs.ui.raw_ops),
+        Typed::Op(_)
+    );
     painter.put(area, 0, if op { "#" } else { ">" }, theme.strong());
     if model.composer.is_empty() {
         painter.put(area, 2, placeholder(model), theme.dim());

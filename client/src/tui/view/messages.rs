@@ -10,7 +10,7 @@ use crate::text::wrap::{ellipsis, width};
 use crate::tui::focus::Focus;
 use crate::tui::layout::Areas;
 use crate::tui::model::Model;
-use crate::tui::pane::{Line, Look, Pane, TIME};
+use crate::tui::pane::{Line, Look, Pane};
 use crate::tui::window::Loading;
 
 /// Draws the messages; and the caret where one is picked.
@@ -26,7 +26,7 @@ pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> C
     for (row, (n, line)) in lines.iter().enumerate() {
         let row = Painter::row(text, above + row);
         self::line(model, &look, line, row, painter);
-        mark_words(model, *n, row, painter);
+        mark_words(model, &look, *n, row, painter);
         if matches!(model.focus, Focus::Pick(picked) if picked == *n) && line.is_said() {
             let whole = Rect { x: areas.pane.x, width: areas.pane.width, ..row };
             painter.reverse(whole);
@@ -49,11 +49,11 @@ pub(crate) fn draw(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> C
 }
 
 /// Makes the words that are looked for stand out; most of all where they are shown.
-fn mark_words(model: &Model, n: i64, row: Rect, painter: &mut Painter<'_>) {
+fn mark_words(model: &Model, look: &Look, n: i64, row: Rect, painter: &mut Painter<'_>) {
     let Some(search) = model.focus.search() else { return };
     let Some(seek) = Seek::new(search.query.text()) else { return };
     let shown = search.hits.get(search.at).is_some_and(|hit| hit.n == n);
-    let start = row.x + TIME as u16;
+    let start = row.x + look.time() as u16;
     let (text, columns) = painter.text_of(Rect { x: start, width: row.right().saturating_sub(start), ..row });
     for place in seek.all(&text) {
         for (_, x) in columns.iter().filter(|(at, _)| place.contains(at)) {
@@ -81,13 +81,14 @@ fn line(model: &Model, look: &Look, line: &Line, row: Rect, painter: &mut Painte
         }
         Line::Text { time, nick, text, tick, mine } => {
             if let Some(time) = time {
-                painter.put(row, 0, time, theme.dim());
+                let time = ellipsis(time, look.time().saturating_sub(1), glyphs.ellipsis);
+                painter.put(row, 0, &time, theme.dim());
             }
-            let mut at = TIME;
+            let mut at = look.time();
             if look.nick > 0 && !look.narrow {
                 if let Some(nick) = nick {
                     let shown = ellipsis(nick, look.nick, glyphs.ellipsis);
-                    let start = TIME + look.nick - width(&shown);
+                    let start = look.time() + look.nick - width(&shown);
                     painter.put(row, start as u16, &shown, nick_style(nick, *mine, painter));
                 }
                 at += look.nick + 1;
@@ -99,7 +100,7 @@ fn line(model: &Model, look: &Look, line: &Line, row: Rect, painter: &mut Painte
             }
         }
         Line::Reason(reason) => {
-            let at = if look.nick > 0 && !look.narrow { TIME + look.nick + 1 } else { TIME };
+            let at = if look.nick > 0 && !look.narrow { look.time() + look.nick + 1 } else { look.time() };
             painter.put(row, at as u16, reason, theme.error());
         }
     }

@@ -22,6 +22,7 @@ use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
 use crate::tui::key::{Code, Key};
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
+use crate::tui::theme::{BUILT_IN, Theme};
 
 #[track_caller]
 fn check(name: &str, stage: &Stage) {
@@ -43,13 +44,12 @@ fn offline(stage: &mut Stage, seconds: u64) {
 #[test]
 fn conversations() {
     for (size, name) in [((80, 24), "80x24"), ((140, 40), "140x40"), ((40, 20), "40x20")] {
-        for (glyphs, set) in [(&UNICODE, "unicode"), (&ASCII, "ascii")] {
+        for (glyphs, set) in [(&UNICODE, "unicode"), (&WGL4, "wgl4"), (&ASCII, "ascii")] {
             let mut stage = Stage::new(size, glyphs);
             stage.key(Key::ctrl(Code::End));
             check(&format!("chat-{name}-{set}"), &stage);
         }
     }
-    check("chat-80x24-wgl4", &Stage::new((80, 24), &WGL4));
 }
 
 #[test]
@@ -172,12 +172,15 @@ fn every_size_draws() {
     asking[2].enter("/delete-account");
     asking[3].ctrl('q');
     stages.extend(asking);
+    let themes: Vec<Theme> = BUILT_IN.iter().filter_map(|(name, _)| Theme::built_in(name)).collect();
     for (number, stage) in stages.iter_mut().enumerate() {
         offline(stage, 12);
-        // Every size of the first one, and together all sizes of the others.
-        let step = if number == 0 { 1 } else { 11 };
-        for size in (number..100 * 40).step_by(step) {
-            let (columns, rows) = (size as u16 % 100 + 1, size as u16 / 100 + 1);
+        // Every small size, and of the others together all, each in another look.
+        let small = (1..=24).flat_map(|columns| (1..=8).map(move |rows| (columns, rows)));
+        let large = (number..200 * 60).step_by(29).map(|size| (size as u16 % 200 + 1, size as u16 / 200 + 1));
+        for (turn, (columns, rows)) in small.chain(large).enumerate() {
+            stage.model.prefs.glyphs = [&UNICODE, &WGL4, &ASCII][turn % 3];
+            stage.model.prefs.theme = themes[turn / 3 % themes.len()].clone();
             stage.model.size = (columns, rows);
             let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
             let caret = super::screen(&stage.model, &mut buffer);

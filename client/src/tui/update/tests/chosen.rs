@@ -95,3 +95,35 @@ fn keys_do_what_the_config_says() {
     stage.shows("F2");
     stage.hides("Ctrl+K");
 }
+
+#[test]
+fn who_wants_no_ops_by_hand_writes_messages() {
+    let mut stage = Stage::usual();
+    stage.model.prefs.ui.raw_ops = false;
+    stage.done();
+    stage.say("5|bob|hello");
+    stage.hides("RAW op");
+    stage.press(Code::Enter);
+    assert_eq!(super::sent(&mut stage), ["bob: 5|bob|hello"]);
+    stage.enter("/nonsense");
+    assert_eq!(super::sent(&mut stage), [""; 0], "a command is none of these");
+}
+
+#[test]
+fn times_days_and_emoji_as_somebody_wants_them() {
+    use crate::settings::Emoji;
+    let mut stage = Stage::usual();
+    stage.key(Key::ctrl(Code::End));
+    stage.shows("09:02 alice Morning!");
+    stage.shows("Today, Fri 20 Nov ─");
+    stage.shows("構建完成 ✅");
+    stage.model.prefs.ui.time = "%-I:%M %p".into();
+    stage.model.prefs.ui.date = "%Y-%m-%d".into();
+    stage.model.prefs.emoji = Emoji::Names;
+    stage.shows("9:02 AM  alice Morning!");
+    stage.shows("Today, 2026-11-20");
+    stage.shows(":white_check_mark:");
+    stage.model.prefs.ui.time = String::new();
+    stage.shows("  alice Morning!");
+    stage.hides("09:02");
+}
