@@ -227,6 +227,7 @@ fn lists_are_bounded_and_go_with_the_login() {
 
 /// A list that is asked for again and again is answered later, and costs nobody else anything.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a rate is kept in real time")]
 fn watching_has_a_rate() {
     let server = Local::start(&["--limit", "watch-rate=50"]);
     let mut alice = watcher(&server, "alice", 1);
