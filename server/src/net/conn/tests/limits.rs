@@ -190,7 +190,7 @@ fn a_receive_buffer_grows_with_what_came_and_is_given_back() {
         alice.arrives(&frame[part]);
         alice.notices();
         alice.turn();
-        let held = inboxes.held() as usize;
+        let held = inboxes.held();
         assert!((end..=2 * end + 64).contains(&held), "{held} for {end}");
     }
     alice.arrives(&frame[frame.len() - 1..]);
