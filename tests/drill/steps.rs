@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bellhop_tests::bounded::has_prlimit;
+use bellhop_tests::costs;
 use bellhop_tests::disks::{full_disk, has_small_disks, slow_disk};
 use bellhop_tests::faults::{has_strace, sweep};
 use bellhop_tests::floods::{self, Figures, Look, PHASES, Slow};
@@ -89,6 +90,7 @@ pub(crate) const STEPS: &[Step] = &[
     tests("F19", "hostile lengths in little memory", IT, "hostile_lengths", &[]),
     tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100, VOLLEYS))),
+    run("56", "screen costs", |_| screen_costs()),
     // The longest come last.
     run("B18", "fuzz limits", |seed| fuzzed("limits", seed)),
     run("B18", "fuzz config", |seed| fuzzed("config", seed)),
@@ -151,6 +153,17 @@ fn run_tests(package: &str, filter: &str, amounts: &[(&str, &str)]) -> Shown {
     };
     let amounts: String = amounts.iter().map(|(name, value)| format!(", {name}={value}")).collect();
     Shown { amount: format!("{passed} tests{amounts}"), failures, remark }
+}
+
+/// Each figure by the letter: on a busy machine, run it again when it is quiet.
+fn screen_costs() -> Shown {
+    let figures = costs::measure();
+    let remarks: Vec<String> = figures.iter().map(ToString::to_string).collect();
+    Shown {
+        amount: format!("{} figures", figures.len()),
+        failures: figures.iter().filter(|figure| figure.is_missed()).count() as u64,
+        remark: remarks.join(", "),
+    }
 }
 
 /// A thousand states of ten runs, one of them long enough for what is written back in between.

@@ -1,15 +1,14 @@
 //! What is counted rather than timed: fsyncs, wake-ups, address space. Linux tells these, through strace, /proc and
 //! prlimit.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use bellhop_protocol::OpCode;
 use bellhop_protocol::OpCode::{Deliver, Send};
 use bellhop_tests::peer::Peer;
+use bellhop_tests::proc::wake_ups_in;
 use bellhop_tests::process::{Process, binary, run};
 use bellhop_tests::server::Home;
 use bellhop_tests::terminal::Terminal;
@@ -119,31 +118,6 @@ fn many_senders_share_a_commit() {
     let after = trace(&home, server).iter().filter(|line| is_sync(line)).count();
     let syncs = after - before;
     assert!(syncs < 2_000 / 4, "2,000 messages of 200 senders took {syncs} fsyncs");
-}
-
-/// How often each thread of a process has gone to sleep and woken up.
-fn wake_ups(id: u32) -> BTreeMap<String, u64> {
-    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap();
-    let of = |task: std::io::Result<fs::DirEntry>| {
-        let task = task.unwrap();
-        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-            .unwrap_or("0")
-            .trim();
-        (task.file_name().into_string().unwrap(), line.parse().unwrap())
-    };
-    tasks.map(of).collect()
-}
-
-/// How often a process wakes up in so many seconds.
-fn wake_ups_in(id: u32, seconds: u64) -> u64 {
-    let before = wake_ups(id);
-    thread::sleep(Duration::from_secs(seconds));
-    let after = wake_ups(id);
-    // Threads of the runtime's pool that are not needed end by themselves.
-    after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0)).sum()
 }
 
 /// Waits until a process has done what connections leave to be saved and given back: until two seconds bring no more

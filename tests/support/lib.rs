@@ -7,9 +7,12 @@
 pub mod bounded;
 pub mod checker;
 #[cfg(target_os = "linux")]
+pub mod costs;
+#[cfg(target_os = "linux")]
 pub mod disks;
 #[cfg(target_os = "linux")]
 pub mod faults;
+pub mod flooding;
 #[cfg(target_os = "linux")]
 pub mod floods;
 pub mod fuzz;
@@ -31,6 +34,8 @@ pub mod talks;
 #[cfg(unix)]
 pub mod terminal;
 pub mod tls;
+#[cfg(target_os = "linux")]
+pub mod tmux;
 pub mod tools;
 pub mod wait;
 

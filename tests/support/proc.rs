@@ -1,6 +1,9 @@
 //! What Linux tells of a process: its memory, its processor time, its sockets.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use crate::wait::wait_for;
 
@@ -66,4 +69,29 @@ pub fn sockets(id: u32) -> usize {
 /// Waits until it holds no more than so many sockets.
 pub fn comes_down_to(id: u32, most: usize) {
     wait_for("connections to be given up", || (sockets(id) <= most).then_some(()));
+}
+
+/// How often each thread of a process has gone to sleep and woken up.
+fn wake_ups(id: u32) -> BTreeMap<String, u64> {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    let of = |task: std::io::Result<fs::DirEntry>| {
+        let task = task.unwrap();
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+            .unwrap_or("0")
+            .trim();
+        (task.file_name().into_string().unwrap(), line.parse().unwrap())
+    };
+    tasks.map(of).collect()
+}
+
+/// How often a process wakes up in so many seconds.
+pub fn wake_ups_in(id: u32, seconds: u64) -> u64 {
+    let before = wake_ups(id);
+    thread::sleep(Duration::from_secs(seconds));
+    let after = wake_ups(id);
+    // Threads of the runtime's pool that are not needed end by themselves.
+    after.iter().map(|(thread, count)| count - before.get(thread).copied().unwrap_or(0)).sum()
 }

@@ -70,6 +70,14 @@ impl Terminal {
         Terminal::run(command, home, server, (80, 24), &[])
     }
 
+    /// Runs a line of the shell, in which `"$0"` is `bellhop`.
+    pub fn start_shell(line: &str, home: &Path, server: &str) -> Terminal {
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", line]);
+        command.arg(binary("bellhop"));
+        Terminal::run(command, home, server, (80, 24), &[("PATH", "/usr/bin:/bin")])
+    }
+
     fn run(
         mut command: CommandBuilder,
         home: &Path,
@@ -125,9 +133,35 @@ impl Terminal {
         self.screen.lock().unwrap().screen().contents()
     }
 
+    /// The row that holds `text`.
+    #[track_caller]
+    pub fn row(&self, text: &str) -> String {
+        let contents = self.contents();
+        let row = contents.lines().find(|line| line.contains(text));
+        row.unwrap_or_else(|| panic!("no {text}: {contents}")).to_owned()
+    }
+
+    /// Column and row of the caret, from 0.
+    pub fn caret(&self) -> (u16, u16) {
+        let (row, column) = self.screen.lock().unwrap().screen().cursor_position();
+        (column, row)
+    }
+
+    /// Waits until the caret is in this column.
+    #[track_caller]
+    pub fn has_caret_in(&self, column: u16) {
+        let there = waited(PATIENCE, || (self.caret().0 == column).then_some(()));
+        assert!(there.is_some(), "the caret is at {:?}, not in {column}:\n{}", self.caret(), self.contents());
+    }
+
     /// Every byte that reached the terminal.
     pub fn written(&self) -> Vec<u8> {
         self.written.lock().unwrap().clone()
+    }
+
+    /// How many they are.
+    pub fn written_count(&self) -> usize {
+        self.written.lock().unwrap().len()
     }
 
     /// The id of the process.
@@ -170,6 +204,21 @@ impl Terminal {
         self.comes_to(line, has);
         self.types("\r");
         self.comes_to("an empty box", |contents| !has(contents));
+    }
+
+    /// Opens the conversation with somebody.
+    #[track_caller]
+    pub fn opens(&mut self, name: &str) {
+        self.enters(&format!("/open {name}"));
+        self.is_open(name);
+    }
+
+    /// Waits until the conversation with somebody is the open one.
+    #[track_caller]
+    pub fn is_open(&self, name: &str) {
+        self.comes_to(name, |contents| {
+            contents.lines().next().is_some_and(|title| title.trim().starts_with(name))
+        });
     }
 
     /// Changes the size of the window.
