@@ -20,6 +20,7 @@
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `outside`: what has the screen's terminal for a while; floods while somebody types. `lines`: without a screen.
 //! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
+//! * `tui`: what a person does at the screen and sees there, by the rows of `tests/screens.md`.
 //! * `identity`: clients that know a server by its key.
 //! * `script`: the command line in scripts: kills, long pipes, every example of the help.
 //! * `cost`: what is counted rather than timed: fsyncs, wake-ups, address space.
@@ -28,6 +29,7 @@
 //! * `flood`: crowds that are up to something.
 //! * `links`: networks that cut, slice, reset and swallow.
 //! * `rows`: what shows what; no row of the table is missing, and everything named is there.
+//! * `screens`: the same of the screen.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -70,12 +72,15 @@ mod restart;
 mod rows;
 #[cfg(unix)]
 mod screen;
+mod screens;
 #[cfg(unix)]
 mod script;
 mod skew;
 #[cfg(target_os = "linux")]
 mod start;
 mod tls;
+#[cfg(target_os = "linux")]
+mod tui;
 #[cfg(unix)]
 mod typing;
 mod wire;

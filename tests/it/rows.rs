@@ -7,7 +7,8 @@ use std::path::Path;
 /// Rows that nothing shows yet. A row leaves this list with the test that shows it.
 const GAPS: [&str; 1] = ["S19"];
 
-fn read(path: &str) -> String {
+/// A file of the repository.
+pub(crate) fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -27,9 +28,9 @@ fn expected() -> Vec<String> {
     .concat()
 }
 
-/// The rows of the table: what each names.
-fn rows() -> BTreeMap<String, String> {
-    let table = read("tests/rows.md");
+/// The rows of a table: what each names.
+pub(crate) fn table(path: &str) -> BTreeMap<String, String> {
+    let table = read(path);
     let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = cells.map(|line| line.splitn(3, " | ").collect::<Vec<_>>());
     let rows = rows.filter(|cells| cells[0] != "row");
@@ -43,7 +44,7 @@ fn rows() -> BTreeMap<String, String> {
 }
 
 /// True if and only if the file has a test of this name.
-fn has_test(path: &str, name: &str) -> bool {
+pub(crate) fn has_test(path: &str, name: &str) -> bool {
     let source = read(path);
     let Some(at) = source.find(&format!("fn {name}(")) else { return false };
     let before: Vec<&str> = source[..at].lines().rev().take(8).collect();
@@ -57,7 +58,7 @@ fn has_test(path: &str, name: &str) -> bool {
 
 #[test]
 fn no_row_is_missing() {
-    let (rows, expected) = (rows(), expected());
+    let (rows, expected) = (table("tests/rows.md"), expected());
     for row in &expected {
         assert!(rows.contains_key(row), "{row} has no row");
     }
@@ -67,7 +68,7 @@ fn no_row_is_missing() {
 #[test]
 fn what_the_table_names_exists() {
     let (drill, gate) = (read("tests/drill/steps.rs"), read(".ci/run"));
-    for (row, shown) in rows() {
+    for (row, shown) in table("tests/rows.md") {
         if let Some(reason) = shown.strip_prefix("*gap*: ") {
             assert!(GAPS.contains(&row.as_str()) && !reason.is_empty(), "{row} is shown by nothing");
             continue;

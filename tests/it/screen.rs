@@ -13,37 +13,17 @@ use bellhop_tests::wait::{wait_for, waited};
 
 const SMALL: (u16, u16) = (80, 24);
 
-/// Opens the conversation with somebody.
-#[track_caller]
-fn opens(terminal: &mut Terminal, name: &str) {
-    terminal.enters(&format!("/open {name}"));
-    terminal.comes_to(name, |contents| {
-        contents.lines().next().is_some_and(|title| title.trim().starts_with(name))
-    });
-}
-
-/// The row that holds `text`.
-#[track_caller]
-fn row(terminal: &Terminal, text: &str) -> String {
-    let contents = terminal.contents();
-    contents
-        .lines()
-        .find(|line| line.contains(text))
-        .unwrap_or_else(|| panic!("no {text}: {contents}"))
-        .to_owned()
-}
-
 #[test]
 fn two_people_talk_and_one_is_away_for_a_while() {
     let server = Local::start(&[]);
     let (homes, addr) = ([Home::new(), Home::new()], server.addr());
     let mut alice = Terminal::of("alice", homes[0].path(), addr, SMALL);
     let mut bob = Terminal::of("bob", homes[1].path(), addr, SMALL);
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.enters("Did the build finish?");
     alice.shows("✓✓");
     bob.shows("alice");
-    opens(&mut bob, "alice");
+    bob.opens("alice");
     bob.shows("Did the build finish?");
     bob.enters("Yes, all of it.");
     alice.shows("Yes, all of it.");
@@ -73,15 +53,15 @@ fn what_is_written_without_a_server_goes_out_when_it_is_back() {
     let homes = [Home::new(), Home::new()];
     let mut alice = Terminal::of("alice", homes[0].path(), addr, SMALL);
     let mut bob = Terminal::of("bob", homes[1].path(), addr, SMALL);
-    opens(&mut alice, "bob");
-    opens(&mut bob, "alice");
+    alice.opens("bob");
+    bob.opens("alice");
     server.kill();
     alice.shows("offline");
     alice.enters("Are you there?");
-    assert!(!row(&alice, "Are you there?").contains('✓'));
+    assert!(!alice.row("Are you there?").contains('✓'));
     let _server = Process::start_on(addr, &home.data(), &[]);
     bob.shows("Are you there?");
-    alice.comes_to("it is delivered", |_| row(&alice, "Are you there?").contains("✓✓"));
+    alice.comes_to("it is delivered", |_| alice.row("Are you there?").contains("✓✓"));
 }
 
 #[test]
@@ -139,9 +119,9 @@ fn operations_are_typed_as_in_the_notebook() {
     alice.shows("no-such-user");
     alice.enters("5|nobody-here|hi");
     alice.shows("a message was not sent");
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.shows("typed by hand");
-    alice.comes_to("a tick", |_| row(&alice, "typed by hand").contains('✓'));
+    alice.comes_to("a tick", |_| alice.row("typed by hand").contains('✓'));
 }
 
 #[test]
@@ -150,7 +130,7 @@ fn a_paste_waits_in_the_box() {
     let mut bob = server.login("bob");
     let home = Home::new();
     let mut terminal = Terminal::of("alice", home.path(), server.addr(), SMALL);
-    opens(&mut terminal, "bob");
+    terminal.opens("bob");
     terminal.types("\x1b[200~one\rtwo\x1b[201~");
     terminal.shows("  two");
     terminal.types("\x1b[200~1\r2\r3\r4\r5\x1b[201~");
@@ -170,7 +150,7 @@ fn a_window_may_have_any_size() {
     let home = Home::new();
     let mut bob = server.login("bob");
     let mut alice = Terminal::of("alice", home.path(), server.addr(), (140, 40));
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.shows("Delivery");
     bob.ask(Send, "alice|a word in every window");
     for size in [(140, 40), (80, 24), (40, 20)] {
@@ -207,7 +187,7 @@ fn a_signal_keeps_what_was_being_written() {
     let server = Local::start(&[]);
     let home = Home::new();
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.enters("said");
     for (signal, text) in [(Signal::TERM, "half a thought"), (Signal::HUP, " and more of it")] {
         alice.types(text);
@@ -226,7 +206,7 @@ fn two_signals_at_once_are_a_way_out_as_well() {
     let server = Local::start(&[]);
     let home = Home::new();
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.enters("said");
     for (second, text) in [(Signal::HUP, "half a thought"), (Signal::INT, " and more of it")] {
         alice.types(text);
@@ -248,7 +228,7 @@ fn a_window_that_is_closed_keeps_what_was_being_written() {
     let server = Local::start(&[]);
     let home = Home::new();
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.enters("said");
     for text in ["half", " a", " thought"] {
         alice.types(text);
@@ -265,7 +245,7 @@ fn a_terminal_that_goes_without_a_signal_ends_the_program() {
     let server = Local::start(&[]);
     let home = Home::new();
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SMALL);
-    opens(&mut alice, "bob");
+    alice.opens("bob");
     alice.enters("said");
     alice.types("\x11");
     assert_eq!(alice.ends(), 0);

@@ -1,0 +1,90 @@
+//! Ticks: what becomes of a message is shown, with servers that stop and networks that swallow.
+
+use bellhop_protocol::OpCode::Deliver;
+use bellhop_tests::process::Process;
+use bellhop_tests::proxy::{Plan, Proxy};
+use bellhop_tests::server::{Home, Local};
+use bellhop_tests::terminal::Terminal;
+
+use super::{SIZE, is_marked};
+
+#[test]
+fn ticks_tell_who_has_it() {
+    let (server, home) = (Local::start(&[]), Home::new());
+    let mut bob = server.hello("bob", 1);
+    assert_eq!(bob.ask(Deliver, ""), "ok|0");
+    drop(server.login("carol"));
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
+    alice.opens("bob");
+    alice.enters("to somebody who is there");
+    bob.push();
+    bob.ack(1, 1);
+    alice.comes_to("delivered", |contents| is_marked(contents, "who is there", "✓✓"));
+    alice.opens("carol");
+    alice.enters("to somebody who is away");
+    alice.comes_to("kept", |contents| is_marked(contents, "who is away", "✓○"));
+    let mut carol = server.hello("carol", 2);
+    assert_eq!(carol.ask(Deliver, ""), "ok|1");
+    carol.push();
+    carol.ack(1, 1);
+    alice.comes_to("delivered later", |contents| is_marked(contents, "who is away", "✓✓"));
+    alice.opens("nobody-here");
+    alice.enters("to nobody");
+    alice.comes_to("refused", |contents| {
+        contents.lines().any(|row| row.contains("to nobody") && row.contains('✗'))
+    });
+    alice.shows("not sent: ");
+}
+
+/// The answer is lost, with everything else that comes from the server.
+#[test]
+fn a_lost_answer_is_an_open_question_until_it_is_known() {
+    let (server, home) = (Local::start(&[]), Home::new());
+    let proxy = Proxy::start(server.addr(), Plan::default());
+    let mut bob = server.login("bob");
+    let mut alice = Terminal::of("alice", home.path(), proxy.addr(), SIZE);
+    alice.opens("bob");
+    proxy.swallow(false, true);
+    alice.enters("did it arrive?");
+    assert_eq!(bob.push().text(), "alice|did it arrive?");
+    proxy.reset_all();
+    alice.comes_to("an open question", |contents| is_marked(contents, "did it arrive?", " ?"));
+    proxy.swallow(false, false);
+    proxy.reset_all();
+    alice.comes_to("an answer", |contents| is_marked(contents, "did it arrive?", "✓"));
+    bob.is_quiet();
+    assert_eq!(alice.contents().matches("did it arrive?").count(), 1, "{}", alice.contents());
+}
+
+#[test]
+fn what_was_written_offline_outlives_the_program_and_goes_once_in_order() {
+    let home = Home::new();
+    let server = Process::start(&home.data(), &[]);
+    let (addr, homes) = (server.addr(), [Home::new(), Home::new()]);
+    let mut alice = Terminal::of("alice", homes[0].path(), addr, SIZE);
+    let mut bob = Terminal::of("bob", homes[1].path(), addr, SIZE);
+    bob.opens("alice");
+    alice.opens("bob");
+    server.kill();
+    alice.shows("offline");
+    let texts = ["the first", "the second", "the third", "the fourth", "the fifth"];
+    for text in texts {
+        alice.enters(text);
+    }
+    alice.comes_to("five that wait", |contents| {
+        texts.iter().all(|text| contents.lines().any(|row| row.contains(text) && row.contains('○')))
+    });
+    alice.types("\x11");
+    alice.shows("Quit?");
+    alice.types("y");
+    assert_eq!(alice.ends(), 0);
+    let _server = Process::start_on(addr, &home.data(), &[]);
+    let alice = Terminal::of("alice", homes[0].path(), addr, SIZE);
+    bob.comes_within(std::time::Duration::from_secs(60), "the last", |contents| {
+        contents.contains("the fifth")
+    });
+    let contents = bob.contents();
+    let places: Vec<usize> = texts.iter().map(|text| contents.find(text).unwrap()).collect();
+    assert!(places.is_sorted() && texts.iter().all(|text| contents.matches(text).count() == 1), "{contents}");
+    alice.comes_to("all delivered", |contents| contents.matches("✓✓").count() == 5);
+}
