@@ -30,6 +30,7 @@
 //! * `links`: networks that cut, slice, reset and swallow.
 //! * `rows`: what shows what; no row of the table is missing, and everything named is there.
 //! * `screens`: the same of the screen.
+//! * `readme`: its picture, its keys and commands.
 //! * `book`: PROTOCOL.md's client, and rules of the repository that can be a test.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -68,6 +69,8 @@ mod passwords;
 #[cfg(target_os = "linux")]
 mod powerloss;
 mod presence;
+#[cfg(unix)]
+mod readme;
 mod restart;
 mod rows;
 #[cfg(unix)]
