@@ -26,7 +26,7 @@ pub fn settings(bytes: &[u8]) {
     let layer = file::parse(text);
     told(text, &layer.problems);
     told(text, &layer.warnings);
-    for profile in [Profile::Default, Profile::Emacs] {
+    for profile in [Profile::Default, Profile::Emacs, Profile::Vim] {
         let bound = |binding| Bound { binding, path: PathBuf::from("config.toml") };
         let bound: Vec<Bound> = layer.bindings.iter().cloned().map(bound).collect();
         let (_, findings) = Bindings::new(profile, &bound);

@@ -121,7 +121,6 @@ impl Bindings {
     }
 
     /// The box is left with Esc, and the messages are then what keys are for.
-    #[allow(dead_code, reason = "what reads them follows")]
     pub(crate) fn is_modal(&self) -> bool {
         self.profile == Profile::Vim
     }

@@ -77,7 +77,10 @@ fn rows(filter: &str, glyphs: &Glyphs, bindings: &Bindings) -> Vec<Row> {
         let keys: Vec<String> = bindings.keys(row.action).iter().map(Key::to_string).collect();
         (Row { does: Runs::Action(row.action), ..plain(keys.join(" "), row.help) }, row.name)
     });
-    let deeds = DEEDS.iter().map(|doable| (plain(doable.key, doable.words), "a picked message"));
+    let modal = bindings.is_modal();
+    let deeds =
+        DEEDS.iter().map(|doable| (plain(doable.picked_key(modal), doable.words), "a picked message"));
+    let vim = keymap::MODAL.iter().filter(|_| modal).map(|(form, help)| (plain(*form, *help), "vim normal"));
     let listed = keymap::LISTED.iter().map(|(form, help)| (plain(*form, *help), "in the list"));
     let typed = keymap::TYPED.iter().map(|(form, help)| (plain(*form, *help), ""));
     let ticks = LEGEND.iter().map(|state| {
@@ -92,7 +95,7 @@ fn rows(filter: &str, glyphs: &Glyphs, bindings: &Bindings) -> Vec<Row> {
         let fields: Vec<&str> = op.fields().iter().map(|Field { name, .. }| *name).collect();
         (plain(format!("{}|{}", op.byte(), fields.join("|")), format!("{} by hand", op.name())), "op")
     });
-    let all = keys.chain(typed).chain(listed).chain(deeds).chain(ticks).chain(commands).chain(ops);
+    let all = keys.chain(vim).chain(typed).chain(listed).chain(deeds).chain(ticks).chain(commands).chain(ops);
     all.filter(|(row, name)| matches(filter, row, name)).map(|(row, _)| row).collect()
 }
 

@@ -100,6 +100,16 @@ pub(crate) const TYPED: &[(&str, &str)] = &[
     ("//shrug", "a message that begins with a slash"),
 ];
 
+/// What is else in the profile of vim, for the help.
+pub(crate) const MODAL: &[(&str, &str)] = &[
+    ("Esc", "in the box: keys are for messages"),
+    ("i a", "in the messages: write"),
+    ("I A", "in the messages: write at the start, the end of the line"),
+    (":", "in the messages: jump, or run a command"),
+    ("/", "in the messages: find words"),
+    ("Ctrl+D Ctrl+U", "in the messages: half a page down, up"),
+];
+
 /// What keys do in the list, for the help.
 pub(crate) const LISTED: &[(&str, &str)] = &[
     ("Enter", "in the list: open the conversation"),
@@ -111,6 +121,12 @@ pub(crate) const LISTED: &[(&str, &str)] = &[
 ];
 
 impl Action {
+    /// It leads elsewhere without writing: in the profile of vim keys are for messages there as well.
+    pub(crate) fn only_moves(self) -> bool {
+        use Action::{Copy, FirstUnread, Next, NextUnread, Previous};
+        matches!(self, Copy | FirstUnread | Next | NextUnread | Previous)
+    }
+
     /// It is done where the keys are: it leads nowhere else, and writes nothing.
     pub(crate) fn keeps_focus(self) -> bool {
         use Action::{

@@ -32,9 +32,9 @@ impl Model {
     /// same everywhere.
     fn focused_key(&mut self, key: Key, effects: &mut Vec<Effect>) -> bool {
         match self.focus {
-            Focus::Box => self.completion_key(key),
+            Focus::Box => self.completion_key(key) || self.leave_box(key, effects),
             Focus::List(_) => self.list_key(key, effects),
-            Focus::Pick(_) => self.pick_key(key, effects),
+            Focus::Pick(_) => self.normal_key(key, effects) || self.pick_key(key, effects),
             Focus::Search(_) => self.search_key(key, effects),
             Focus::Status => self.status_key(key, effects),
         }
@@ -57,6 +57,7 @@ impl Model {
         if action != Action::Cancel {
             self.cancelled = None;
         }
+        let was_normal = self.is_normal() && action.only_moves();
         if !action.keeps_focus() && !self.focus.is_box() {
             self.focus_box();
         }
@@ -99,6 +100,7 @@ impl Model {
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Quit => self.ask_quit(effects),
         }
+        self.stay_normal(was_normal, effects);
     }
 
     /// Copies the last message that is on the screen.

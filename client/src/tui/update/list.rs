@@ -183,7 +183,7 @@ impl Model {
             Focus::Box => self.pick_last(effects),
             Focus::Search(search) => {
                 self.focus = Focus::Search(search);
-                self.keep_found();
+                self.keep_found(effects);
             }
             Focus::Pick(_) => self.focus_list(),
             Focus::List(_) => self.focus = Focus::Status,

@@ -2,7 +2,7 @@
 //!
 //! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
 //! box, `complete` what Tab makes of it, `chats` moving between conversations and reading, `list`, `pick` and `search`
-//! what keys do where the box does not have them, `overlays` what stands over the rest, `jump` the palette, `mouse`,
+//! what keys do where the box does not have them, `modal` what else they do for users of vim, `overlays` what stands over the rest, `jump` the palette, `mouse`,
 //! `editor`, and `notices` for whoever looks elsewhere.
 
 mod chats;
@@ -13,6 +13,7 @@ mod events;
 mod jump;
 mod keys;
 mod list;
+mod modal;
 mod mouse;
 mod notices;
 mod overlays;
@@ -105,6 +106,7 @@ pub(crate) fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     if woke {
         model.woke(&mut effects);
     }
+    model.pick_again(&mut effects);
     model.deadlines(&mut effects);
     effects
 }

@@ -40,6 +40,13 @@ pub(crate) const DEEDS: &[Doable] = &[
     Doable { deed: Deed::About, key: 'i', words: "all that is known of it" },
 ];
 
+impl Doable {
+    /// Its key while a message is picked: in a vi `i` writes.
+    pub(crate) fn picked_key(&self, modal: bool) -> char {
+        if modal && self.deed == Deed::About { 'K' } else { self.key }
+    }
+}
+
 impl Deed {
     /// It can be done with this message.
     fn suits(self, message: &Message) -> bool {
@@ -118,7 +125,7 @@ impl Model {
         let Focus::Pick(n) = self.focus else { return false };
         let Some(message) = self.shown().at(n) else {
             // It was dropped, or scrolled out of memory.
-            self.focus_box();
+            self.end_pick();
             return false;
         };
         if let Some(doable) = key.typed().and_then(|typed| DEEDS.iter().find(|doable| doable.key == typed)) {
@@ -156,7 +163,7 @@ impl Model {
         match window.items.get(window.index(n) + 1).map(|message| message.n) {
             Some(next) => self.pick(next, effects),
             // Below the newest message is the box.
-            None if !window.newer => self.focus_box(),
+            None if !window.newer => self.end_pick(),
             None => self.load_more(effects),
         }
     }
@@ -174,13 +181,20 @@ impl Model {
     fn pick_end(&mut self, first: bool, effects: &mut Vec<Effect>) {
         if !first && self.shown().newer {
             // What is there is not in memory yet.
-            self.focus_box();
+            self.end_pick();
             return self.show_end(effects);
         }
         let items = &self.shown().items;
         let end = if first { items.front() } else { items.back() };
         if let Some(n) = end.map(|message| message.n) {
             self.pick(n, effects);
+        }
+    }
+
+    pub(super) fn do_with_picked(&mut self, deed: Deed, effects: &mut Vec<Effect>) {
+        let Focus::Pick(n) = self.focus else { return };
+        if let Some(message) = self.shown().at(n).cloned() {
+            self.do_with(deed, &message, effects);
         }
     }
 
@@ -227,7 +241,7 @@ impl Model {
         let last = self.window.items.len().saturating_sub(1);
         match self.window.items.get(at.min(last)).map(|message| message.n) {
             Some(next) => self.pick(next, effects),
-            None => self.focus_box(),
+            None => self.end_pick(),
         }
     }
 

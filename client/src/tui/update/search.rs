@@ -42,7 +42,7 @@ impl Model {
         let Focus::Search(search) = &mut self.focus else { return false };
         match key {
             Key { code: Code::Esc, .. } => self.leave_search(effects),
-            Key { code: Code::Enter, ctrl: false, alt: false, shift: false } => self.keep_found(),
+            Key { code: Code::Enter, ctrl: false, alt: false, shift: false } => self.keep_found(effects),
             Key { code: Code::Tab, .. } => {
                 search.everywhere = !search.everywhere || search.back.open.is_none();
                 self.query_changed(effects);
@@ -155,14 +155,24 @@ impl Model {
         }
     }
 
-    /// The eye stays where the hit is, and the box has the keys.
-    pub(super) fn keep_found(&mut self) {
+    /// The eye stays where the hit is, and the box has the keys; in a vi the hit is picked.
+    pub(super) fn keep_found(&mut self, effects: &mut Vec<Effect>) {
+        let hit = self.focus.search().and_then(|search| search.hits.get(search.at)).map(|hit| hit.n);
         self.focus_box();
+        if self.prefs.bindings.is_modal() {
+            self.begin_normal(effects);
+            if let Some(n) = hit {
+                self.pick(n, effects);
+            }
+        }
     }
 
     fn leave_search(&mut self, effects: &mut Vec<Effect>) {
         self.eye_back(effects);
         self.focus_box();
+        if self.prefs.bindings.is_modal() {
+            self.begin_normal(effects);
+        }
     }
 
     /// The eye goes back to where it was before anything was looked for.

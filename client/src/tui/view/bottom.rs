@@ -23,6 +23,7 @@ pub(crate) fn rule(model: &Model, areas: &Areas, painter: &mut Painter<'_>) -> C
     let theme = painter.theme;
     match &model.focus {
         Focus::Search(search) => return find(model, search, area, painter),
+        Focus::Pick(_) if model.is_normal() => return keys(&NORMAL_KEYS, area, painter),
         Focus::Pick(_) => return keys(&PICK_KEYS, area, painter),
         Focus::List(_) => return keys(&LIST_KEYS, area, painter),
         Focus::Status => return keys(&STATUS_KEYS, area, painter),
@@ -56,6 +57,11 @@ const PICK_KEYS: [&str; 3] = [
     "Enter menu  y copy  o link  r retry  u unread  i info  Esc",
     "Enter menu  y copy  u unread  Esc",
     "Enter menu  Esc",
+];
+const NORMAL_KEYS: [&str; 3] = [
+    "NORMAL  i write  : run  / find  Enter menu  y copy  ? help",
+    "NORMAL  i write  : run  Enter menu",
+    "NORMAL  i write",
 ];
 const LIST_KEYS: [&str; 3] =
     ["Enter open  / filter  u unread  m mute  p pin  Esc box", "Enter / u m p  Esc box", "Enter  Esc"];

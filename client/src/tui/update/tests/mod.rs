@@ -8,6 +8,7 @@ mod people;
 mod picking;
 mod reading;
 mod trusting;
+mod vim;
 mod writing;
 
 use crate::delivery::Delivery;
