@@ -5,10 +5,13 @@ use std::path::Path;
 
 use bellhop_tests::fuzz::{TARGETS, Target, corpus};
 
-/// The inputs that are kept for a target.
+/// The inputs that are kept for a target: those that take every branch, and those that once did what none may.
 fn kept(target: &Target) -> Vec<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpora/{}.hex", target.name));
-    corpus(&fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let path = folder.join(format!("corpora/{}.hex", target.name));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let found = fs::read_to_string(folder.join(format!("findings/{}.hex", target.name))).unwrap_or_default();
+    [corpus(&text), corpus(&found)].concat()
 }
 
 #[test]

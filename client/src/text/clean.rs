@@ -163,35 +163,43 @@ fn is_hidden(c: char) -> bool {
 fn shorten(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for cluster in text.graphemes(true) {
-        if cluster.len() <= MARKS_MAX {
-            out.push_str(cluster);
+        let end = if cluster.len() <= MARKS_MAX { cluster.len() } else { bounded(cluster) };
+        let (kept, rest) = cluster.split_at(end);
+        if rest.is_empty() {
+            out.push_str(kept);
             continue;
         }
-        let (mut marks, mut joiners) = (0, 0);
-        for c in cluster.chars().take(CLUSTER_MAX) {
-            let counted = match c {
-                JOINER => &mut joiners,
-                EMOJI_STYLE => {
-                    out.push(c);
-                    continue;
-                }
-                _ if c.width() == Some(0) => &mut marks,
-                _ => {
-                    out.push(c);
-                    continue;
-                }
-            };
-            *counted += 1;
-            if *counted <= MARKS_MAX {
-                out.push(c);
-            }
-        }
-        // Cut behind a joiner, which joins nothing now.
-        while cluster.chars().nth(CLUSTER_MAX).is_some() && out.ends_with([JOINER, NON_JOINER]) {
-            out.pop();
+        // What joins or styles must not meet another neighbour than the one it was allowed for.
+        let joined = |c| matches!(c, JOINER | NON_JOINER | EMOJI_STYLE);
+        let whole = kept.trim_end_matches(joined);
+        out.push_str(whole);
+        // Marks go without a word. Anything else leaves a sign, and by it stays apart from what comes next.
+        let is_mark = |c: char| {
+            c.width() == Some(0) && c.general_category_group() == GeneralCategoryGroup::Mark && !joined(c)
+        };
+        if whole.len() < kept.len() || !rest.chars().all(is_mark) {
+            out.push(REPLACED);
         }
     }
     out
+}
+
+/// How much of a cluster is within the bounds, with room for a sign where that is not all of it.
+fn bounded(cluster: &str) -> usize {
+    let fits = cluster.chars().nth(CLUSTER_MAX).is_none();
+    let (mut marks, mut joiners) = (0, 0);
+    for (number, (at, c)) in cluster.char_indices().enumerate() {
+        match c {
+            JOINER => joiners += 1,
+            EMOJI_STYLE => {}
+            _ if c.width() == Some(0) => marks += 1,
+            _ => {}
+        }
+        if marks > MARKS_MAX || joiners > MARKS_MAX || !fits && number + 1 == CLUSTER_MAX {
+            return at;
+        }
+    }
+    cluster.len()
 }
 
 #[cfg(test)]
@@ -369,7 +377,37 @@ mod tests {
             let cleaned = clean(&text, Kind::Body);
             let longest = cleaned.graphemes(true).map(|cluster| cluster.chars().count()).max();
             assert!(longest <= Some(CLUSTER_MAX), "{endless:?}: {longest:?}");
+            assert_eq!(clean(&cleaned, Kind::Body), cleaned, "{endless:?} twice");
         }
+    }
+
+    /// What is left of a cluster must not make something else of its neighbours.
+    #[test]
+    fn what_was_cut_stays_apart() {
+        let marks = "\u{617}".repeat(8);
+        check(Kind::Body, &format!("Y{marks}\u{617}!"), &format!("Y{marks}!"));
+        // A non-joiner between letters of which one goes.
+        check(
+            Kind::Body,
+            &format!("Y{}\u{200c}\u{617}\u{617}!", &marks[2..]),
+            &format!("Y{}�!", &marks[2..]),
+        );
+        // Letters that a non-joiner kept apart, each with marks of its own.
+        let viramas = "\u{94d}".repeat(8);
+        check(
+            Kind::Body,
+            &format!("\u{915}{viramas}\u{200c}\u{937}{viramas}"),
+            &format!("\u{915}{viramas}�\u{937}{viramas}"),
+        );
+        // A letter that takes the next one into its cluster; vowels that a syllable's end kept apart.
+        let letters = "\u{d4e}".repeat(40);
+        check(Kind::Line, &format!("{letters}ab"), &format!("{}�b", &letters[..8 * 3]));
+        let vowels = "\u{1161}".repeat(8);
+        check(
+            Kind::Line,
+            &format!("\u{1100}{vowels}\u{1161}\u{11a8}{vowels}"),
+            &format!("\u{1100}{vowels}�{vowels}"),
+        );
     }
 
     #[test]
