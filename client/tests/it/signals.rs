@@ -121,6 +121,14 @@ impl Asked {
         Asked { child, master: pair.master, keys, shown, text: String::new(), screen }
     }
 
+    /// All that it has shown until now.
+    pub(crate) fn rest(&mut self) -> &str {
+        for bytes in self.shown.try_iter() {
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        &self.text
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.process_id().expect("it runs")
     }
@@ -160,6 +168,14 @@ impl Asked {
     fn kill(&self, signal: Signal) {
         let id = self.id().cast_signed();
         kill_process(Pid::from_raw(id).expect("an id"), signal).expect("it runs");
+    }
+}
+
+impl Drop for Asked {
+    /// Its home is free for whoever comes next.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
