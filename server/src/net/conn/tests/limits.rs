@@ -139,6 +139,16 @@ fn where_too_much_waits_for_the_writing_thread_nothing_further_is_read() {
     let (mut alice, mut bob) = (bench.enter("alice"), bench.enter("bob"));
     (0..500).for_each(|number| alice.arrives(&bytes(Send, &format!("bob|{number}"))));
     alice.notices();
+    // While the writing thread waits for bob's mailbox, it has taken one message, and one waits.
+    let account = bench.core.hub.by_name("bob").unwrap();
+    let mailbox = account.mailbox.lock();
+    let mut before = None;
+    while before.replace(alice.conn.caller.outbox.due().sends) != before || bench.core.queue.len().0 == 0 {
+        alice.turn();
+    }
+    assert!(bench.core.queue.len().0 <= 1);
+    assert!(before <= Some(2) && alice.conn.held == Some(Hold::Full), "{before:?} {:?}", alice.conn.held);
+    drop(mailbox);
     let mut got = Vec::new();
     while got.len() < 500 {
         alice.rest();
