@@ -9,6 +9,7 @@ mod model;
 mod panics;
 mod passwords;
 mod schedules;
+mod wall;
 
 use std::collections::BTreeMap;
 
