@@ -22,13 +22,13 @@ use std::time::Duration;
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::presence::{HIDDEN, PRESENCE};
 use bellhop_protocol::{Address, Code};
-use parking_lot::Mutex;
 
 use self::list::{List, Standing};
 use crate::limits::Limits;
 use crate::mailbox::stream::Outlet;
 use crate::mailbox::{Effects, SessionId};
 use crate::outbox::{OWN, Outbox};
+use crate::sync::Mutex;
 
 /// What a name that is watched costs, with everything that belongs to it and a name of the longest kind.
 pub const COST: u64 = 384;
@@ -60,6 +60,8 @@ struct Registry {
 #[derive(Debug)]
 struct Watched {
     standing: Standing,
+    /// False where somebody panicked before all lists had it.
+    settled: bool,
     /// Who watches, by session.
     by: Vec<Arc<Watcher>>,
 }
@@ -150,16 +152,20 @@ impl Presence {
         let mut registry = self.registry.lock();
         let Some(watched) = registry.names.get_mut(folded) else { return };
         let online = is_online();
-        if online == watched.standing.online {
+        if online == watched.standing.online && watched.settled {
             return;
         }
-        watched.standing = Standing { online, from: if online { now } else { now + self.grace } };
+        if online != watched.standing.online {
+            watched.standing = Standing { online, from: if online { now } else { now + self.grace } };
+        }
+        watched.settled = false;
         let told = watched.by.clone();
         for watcher in &told {
             let mut list = watcher.list.lock();
             list.stand(folded, watched.standing);
             watcher.arm(list.deadline());
         }
+        watched.settled = true;
         drop(registry);
         // Whoever has to wait for the end of the grace arms its clock then.
         told.iter().for_each(|watcher| watcher.outbox.rouse());
@@ -254,7 +260,7 @@ impl Registry {
             }
         }
         let key: Arc<str> = key.into();
-        self.names.insert(key.clone(), Watched { standing, by: vec![watcher.clone()] });
+        self.names.insert(key.clone(), Watched { standing, settled: true, by: vec![watcher.clone()] });
         (key, standing)
     }
 
@@ -262,6 +268,10 @@ impl Registry {
         let Some(watched) = self.names.get_mut(key) else { return };
         if let Ok(at) = watched.place(session) {
             watched.by.remove(at);
+            // Whoever is watched by many, and then by one, keeps no room for many.
+            if watched.by.len() < watched.by.capacity() / 4 {
+                watched.by.shrink_to(2 * watched.by.len());
+            }
         }
         if watched.by.is_empty() {
             self.names.remove(key);
@@ -269,8 +279,9 @@ impl Registry {
     }
 
     fn forget(&mut self, session: SessionId) {
-        let Some(watcher) = self.sessions.remove(&session) else { return };
+        let Some(watcher) = self.sessions.get(&session).cloned() else { return };
         let list = std::mem::take(&mut *watcher.list.lock());
+        self.sessions.remove(&session);
         watcher.arm(None);
         self.watches -= list.len();
         list.keys().for_each(|key| self.unwatch(key, session));

@@ -270,6 +270,19 @@ fn a_storm_of_logins_costs_by_those_who_watch() {
     assert_eq!(none, 0, "no clock runs while nobody comes or goes");
 }
 
+/// Whom a thousand watched, and then one, costs what one watch costs: with many such names it would be gigabytes.
+#[test]
+fn who_was_watched_by_many_keeps_no_room_for_them() {
+    let mut bench = Bench::new(&[]);
+    (0..1_000).for_each(|session| drop(bench.watch(session, &["bob"], 0)));
+    let room = |bench: &Bench| bench.presence.registry.lock().names["bob"].by.capacity();
+    assert!(room(&bench) >= 1_000);
+    (1..1_000).for_each(|session| bench.presence.leave(SessionId(session)));
+    assert!(room(&bench) <= 8, "{}", room(&bench));
+    bench.comes("bob", 1);
+    assert_eq!(bench.hear(0, 1), ["+bob"]);
+}
+
 #[test]
 fn off_gives_no_feature() {
     let limits = Limits::default();

@@ -28,8 +28,12 @@ pub(super) fn watch(caller: &mut Caller, watch: Watch<'_>, now: Duration, effect
             Flow::Done
         }
         Err(refusal) => {
-            core.counters.refused_watches.one();
-            refuse(caller, op.byte(), &[], &refusal, effects)
+            let flow = refuse(caller, op.byte(), &[], &refusal, effects);
+            // Once: where answers are due first, it is asked again.
+            if let Flow::Done = flow {
+                core.counters.refused_watches.one();
+            }
+            flow
         }
     }
 }

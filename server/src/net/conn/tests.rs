@@ -10,11 +10,13 @@ mod panics;
 mod passwords;
 mod schedules;
 mod wall;
+mod watchers;
 
 use std::collections::BTreeMap;
 
 use bellhop_protocol::op::NOTICE;
 use bellhop_protocol::post::Post;
+use bellhop_protocol::presence::Watch;
 use bellhop_protocol::session::Hello;
 use bellhop_protocol::{Address, DeviceId, OpCode, Request, frame};
 use proptest::prelude::*;
@@ -40,8 +42,18 @@ fn bytes(op: OpCode, data: &str) -> Vec<u8> {
 }
 
 fn hello(device: u8) -> Vec<u8> {
+    hello_with(device, 0)
+}
+
+fn hello_with(device: u8, features: u32) -> Vec<u8> {
     let device = DeviceId([device; 16]);
-    Request::Hello(Hello { version: 1, device, features: 0, agent: "test" }).to_bytes()
+    Request::Hello(Hello { version: 1, device, features, agent: "test" }).to_bytes()
+}
+
+fn watch(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Watch::put(names.iter().copied(), &mut bytes);
+    bytes
 }
 
 fn post(counter: u64, to: &str, text: &str) -> Vec<u8> {

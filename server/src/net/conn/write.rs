@@ -75,7 +75,13 @@ impl<S: Socket> Conn<S> {
     /// Tells what is due of those who are watched; returns whether there was anything.
     pub(super) fn poll_presence(&mut self, now: Duration, effects: &mut Effects) -> bool {
         let alive = matches!(self.end, End::No | End::HalfClosed);
-        self.caller.watcher.as_ref().is_some_and(|watcher| alive && watcher.push(now, effects))
+        let Some(watcher) = self.caller.watcher.as_ref().filter(|_| alive) else { return false };
+        // Who came since this turn began woke nobody, and counts from after its beginning.
+        let now = match watcher.deadline() {
+            Some(due) if due > now => self.caller.core.clock.now().up,
+            _ => now,
+        };
+        watcher.push(now, effects)
     }
 
     fn give_up(&mut self, error: &dyn std::fmt::Display, effects: &mut Effects) -> bool {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bellhop_protocol::Reply;
 use bellhop_protocol::item::Ack;
 use bellhop_protocol::post::Posted;
+use bellhop_protocol::presence::PRESENCE;
 use bellhop_protocol::session::SessionToken;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::bench::OPEN;
 use super::*;
 use crate::net::listener::{Acceptor, Connections};
+use crate::presence::InUse;
 use crate::sync::tried;
 
 /// How many connections there may be.
@@ -61,6 +63,15 @@ impl Door {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Somebody who watches a name.
+    async fn watch(&self, name: &str, watched: &str) -> Line {
+        let mut line = self.connect().await.0;
+        line.ask(&hello_with(1, PRESENCE), OpCode::Hello).await.unwrap();
+        line.ask(&bytes(OpCode::Create, name), OpCode::Create).await.unwrap();
+        line.ask(&watch(&[watched]), OpCode::Watch).await.unwrap();
+        line
     }
 
     /// A connection of an account, which is made where it is not there.
@@ -149,7 +160,7 @@ struct Life {
 /// Everything that a connection may ask for; `None` where it ended before that was done.
 async fn live(life: &mut Life, victim: &mut Line, friend: &mut Line, name: &str, to: &str) -> Option<()> {
     let pushed = &mut life.pushed;
-    victim.ask(&hello(1), OpCode::Hello).await?;
+    victim.ask(&hello_with(1, PRESENCE), OpCode::Hello).await?;
     let made = victim.ask(&bytes(OpCode::Create, name), OpCode::Create).await?;
     assert!(made.starts_with(b"ok|"));
     for number in 0..4 {
@@ -166,6 +177,10 @@ async fn live(life: &mut Life, victim: &mut Line, friend: &mut Line, name: &str,
     Ack::put(&[(1, 2)], &mut ack);
     victim.stream.write_all(&ack).await.ok()?;
     victim.ask_and_see(&bytes(List, name), List, pushed).await?;
+    for names in [&[to][..], &[name, to], &[name]] {
+        victim.ask_and_see(&watch(names), OpCode::Watch, pushed).await?;
+    }
+    victim.stream.write_all(&bytes(OpCode::Typing, name)).await.ok()?;
     let token = victim.ask_and_see(&Request::Token.to_bytes(), OpCode::Token, pushed).await?;
     life.token = Some(token[2..].to_vec());
     victim.ask_and_see(&bytes(Send, &format!("{name}|to myself")), Send, pushed).await?;
@@ -180,6 +195,7 @@ async fn live(life: &mut Life, victim: &mut Line, friend: &mut Line, name: &str,
 async fn one(bench: &Bench, door: &Door, lock: u32) -> bool {
     let (name, to) = (format!("v{lock}"), format!("f{lock}"));
     let mut friend = door.enter(&to, None).await;
+    let mut seer = door.watch(&format!("w{lock}"), &name).await;
     let (mut victim, task) = door.connect().await;
     tried::panics_at(task, lock);
     let mut life = Life::default();
@@ -188,9 +204,12 @@ async fn one(bench: &Bench, door: &Door, lock: u32) -> bool {
         whole.expect("it did not panic");
         return false;
     }
-    assert_eq!(victim.read().await, None, "{lock}: it is closed");
+    // Where it had come to its end, the last messages may have been on their way.
+    while let Some(push) = victim.read().await {
+        life.pushed.push(push);
+    }
     assert_eq!(bench.core.counters.panicked.get(), u64::from(lock), "each is counted");
-    while door.connections.live.len() > 1 || door.places.available_permits() + 2 < PLACES {
+    while door.connections.live.len() > 2 || door.places.available_permits() + 3 < PLACES {
         tokio::task::yield_now().await;
     }
     let account = bench.core.hub.by_name(&name);
@@ -199,6 +218,11 @@ async fn one(bench: &Bench, door: &Door, lock: u32) -> bool {
         0,
         "{lock}: no session is left"
     );
+    let left = InUse { sessions: 1, names: 1, most: 1 };
+    assert_eq!(bench.core.presence.in_use(), left, "{lock}: it watches no longer");
+    bench.core.clock.pass(2 * SECOND);
+    let states = seer.ask(&watch(&[&name]), OpCode::Watch).await.unwrap();
+    assert_eq!(states, [0, 0, 0], "{lock}: nobody is seen who is not here");
     // The friend lives on, and is told what is true: nobody is here who could be handed anything.
     let mut pushed = Vec::new();
     let last = bytes(Send, &format!("{name}|the last"));
@@ -255,7 +279,8 @@ async fn comes_back(life: &mut Life, door: &Door, name: &str, to: &str) {
 /// them itself.
 #[test]
 fn a_panic_at_any_lock_ends_that_connection_and_costs_nobody_anything() {
-    let settings = ["accept-rate=off", "connections-addr=off", "unauth-addr=off", "list-rate=off"];
+    let settings =
+        ["accept-rate=off", "connections-addr=off", "unauth-addr=off", "list-rate=off", "presence-grace=1"];
     for bench in [Bench::new(&settings), Bench::in_memory(&settings)] {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

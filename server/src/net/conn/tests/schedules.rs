@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use bellhop_protocol::item::Ack;
+use bellhop_protocol::presence::PresenceState;
 use bellhop_protocol::{Code, Reply};
 use parking_lot::Mutex;
 use shuttle::rand::{Rng, thread_rng};
@@ -31,7 +32,7 @@ fn schedules() -> usize {
 
 /// Notes that somebody was woken.
 #[derive(Default)]
-struct Flag(AtomicBool);
+pub(super) struct Flag(pub(super) AtomicBool);
 
 impl std::task::Wake for Flag {
     fn wake(self: Arc<Flag>) {
@@ -40,29 +41,31 @@ impl std::task::Wake for Flag {
 }
 
 /// A connection that a thread of a schedule drives, and what its other side does.
-struct Party {
-    conn: Conn<Script>,
+pub(super) struct Party {
+    pub(super) conn: Conn<Script>,
     kernel: Arc<Mutex<Kernel>>,
-    woken: Arc<Flag>,
+    pub(super) woken: Arc<Flag>,
     /// The texts of what came, by seq.
     shown: BTreeMap<u64, String>,
     /// How each POST was answered.
     posted: Vec<Option<Code>>,
     /// The answers to the seven operations.
-    answers: Vec<String>,
+    pub(super) answers: Vec<String>,
+    /// The state that each answer to WATCH and each PRESENCE told, of the first name.
+    pub(super) told: Vec<PresenceState>,
     /// Why the connection was closed.
     notice: Option<String>,
 }
 
 impl Party {
-    fn new(side: Side<'_>) -> Party {
+    pub(super) fn new(side: Side<'_>) -> Party {
         let Side { conn, kernel, .. } = side;
-        let (woken, shown, posted, answers, notice) = Default::default();
-        Party { conn, kernel, woken, shown, posted, answers, notice }
+        let (woken, shown, posted, answers, told, notice) = Default::default();
+        Party { conn, kernel, woken, shown, posted, answers, told, notice }
     }
 
     /// Has the connection go on, if it was woken, and reads what it wrote; returns whether it was.
-    fn goes_on(&mut self, acknowledges: bool) -> bool {
+    pub(super) fn goes_on(&mut self, acknowledges: bool) -> bool {
         if !self.woken.0.swap(false, Ordering::SeqCst) {
             return false;
         }
@@ -85,6 +88,8 @@ impl Party {
                 Reply::Posted(answer) => {
                     self.posted.push(answer.result.err().map(|failure| failure.code));
                 }
+                Reply::Watching(states) => self.told.extend(states.states().take(1)),
+                Reply::Presence(presence) => self.told.push(presence.state),
                 Reply::Text(..) => self.answers.push(String::from_utf8(frame.data.to_vec()).unwrap()),
                 Reply::Notice(_) => self.notice = Some(String::from_utf8(frame.data.to_vec()).unwrap()),
                 other => panic!("{other:?}"),
@@ -94,7 +99,7 @@ impl Party {
         true
     }
 
-    fn says(&self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn says(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = Vec::new();
         write(&mut bytes);
         let mut kernel = self.kernel.lock();
@@ -194,7 +199,7 @@ impl End {
 
 /// Goes on until `done` holds. What is asked here is decided by the writing thread, which is in no schedule.
 #[expect(clippy::disallowed_methods, reason = "the writing thread takes real time")]
-fn wait(party: &mut Party, done: impl Fn(&Party) -> bool) {
+pub(super) fn wait(party: &mut Party, done: impl Fn(&Party) -> bool) {
     let since = std::time::Instant::now();
     while !done(party) {
         if !party.goes_on(true) {
@@ -314,12 +319,13 @@ fn schedule_of_a_farewell(bench: &Bench, number: usize) {
 }
 
 /// Tries schedules of a story.
-fn try_schedules(story: fn(&Bench, usize)) {
+pub(super) fn try_schedules(story: fn(&Bench, usize)) {
     let bench = Arc::new(Bench::in_memory(&[
         "accept-rate=off",
         "connections-addr=off",
         "unauth=off",
         "unauth-addr=off",
+        "presence-grace=1",
     ]));
     let runtime = bench.clone();
     let _in = runtime.runtime.enter();
