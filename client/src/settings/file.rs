@@ -9,7 +9,7 @@ use toml_edit::{Document, Item, TableLike};
 
 use super::table::{self, ACCOUNTS_MAX, TABLE};
 use super::value::{Kind, Value, is_name};
-use crate::text::shown;
+use crate::text::sentence;
 
 /// What a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,13 @@ pub(crate) struct Remark {
     pub(crate) sentence: String,
 }
 
+impl Remark {
+    /// What is said may hold what somebody wrote, who may have written anything.
+    pub(crate) fn new(place: Place, said: &str) -> Remark {
+        Remark { place, sentence: sentence(said) }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.line, self.column)
@@ -90,9 +97,9 @@ pub(crate) fn place(text: &str, at: usize) -> Place {
 
 /// Why a text is no TOML.
 pub(crate) fn syntax(text: &str, error: &toml_edit::TomlError) -> Remark {
-    let sentence: Vec<&str> = error.message().lines().map(str::trim).collect();
+    let said: Vec<&str> = error.message().lines().map(str::trim).collect();
     let at = error.span().map_or(0, |span| span.start);
-    Remark { place: place(text, at), sentence: shown(&sentence.join(", ")).into_owned() }
+    Remark::new(place(text, at), &said.join(", "))
 }
 
 /// Reads a file's text.
@@ -205,12 +212,12 @@ impl Reader<'_> {
         };
         let sentence = format!("there is no key {}{hint}", excerpt(full));
         let place = self.place(at);
-        self.layer.warnings.push(Remark { place, sentence });
+        self.layer.warnings.push(Remark::new(place, &sentence));
     }
 
     fn problem(&mut self, at: usize, sentence: String) {
         let place = self.place(at);
-        self.layer.problems.push(Remark { place, sentence: shown(&sentence).into_owned() });
+        self.layer.problems.push(Remark::new(place, &sentence));
     }
 }
 
@@ -222,7 +229,7 @@ fn wrong(name: &str, written: &str, kind: Kind) -> String {
 /// The start of what somebody wrote, on one line.
 fn excerpt(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    shown(&crate::text::wrap::ellipsis(line, 40, "…")).into_owned()
+    crate::text::wrap::ellipsis(line, 40, "…")
 }
 
 #[cfg(test)]
@@ -306,6 +313,7 @@ mute = [\"build-bot\"]
             &[],
             &["2:1: there is no key account.work.sever; did you mean account.work.server?"],
         );
+        check("\"a\\u001b[2J\" = 1", &[], &["1:1: there is no key a�[2J; bellhop help config lists them"]);
         check(
             "[account.\"a b\"]",
             &["1:10: \"a b\" names an account: a name of letters, digits, - and _"],

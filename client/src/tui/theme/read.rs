@@ -12,7 +12,6 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::{BUILT_IN, ROLES, Theme};
 use crate::settings::file::{Remark, place, rows, syntax};
 use crate::settings::table::nearest;
-use crate::text::shown;
 
 /// A theme, and what was wrong with its file.
 #[derive(Debug)]
@@ -146,7 +145,7 @@ impl Reader<'_> {
     }
 
     fn remark(&self, at: usize, sentence: &str) -> Remark {
-        Remark { place: place(self.text, at), sentence: shown(sentence).into_owned() }
+        Remark::new(place(self.text, at), sentence)
     }
 }
 
