@@ -6,6 +6,8 @@
 //! length (`[id 16]`; `str8` has its length before it, `*` is the rest). `<id>` is what was heard under that name
 //! before. A release adds a file and changes none.
 
+mod client;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
