@@ -10,14 +10,16 @@
 //! A step is a line of [`steps::STEPS`]: its row, its name, and how it is run, a function or some tests of the workspace
 //! with amounts in their environment. What a step shows stands in `tests/reports/drill.json`, a line a step with the
 //! commit that it was run on, and `drill.md` beside it is the same for people; steps that are not run again keep their
-//! line. Steps named `fuzz` execute each target ten million times, or `RUNS`. It ends with 1 where a step failed. It needs Linux, strace, util-linux, and for some steps root or user
-//! namespaces.
+//! line. Steps named `fuzz` execute each target ten million times, or `RUNS`. It ends with 1 where a step failed. It needs Linux, strace,
+//! util-linux, faketime, and for some steps root or user namespaces.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the step")]
 #![expect(clippy::print_stdout, reason = "whoever runs the drill watches it")]
 
 #[cfg(target_os = "linux")]
 mod fuzzed;
+#[cfg(target_os = "linux")]
+mod jumps;
 #[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]

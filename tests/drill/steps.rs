@@ -1,6 +1,6 @@
 //! The steps: a row, a name, and how it is run.
 
-use crate::{fuzzed::fuzzed, vanish};
+use crate::{fuzzed::fuzzed, jumps, vanish};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::time::Duration;
@@ -75,6 +75,7 @@ pub(crate) const STEPS: &[Step] = &[
     tests("F21", "a server that is stopped", IT, "was_stopped", &[("BELLHOP_STOPPED_S", "120")]),
     tests("F11 F12 F13 F14 F22", "networks", IT, "links::", &[]),
     run("F13", "network taken away", |_| vanish::run()),
+    run("F23", "clocks that jump", |_| jumps::run()),
     run("F15", "readers who never read", |_| judged(floods::never_read(1_000, 512 * 1024, false, LOOK))),
     run("F15", "readers who never read over TLS", |_| {
         judged(floods::never_read(1_000, 512 * 1024, true, LOOK))
