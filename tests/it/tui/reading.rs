@@ -1,5 +1,6 @@
 //! Reading: what is read stays where it is, and what was not seen stays unread.
 
+use std::thread;
 use std::time::Duration;
 
 use bellhop_tests::peer::Peer;
@@ -21,6 +22,14 @@ fn talk(server: &Local, home: &Home, lines: u32) -> (Terminal, Peer) {
     alice.types("\x1b[1;5F");
     alice.shows(&format!("line {lines:03}"));
     (alice, bob)
+}
+
+/// Presses keys as fast as somebody who looks for something: each is drawn, and nothing is read.
+fn passes(terminal: &mut Terminal, keys: &[&str]) {
+    for key in keys {
+        terminal.types(key);
+        thread::sleep(Duration::from_millis(40));
+    }
 }
 
 /// How many messages are below what is shown.
@@ -69,8 +78,8 @@ fn what_is_unread_is_divided_off_and_counts_until_it_was_looked_at() {
     says(&mut carol, "alice", ["first".into(), "second".into(), "third".into()]);
     let counted = |contents: &str| listed(contents, "carol").trim_end().ends_with('3');
     alice.comes_to("three unread", counted);
-    // Opened and left in the same moment.
-    alice.types("\x1b[1;3A\x1b[1;3B");
+    // Opened and left in a moment.
+    passes(&mut alice, &["\x1b[1;3A", "\x1b[1;3B"]);
     assert!(stays(&alice, READ, counted), "{}", alice.contents());
     alice.opens("carol");
     alice.comes_to("the divider above the first", |contents| {
@@ -95,7 +104,7 @@ fn passing_through_reads_nothing() {
             && contents.contains("5 unread")
     };
     alice.comes_to("five unread", counted);
-    alice.types(&("\x0e".repeat(5) + &"\x10".repeat(5)));
+    passes(&mut alice, &[["\x0e"; 5], ["\x10"; 5]].concat());
     assert!(stays(&alice, READ, counted), "{}", alice.contents());
     // One that is stayed with is read.
     alice.types("\x0e");
