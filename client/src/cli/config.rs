@@ -95,11 +95,22 @@ async fn set(common: &Common, output: &Output, name: &str, typed: Option<&str>) 
     let choice = choice::read(common)?;
     let failed =
         |error: crate::settings::places::FileError| Failure::new(Exit::Other, "config", error.to_string());
+    // What would be refused at the next start is not written; whoever mends one thing after the other may.
+    let changed = choice.with(name, value.as_ref()).map_err(failed)?;
+    let wrong = problems(&changed).0;
+    if let Some(first) = wrong.first().filter(|_| wrong.len() >= problems(&choice).0.len()) {
+        return Err(Failure::usage(format!("nothing is changed: {first}")).into());
+    }
     choice.places.set(name, value.as_ref()).map_err(failed)?;
     let (value, path) = (value.as_ref().map(ToString::to_string), choice.places.config.display().to_string());
     output.result(&Line::Setting { key: name, value: value.as_deref(), origin: Some(&path) }).await?;
-    // What the change makes wrong, such as a key that does two things, is told at once.
-    check(common, output).await
+    // What is wrong or ignored for all that is told at once.
+    warn(&changed, output).await;
+    let (left, warnings) = problems(&changed);
+    for remark in left.iter().chain(&warnings) {
+        output.remark(remark).await;
+    }
+    Ok(())
 }
 
 fn kind_of(name: &str) -> Result<Kind, Failure> {
@@ -122,30 +133,36 @@ fn kind_of(name: &str) -> Result<Kind, Failure> {
 async fn check(common: &Common, output: &Output) -> Result<(), End> {
     let choice = choice::read(common)?;
     warn(&choice, output).await;
-    let told = |source: &Source, Remark { place, sentence }: &Remark| {
-        format!("{}:{place}: {sentence}", source.path.display())
-    };
-    let mut problems: Vec<String> = Vec::new();
-    for source in &choice.sources {
-        problems.extend(source.layer.problems.iter().map(|problem| told(source, problem)));
-    }
-    if problems.is_empty() {
-        match choice.resolve() {
-            Ok(resolved) => {
-                let looks = load_looks(&resolved, &choice.places);
-                for warning in &looks.warnings {
-                    output.remark(warning).await;
-                }
-                problems.extend(looks.problems);
-            }
-            Err(error) => problems.push(error.to_string()),
-        }
+    let (mut problems, warnings) = problems(&choice);
+    for warning in &warnings {
+        output.remark(warning).await;
     }
     let Some(last) = problems.pop() else { return Ok(()) };
     for problem in problems {
         output.error(&Failure::usage(problem));
     }
     Err(Failure::usage(last).into())
+}
+
+/// What has to be mended before anything runs, and what of theme and keys is ignored.
+fn problems(choice: &Choice) -> (Vec<String>, Vec<String>) {
+    let told = |source: &Source, Remark { place, sentence }: &Remark| {
+        format!("{}:{place}: {sentence}", source.path.display())
+    };
+    let of = |source: &Source| -> Vec<String> {
+        source.layer.problems.iter().map(|problem| told(source, problem)).collect()
+    };
+    let problems: Vec<String> = choice.sources.iter().flat_map(of).collect();
+    if !problems.is_empty() {
+        return (problems, Vec::new());
+    }
+    match choice.resolve() {
+        Ok(resolved) => {
+            let looks = load_looks(&resolved, &choice.places);
+            (looks.problems, looks.warnings)
+        }
+        Err(error) => (vec![error.to_string()], Vec::new()),
+    }
 }
 
 async fn warn(choice: &Choice, output: &Output) {

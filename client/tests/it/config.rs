@@ -77,6 +77,22 @@ fn one_value_is_changed_and_comments_stay() {
     desk.run(&["config", "set", "ui.mouse", "maybe"]).fails(2, "ui.mouse is \"maybe\": true or false");
     desk.run(&["config", "set", "ui.mose", "true"]).fails(2, "did you mean ui.mouse?");
     desk.run(&["config", "set", "keys.quti", "f9"]).fails(2, "did you mean keys.quit?");
+    // What the next start would refuse is not written.
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    desk.run(&["config", "set", "keys.quit", "ctrl+n"]).fails(2, "nothing is changed: ");
+    desk.run(&["config", "set", "ui.theme", "nowhere"]).fails(2, "there is no theme \"nowhere\"");
+    desk.run(&["config", "set", "default_account", "nobody"]).fails(2, "there is no account \"nobody\"");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), text);
+    // One thing is mended after the other.
+    write(&desk, "[ui]\nmouse = 1\nglyphs = 2\n");
+    desk.run(&["config", "set", "ui.theme", "dark"]).fails(2, "ui.mouse is 1");
+    let mended = desk.run(&["config", "set", "ui.mouse", "true"]);
+    assert!(mended.code == Some(0) && mended.stderr.contains("ui.glyphs is 2"), "{}", mended.stderr);
+    assert_eq!(desk.run(&["config", "set", "ui.glyphs", "ascii"]).code, Some(0));
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("it is there"),
+        "[ui]\nmouse = true\nglyphs = \"ascii\"\n"
+    );
 }
 
 #[test]
