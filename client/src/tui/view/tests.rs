@@ -172,20 +172,35 @@ fn every_size_draws() {
     asking[2].enter("/delete-account");
     asking[3].ctrl('q');
     stages.extend(asking);
+    let mut reading: [Stage; 4] = std::array::from_fn(|_| Stage::usual());
+    reading[0].press(Code::Up);
+    reading[1].press(Code::Up);
+    reading[1].press(Code::Enter);
+    reading[2].ctrl('f');
+    reading[2].say("pasting");
+    reading[3].event(Event::Untrusted(untrusted(Doubt::Unknown)));
+    stages.extend(reading);
+    // Each in every set of glyphs is the same three times as slow, and for those who release.
+    let all = std::env::var_os("BELLHOP_SIZES").is_some_and(|amount| amount == "all");
+    let (stride, sets) = if all { (1, 3) } else { (29, 1) };
     let themes: Vec<Theme> = BUILT_IN.iter().filter_map(|(name, _)| Theme::built_in(name)).collect();
     for (number, stage) in stages.iter_mut().enumerate() {
         offline(stage, 12);
         // Every small size, and of the others together all, each in another look.
         let small = (1..=24).flat_map(|columns| (1..=8).map(move |rows| (columns, rows)));
-        let large = (number..200 * 60).step_by(29).map(|size| (size as u16 % 200 + 1, size as u16 / 200 + 1));
+        let large = (number * usize::from(!all)..200 * 60)
+            .step_by(stride)
+            .map(|size| (size as u16 % 200 + 1, size as u16 / 200 + 1));
         for (turn, (columns, rows)) in small.chain(large).enumerate() {
-            stage.model.prefs.glyphs = [&UNICODE, &WGL4, &ASCII][turn % 3];
             stage.model.prefs.theme = themes[turn / 3 % themes.len()].clone();
             stage.model.size = (columns, rows);
-            let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
-            let caret = super::screen(&stage.model, &mut buffer);
-            let inside = caret.is_none_or(|caret| caret.x < columns && caret.y < rows);
-            assert!(inside, "the caret left a screen of {columns}x{rows}");
+            for set in 0..sets {
+                stage.model.prefs.glyphs = [&UNICODE, &WGL4, &ASCII][(turn + set) % 3];
+                let mut buffer = Buffer::empty(Rect::new(0, 0, columns, rows));
+                let caret = super::screen(&stage.model, &mut buffer);
+                let inside = caret.is_none_or(|caret| caret.x < columns && caret.y < rows);
+                assert!(inside, "the caret left a screen of {columns}x{rows}");
+            }
         }
     }
 }
