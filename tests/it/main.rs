@@ -19,6 +19,7 @@
 //! * `start`: starts that are cut off, on damage, without threads; service managers; ends under load.
 //! * `clients`: screens and programs on the client's library while the server is killed.
 //! * `outside`: what has the screen's terminal for a while; floods while somebody types. `lines`: without a screen.
+//! * `chosen`: themes, settings and accounts on pseudo terminals.
 //! * `screen`: the terminal client on pseudo terminals. `typing`: while servers and screens are killed.
 //! * `tui`: what a person does at the screen and sees there, by the rows of `tests/screens.md`.
 //! * `identity`: clients that know a server by its key.
@@ -37,6 +38,8 @@
 
 mod accounts;
 mod book;
+#[cfg(unix)]
+mod chosen;
 #[cfg(unix)]
 mod clients;
 #[cfg(target_os = "linux")]

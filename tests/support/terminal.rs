@@ -154,6 +154,17 @@ impl Terminal {
         assert!(there.is_some(), "the caret is at {:?}, not in {column}:\n{}", self.caret(), self.contents());
     }
 
+    /// What stands in each cell, and the colour behind it.
+    pub fn cells(&self, mut each: impl FnMut(&str, vt100::Color)) {
+        let parser = self.screen.lock().unwrap();
+        let screen = parser.screen();
+        let (rows, columns) = screen.size();
+        let places = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |column| (row, column)));
+        for cell in places.filter_map(|(row, column)| screen.cell(row, column)) {
+            each(cell.contents(), cell.bgcolor());
+        }
+    }
+
     /// Every byte that reached the terminal.
     pub fn written(&self) -> Vec<u8> {
         self.written.lock().unwrap().clone()

@@ -20,7 +20,7 @@ fn looks(written: &[u8]) -> Vec<String> {
 }
 
 /// The numbers that set colours: of letters, and of what is behind them.
-fn colours(written: &[u8]) -> (bool, bool) {
+pub(crate) fn colours(written: &[u8]) -> (bool, bool) {
     let (mut letters, mut behind) = (false, false);
     for look in looks(written) {
         let mut numbers = look.split([';', ':']).map(|number| number.parse::<u32>().unwrap_or(0));

@@ -3,7 +3,7 @@
 mod delivery;
 mod finding;
 mod link;
-mod looks;
+pub(crate) mod looks;
 mod ops;
 mod reading;
 mod start;
