@@ -85,6 +85,7 @@ fn drive(
         confirm: matches!(config.receive, Receive::Confirmed | Receive::Bytes),
         bytes: config.receive == Receive::Bytes,
         patient: config.patient,
+        hidden: config.hidden,
         agent: concat!("bellhop/", env!("CARGO_PKG_VERSION")).into(),
         // A password that was given is proven; a token stands in where none was.
         seat: Seat { token: seat.token.filter(|_| config.password.is_none()), ..seat.clone() },

@@ -31,6 +31,8 @@ pub struct Config {
     pub receive: Receive,
     /// A message of ours that the server refuses for now waits, and is sent later; else that is told at once.
     pub patient: bool,
+    /// Nobody is to see that this account is online, or that it is writing. Where a server has no presence nobody does.
+    pub hidden: bool,
 }
 
 /// How a server proves who it is. On another machine always by TLS, and by what is known of it.

@@ -116,6 +116,7 @@ mod tests {
             role: Role::Tui,
             receive: Receive::Kept,
             patient: true,
+            hidden: false,
         };
         (folder, config)
     }

@@ -37,6 +37,7 @@ fn join(name: &str, home: &Path, addr: SocketAddr, receive: Receive) -> (Client,
         role: Role::Tui,
         receive,
         patient: true,
+        hidden: false,
     })
 }
 

@@ -139,9 +139,9 @@ fn lines(common: &Common, output: &Output) -> Result<(), End> {
     })?;
     drop(runtime);
     setup.fetch_password()?;
-    let Setup { home, server, trust, user, password, .. } = setup;
+    let Setup { home, server, trust, user, password, ui, .. } = setup;
     let (wait, ask) = (common.timeout, unseen);
-    let code = plain::run(plain::Start { home, server, trust, user, password, wait, ask });
+    let code = plain::run(plain::Start { home, server, trust, user, password, ui, wait, ask });
     match code.map_err(Failure::local)? {
         0 => Ok(()),
         code => Err(End::Signal(Exit::of_code(code))),

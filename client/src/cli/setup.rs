@@ -15,7 +15,7 @@ use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
 use crate::settings::choice::Choice;
-use crate::settings::{Settings, Tls};
+use crate::settings::{Settings, Tls, Ui};
 use crate::tui::Start;
 
 /// What every command needs to know.
@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     password_cmd: Option<String>,
     /// The password is for `user` alone, as the config says.
     for_user: bool,
+    pub(crate) ui: Ui,
     /// What was chosen, in files, variables and flags.
     pub(crate) choice: Choice,
 }
@@ -62,7 +63,7 @@ impl Setup {
             (None, None) => None,
         };
         let for_user = password_fd.is_none() && resolved.password_is_of_files();
-        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, choice })
+        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, ui: settings.ui, choice })
     }
 
     /// What the screen begins with, or goes on with as another account.
@@ -158,6 +159,7 @@ impl Setup {
             role,
             receive,
             patient: false,
+            hidden: !self.ui.online,
         }
     }
 

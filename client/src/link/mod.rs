@@ -57,6 +57,8 @@ pub(crate) struct LinkConfig {
     /// A message that is refused for now waits here, and is sent later; else it has failed, or where it may have been on
     /// an earlier connection stays in flight.
     pub(crate) patient: bool,
+    /// Nobody is to see that this account is online.
+    pub(crate) hidden: bool,
     /// What this program calls itself.
     pub(crate) agent: String,
     /// Where the jitter comes from.

@@ -57,7 +57,7 @@ impl Plain {
             }
             _ => {}
         }
-        match typed::parse(line, false) {
+        match typed::parse_as(line, false, self.raw_ops) {
             Typed::Nothing => {}
             Typed::Message(text) => self.write_here(text),
             Typed::Wrong(reason) => self.say(&reason),

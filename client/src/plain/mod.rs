@@ -28,6 +28,7 @@ use crate::config::{Config, Receive, Role, Server, Trust};
 use crate::event::Event;
 use crate::home::Home;
 use crate::secret::Secret;
+use crate::settings::Ui;
 use crate::signals::Signals;
 use crate::tui::Backend;
 use crate::tui::model::{Effect, Login, Now};
@@ -51,6 +52,7 @@ pub(crate) struct Start {
     pub(crate) trust: Trust,
     pub(crate) user: Option<bellhop_protocol::Username>,
     pub(crate) password: Option<Secret>,
+    pub(crate) ui: Ui,
     /// How long the end waits for the server.
     pub(crate) wait: Duration,
     /// Asks a question whose answer must not be seen.
@@ -78,6 +80,8 @@ struct Desk {
     wait: Duration,
     ask: fn(String) -> Unseen,
     state: Plain,
+    /// Others see that this account is online.
+    online: bool,
     backend: Backend,
     console: Console,
     signals: Signals,
@@ -86,7 +90,7 @@ struct Desk {
 
 impl Desk {
     fn new(start: Start) -> Desk {
-        let Start { home, server, trust, user, password, wait, ask } = start;
+        let Start { home, server, trust, user, password, ui, wait, ask } = start;
         let login =
             user.map(|user| Login { server: server.clone(), user, password, create: false, remember: false });
         let talks = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -97,7 +101,8 @@ impl Desk {
             meant: server.clone(),
             wait,
             ask,
-            state: Plain::new(TimeZone::system(), server, login, can_ask),
+            state: Plain::new(TimeZone::system(), server, login, can_ask, ui.raw_ops),
+            online: ui.online,
             backend: Backend::default(),
             console: Console::new(talks),
             // Before anything is begun: from here on signals do not end the process by themselves.
@@ -204,6 +209,7 @@ impl Desk {
             role: Role::Tui,
             receive: Receive::Kept,
             patient: true,
+            hidden: !self.online,
         });
     }
 

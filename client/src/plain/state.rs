@@ -87,6 +87,8 @@ pub(super) struct Plain {
     pub(super) login: Option<Login>,
     /// Somebody can be asked for what must not be seen.
     pub(super) can_ask: bool,
+    /// `5|bob|hello` is an op.
+    pub(super) raw_ops: bool,
     /// The login was typed here.
     pub(super) chosen: bool,
     /// Nobody knows yet whether the first login is accepted; nothing is read before.
@@ -116,13 +118,20 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(zone: TimeZone, server: Server, login: Option<Login>, can_ask: bool) -> Plain {
+    pub(super) fn new(
+        zone: TimeZone,
+        server: Server,
+        login: Option<Login>,
+        can_ask: bool,
+        raw_ops: bool,
+    ) -> Plain {
         Plain {
             zone,
             now: None,
             server,
             login,
             can_ask,
+            raw_ops,
             chosen: false,
             begins: false,
             online: false,

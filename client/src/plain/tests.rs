@@ -40,7 +40,7 @@ fn login() -> Login {
 impl Desk {
     fn new(can_ask: bool) -> Desk {
         let server = Server::parse("chat.example").expect("an address");
-        let plain = Plain::new(TimeZone::UTC, server, Some(login()), can_ask);
+        let plain = Plain::new(TimeZone::UTC, server, Some(login()), can_ask, true);
         let mut desk = Desk { plain, now: begin(), effects: Vec::new(), asks: Vec::new(), ended: None };
         desk.plain.start();
         desk
@@ -123,6 +123,20 @@ fn message(n: i64, mine: bool, peer: &str, text: &str) -> Message {
 
 fn send(tag: u64, to: &str, text: &str) -> Effect {
     Effect::Send { tag, to: Peer::new(to), text: text.into() }
+}
+
+#[test]
+fn who_wants_no_ops_by_hand_writes_messages() {
+    let mut desk = Desk::online();
+    desk.plain.raw_ops = false;
+    desk.line("/open bob");
+    desk.effects.clear();
+    assert_eq!(desk.line("5|carol|hello"), [""; 0]);
+    let texts = desk.effects.iter().filter_map(|effect| match effect {
+        Effect::Send { to, text, .. } => Some((to.key.as_str(), text.as_str())),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), [("bob", "5|carol|hello")]);
 }
 
 #[test]

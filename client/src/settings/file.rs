@@ -243,7 +243,6 @@ server = \"chat.example:2050\"
 user = \"alice\"
 tls = \"pin\"                    # pin | ca | off
 password_cmd = \"pass show bellhop\"
-deliver = \"auto\"               # auto | ask
 
 [ui]
 theme = \"terminal\"
@@ -272,14 +271,14 @@ mute = [\"build-bot\"]
     fn a_whole_file() {
         let layer = parse(WHOLE);
         assert_eq!((layer.problems.as_slice(), layer.warnings.as_slice()), ([].as_slice(), [].as_slice()));
-        assert_eq!(layer.entries.len(), 20);
+        assert_eq!(layer.entries.len(), 19);
         assert_eq!(layer.accounts.get("work"), Some(&2));
         let server = &layer.entries["account.work.server"];
         assert_eq!((server.value.text(), server.line), ("chat.example:2050", 3));
         assert_eq!(layer.entries["notify.mute"].value.list(), ["build-bot"]);
         let keys: Vec<_> =
             layer.bindings.iter().map(|binding| (binding.action.as_str(), binding.at)).collect();
-        assert_eq!(keys[0], ("next-unread", Place { line: 23, column: 15 }));
+        assert_eq!(keys[0], ("next-unread", Place { line: 22, column: 15 }));
         assert_eq!(layer.bindings[1].keys, ["ctrl+q"]);
     }
 

@@ -26,7 +26,7 @@ use bellhop_protocol::Username;
 use crate::config::Server;
 use resolve::Bound;
 
-pub(crate) use words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
+pub(crate) use words::{Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
 
 /// Everything that can be chosen, as values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,6 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     /// The file that has the password, or a command that prints it.
     pub(crate) password: (Option<PathBuf>, Option<String>),
-    pub(crate) deliver: Ask,
     pub(crate) ui: Ui,
     pub(crate) notify: Notify,
     /// What `[keys]` says, to be read by whoever knows the actions.
@@ -68,12 +67,12 @@ pub(crate) struct Ui {
     /// A paste of so many lines asks first.
     pub(crate) paste_ask_lines: usize,
     pub(crate) mark_read: MarkRead,
+    /// Others see that this account is online.
+    pub(crate) online: bool,
     /// Others are told while something is written to them.
     pub(crate) typing: bool,
     /// Which keys do what, before `[keys]`.
     pub(crate) keys: Profile,
-    /// Nothing on the screen moves by itself.
-    pub(crate) reduce_motion: bool,
 }
 
 /// How a person is told of messages.
@@ -100,9 +99,9 @@ impl Default for Ui {
             raw_ops: true,
             paste_ask_lines: 4,
             mark_read: MarkRead::Seen,
+            online: true,
             typing: true,
             keys: Profile::Default,
-            reduce_motion: false,
         }
     }
 }

@@ -297,7 +297,6 @@ impl Resolved {
             user: self.given("user").and_then(|user| Username::parse(user).ok()),
             tls: word!(Tls, "tls"),
             password: self.password(),
-            deliver: word!(Ask, "deliver"),
             ui: Ui {
                 theme: self.text("ui.theme").to_owned(),
                 glyphs: word!(GlyphSet, "ui.glyphs"),
@@ -311,9 +310,9 @@ impl Resolved {
                 raw_ops: self.bool("ui.raw_ops"),
                 paste_ask_lines: self.number("ui.paste_ask_lines"),
                 mark_read: word!(MarkRead, "ui.mark_read"),
+                online: self.bool("ui.online"),
                 typing: self.bool("ui.typing"),
                 keys: word!(Profile, "ui.keys"),
-                reduce_motion: self.bool("ui.reduce_motion"),
             },
             notify: Notify {
                 via: word!(Via, "notify.via"),

@@ -2,7 +2,7 @@
 //! the manual come from this one table.
 
 use super::value::{Kind, Value};
-use super::words::{Ask, Emoji, GlyphSet, MarkRead, Preview, Profile, Tristate, Via};
+use super::words::{Emoji, GlyphSet, MarkRead, Preview, Profile, Tristate, Via};
 
 /// A key of the config.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,13 +56,6 @@ pub(crate) const TABLE: &[Key] = &[
         Some("BELLHOP_PASSWORD_FILE"),
         "a file whose first line is the password",
     ),
-    account(
-        "deliver",
-        Kind::OneOf(Ask::WORDS),
-        Some("auto"),
-        None,
-        "whether waiting messages come by themselves",
-    ),
     general(
         "ui.theme",
         Kind::Name,
@@ -83,9 +76,9 @@ pub(crate) const TABLE: &[Key] = &[
     general("ui.raw_ops", Kind::Bool, "true", "5|bob|hello in the box is an op, not a message"),
     general("ui.paste_ask_lines", Kind::Number(2, 1_000), "4", "a paste of so many lines asks first"),
     general("ui.mark_read", Kind::OneOf(MarkRead::WORDS), "seen", "when messages count as read"),
+    general("ui.online", Kind::Bool, "true", "others see that you are online, from the next connection on"),
     general("ui.typing", Kind::Bool, "true", "others are told while you write to them"),
     general("ui.keys", Kind::OneOf(Profile::WORDS), "default", "which keys do what, before [keys]"),
-    general("ui.reduce_motion", Kind::Bool, "false", "nothing on the screen moves by itself"),
     general("notify.via", Kind::OneOf(Via::WORDS), "auto", "how you are told of messages"),
     general("notify.preview", Kind::OneOf(Preview::WORDS), "name", "what you are told of a message"),
     general("notify.mute", Kind::Names, "", "people you are not told of"),

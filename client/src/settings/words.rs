@@ -108,13 +108,6 @@ words! {
         /// None, to this machine.
         Off = "off",
     }
-    /// Whether messages that wait come by themselves.
-    Ask {
-        /// All of them, at once.
-        Auto = "auto",
-        /// When a person says so.
-        Ask = "ask",
-    }
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ mod tests {
             role: Role::Named("tui".into()),
             receive: Receive::Kept,
             patient: true,
+            hidden: false,
         }
     }
 

@@ -369,6 +369,7 @@ impl App {
             role: Role::Tui,
             receive: Receive::Kept,
             patient: true,
+            hidden: !self.model.prefs.ui.online,
         });
     }
 

@@ -56,6 +56,7 @@ pub(crate) fn config(server: &Server, home: &Home, user: &str) -> Config {
         role: Role::Tui,
         receive: Receive::Kept,
         patient: true,
+        hidden: false,
     }
 }
 

@@ -143,6 +143,7 @@ impl Seat {
             role: Role::Tui,
             receive: Receive::Kept,
             patient: true,
+            hidden: false,
         });
         Seat { client, events }
     }

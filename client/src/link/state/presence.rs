@@ -3,14 +3,12 @@
 //! Where the server has no presence, or has not answered, nothing is known of anybody: nothing is ever guessed.
 
 use bellhop_protocol::code::Failure;
-use bellhop_protocol::presence::{PRESENCE, Presence, PresenceState, Watch, Watching};
+use bellhop_protocol::presence::{HIDDEN, PRESENCE, Presence, PresenceState, Watch, Watching};
 use bellhop_protocol::{Address, Code, Request};
 
 use super::{State, sign_in};
 use crate::event::Event;
 
-/// What HELLO asks for.
-pub(super) const FEATURES: u32 = PRESENCE;
 /// Names that are watched at most, the first ones: what a server allows unless told otherwise.
 pub(super) const WATCH_MAX: usize = 256;
 
@@ -30,6 +28,11 @@ impl Default for Watched {
     fn default() -> Watched {
         Watched { wanted: Vec::new(), asked: Vec::new(), answered: true, most: WATCH_MAX }
     }
+}
+
+/// What HELLO asks for.
+pub(super) fn features(hidden: bool) -> u32 {
+    if hidden { PRESENCE | HIDDEN } else { PRESENCE }
 }
 
 impl State {

@@ -35,7 +35,7 @@ impl State {
         }
         self.phase = Phase::Greeting { since: now };
         let agent = self.config.agent.clone();
-        let (device, features) = (self.config.seat.device, presence::FEATURES);
+        let (device, features) = (self.config.seat.device, presence::features(self.config.hidden));
         let hello = Hello { version: VERSION, device, features, agent: &agent };
         self.put(&Request::Hello(hello));
     }

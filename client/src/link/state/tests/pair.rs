@@ -55,6 +55,7 @@ pub(super) fn config() -> LinkConfig {
         confirm: false,
         bytes: false,
         patient: true,
+        hidden: false,
         agent: "test".into(),
         seed: 7,
     }
@@ -327,6 +328,11 @@ impl Pair {
         let lines = self.peek();
         self.sent.clear();
         lines
+    }
+
+    /// The same as bytes.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.sent
     }
 
     pub(super) fn last_sent(&mut self) -> String {

@@ -6,7 +6,10 @@ use bellhop_protocol::{Code, OpCode, Reply};
 
 use super::pair::{Pair, config};
 use crate::link::state::presence::WATCH_MAX;
-use crate::link::{Command, Input};
+use crate::link::{Command, Input, LinkConfig};
+
+/// Where the features are in HELLO: behind its header, the version and the device.
+const FEATURES: usize = 5 + 2 + 16;
 
 fn watch(names: &[&str]) -> Command {
     Command::Watch(names.iter().map(|name| (*name).to_owned()).collect())
@@ -123,4 +126,15 @@ fn a_list_that_is_too_long_is_halved_and_another_refusal_leaves_nothing_known() 
     let mut pair = self::pair();
     pair.command(Command::Watch(many));
     assert_eq!(pair.sent()[0].split(' ').count(), 1 + WATCH_MAX);
+}
+
+#[test]
+fn who_hides_says_so_in_hello() {
+    for (hidden, features) in [(false, 1), (true, 3)] {
+        let mut pair = Pair::new(LinkConfig { hidden, ..config() });
+        pair.connected();
+        let sent = pair.raw();
+        let asked = u32::from_be_bytes(sent[FEATURES..FEATURES + 4].try_into().expect("four bytes"));
+        assert_eq!((sent[4], asked), (OpCode::Hello.byte(), features));
+    }
 }
