@@ -204,10 +204,10 @@ fn every_op_is_answered_in_every_state() {
             let refused = refusal(&got).unwrap_or_else(|| panic!("{name}: {op:#04x} is answered {got:?}"));
             let expected = match OpCode::from_byte(op) {
                 None if op < 0x40 => got.op == op | ANSWER && refused == Code::UNKNOWN_OP,
-                None | Some(OpCode::Message | OpCode::Receipt) => {
+                None | Some(OpCode::Message | OpCode::Receipt | OpCode::Presence) => {
                     got.op == 0xFF && refused == Code::NOT_ALLOWED
                 }
-                Some(OpCode::Ack | OpCode::Read) => got.op == 0xFF,
+                Some(OpCode::Ack | OpCode::Read | OpCode::Typing) => got.op == 0xFF,
                 Some(_) => got.op == op | ANSWER,
             };
             assert!(expected, "{name}: {op:#04x} is answered {got:?}");
