@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -10,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::flooding::{BURST, flooding};
 use crate::proc::{processor_time, rss, wake_ups_in};
-use crate::process::{Process, binary};
+use crate::process::{Process, binary, run};
 use crate::server::Home;
 use crate::terminal::Terminal;
 use crate::wait::{PATIENCE, wait_for, waited};
@@ -49,8 +50,7 @@ impl fmt::Display for Figure {
 /// All of it, with an empty history and with a long one.
 pub fn measure() -> Vec<Figure> {
     let figure = |what, value, most, unit| Figure { what, value, most, unit };
-    let size = fs::metadata(binary("bellhop")).unwrap().len();
-    let mut figures = vec![figure("binary", size as f64 / 1e6, 8.0, " MB")];
+    let mut figures = vec![figure("binary, stripped", stripped() as f64 / 1e6, 8.0, " MB")];
     let folder = Home::new();
     let server = Process::start(&folder.data(), &["--limit", "heartbeat=300"]);
     let empty = Person::new(&server);
@@ -82,6 +82,15 @@ pub fn measure() -> Vec<Figure> {
         figure("frames a second", frames, 62.5, ""),
     ]);
     figures
+}
+
+/// The bytes of the client without the names of its functions.
+fn stripped() -> u64 {
+    let home = Home::new();
+    let to = home.path().join("stripped");
+    let (status, _, complaint) = run(Command::new("strip").arg("-o").arg(&to).arg(binary("bellhop")));
+    assert!(status.success(), "{complaint}");
+    fs::metadata(to).unwrap().len()
 }
 
 /// Somebody with a history.
