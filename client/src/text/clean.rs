@@ -173,11 +173,12 @@ fn shorten(text: &str) -> String {
         let joined = |c| matches!(c, JOINER | NON_JOINER | EMOJI_STYLE);
         let whole = kept.trim_end_matches(joined);
         out.push_str(whole);
-        // Marks go without a word. Anything else leaves a sign, and by it stays apart from what comes next.
+        // Marks behind a mark go without a word. Anything else leaves a sign, and by it stays apart from what comes next.
         let is_mark = |c: char| {
             c.width() == Some(0) && c.general_category_group() == GeneralCategoryGroup::Mark && !joined(c)
         };
-        if whole.len() < kept.len() || !rest.chars().all(is_mark) {
+        let only_marks = whole.len() == kept.len() && whole.ends_with(is_mark) && rest.chars().all(is_mark);
+        if !only_marks {
             out.push(REPLACED);
         }
     }
@@ -399,10 +400,12 @@ mod tests {
             &format!("\u{915}{viramas}\u{200c}\u{937}{viramas}"),
             &format!("\u{915}{viramas}�\u{937}{viramas}"),
         );
+        // A mark that kept a syllable's end from the next one.
+        let vowels = "\u{1161}".repeat(8);
+        check(Kind::Line, &format!("{vowels}\u{946}\u{11a8}"), &format!("{vowels}�\u{11a8}"));
         // A letter that takes the next one into its cluster; vowels that a syllable's end kept apart.
         let letters = "\u{d4e}".repeat(40);
         check(Kind::Line, &format!("{letters}ab"), &format!("{}�b", &letters[..8 * 3]));
-        let vowels = "\u{1161}".repeat(8);
         check(
             Kind::Line,
             &format!("\u{1100}{vowels}\u{1161}\u{11a8}{vowels}"),
