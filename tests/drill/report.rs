@@ -41,8 +41,12 @@ impl Report {
     /// The report of earlier runs, where there is one.
     pub(crate) fn read(machine: &str) -> Report {
         let text = fs::read_to_string(folder().join("drill.json")).unwrap_or_default();
-        let lines = text.lines().filter_map(|line| Line::from_json(&serde_json::from_str(line).ok()?));
-        Report { machine: machine.to_owned(), lines: lines.collect() }
+        Report { machine: machine.to_owned(), lines: lines(&text).collect() }
+    }
+
+    /// Takes the lines of another report over, whose text this is.
+    pub(crate) fn take(&mut self, text: &str) {
+        lines(text).for_each(|line| self.put(line));
     }
 
     /// Puts a step's line in the place of its earlier one.
@@ -85,6 +89,10 @@ impl Report {
         page.push_str("```\n");
         page
     }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Line> {
+    text.lines().filter_map(|line| Line::from_json(&serde_json::from_str(line).ok()?))
 }
 
 impl Line {
