@@ -1,5 +1,8 @@
 //! The same within tmux, which has a mind of its own about keys, pastes and what a terminal is left as.
 
+use std::thread;
+use std::time::Duration;
+
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::{Signal, Terminal};
 use bellhop_tests::tmux::{Tmux, has_tmux};
@@ -84,7 +87,9 @@ fn pastes_wait_in_the_box() {
     tmux.shows(EMPTY);
     tmux.pastes("first\nsecond");
     tmux.comes_to("two lines", |contents| contents.contains("> first") && contents.contains("  second"));
-    tmux.key(&["C-u", "C-c"]);
+    // Right behind a paste, keys belong to it.
+    thread::sleep(Duration::from_millis(50));
+    tmux.key(&["C-c"]);
     tmux.shows(EMPTY);
     tmux.pastes("1\n2\n3\n4\n5");
     tmux.shows("Paste 5 lines?");
