@@ -10,6 +10,7 @@ mod start;
 mod tmux;
 mod writing;
 
+use std::thread;
 use std::time::Duration;
 
 use bellhop_protocol::OpCode::Send;
@@ -58,6 +59,11 @@ fn body(contents: &str) -> Vec<String> {
 /// True if and only if the state stays for so long.
 fn stays(terminal: &Terminal, time: Duration, check: impl Fn(&str) -> bool) -> bool {
     waited(time, || (!check(&terminal.contents())).then_some(())).is_none()
+}
+
+/// Waits until keys are keys again: those right behind a paste belong to it.
+fn after_a_paste() {
+    thread::sleep(Duration::from_millis(50));
 }
 
 /// Somebody says these, and each is on the server's disk.

@@ -17,6 +17,7 @@ fn talk(server: &Local, home: &Home, lines: u32) -> (Terminal, Peer) {
     let mut bob = server.login("bob");
     let mut alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
     says(&mut bob, "alice", (1..=lines).map(|number| format!("line {number:03}")));
+    alice.shows(&format!("{lines} unread"));
     alice.opens("bob");
     alice.shows("line 0");
     alice.types("\x1b[1;5F");
@@ -147,6 +148,7 @@ fn words_are_found_and_escape_goes_back() {
             if number % 10 == 5 { format!("paste {number:03}") } else { format!("line {number:03}") }
         }),
     );
+    alice.shows("70 unread");
     alice.opens("bob");
     alice.shows("line 0");
     alice.types("\x1b[1;5F");

@@ -1,8 +1,5 @@
 //! The same within tmux, which has a mind of its own about keys, pastes and what a terminal is left as.
 
-use std::thread;
-use std::time::Duration;
-
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::{Signal, Terminal};
 use bellhop_tests::tmux::{Tmux, has_tmux};
@@ -87,12 +84,12 @@ fn pastes_wait_in_the_box() {
     tmux.shows(EMPTY);
     tmux.pastes("first\nsecond");
     tmux.comes_to("two lines", |contents| contents.contains("> first") && contents.contains("  second"));
-    // Right behind a paste, keys belong to it.
-    thread::sleep(Duration::from_millis(50));
+    super::after_a_paste();
     tmux.key(&["C-c"]);
     tmux.shows(EMPTY);
     tmux.pastes("1\n2\n3\n4\n5");
     tmux.shows("Paste 5 lines?");
+    super::after_a_paste();
     tmux.key(&["Escape"]);
     // The box shows below the question; an Escape and what comes right behind it would be another key.
     tmux.comes_to("no question", |contents| !contents.contains("Paste 5 lines?"));

@@ -3,7 +3,7 @@
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::Terminal;
 
-use super::{EMPTY, SIZE, demo};
+use super::{EMPTY, SIZE, after_a_paste, demo};
 
 #[test]
 fn a_message_of_two_lines_is_one_message() {
@@ -69,6 +69,7 @@ fn pastes_that_look_like_commands_are_text() {
         alice.types(&format!("\x1b[200~{text}\x1b[201~"));
         alice.shows(&format!("> {text}"));
         alice.shows("pasted: sent as a message");
+        after_a_paste();
         bob.is_quiet();
         alice.types("\r");
         assert_eq!(bob.push().text(), format!("alice|{text}"));
@@ -85,6 +86,7 @@ fn a_paste_that_ends_itself_sends_nothing_and_writes_no_clipboard() {
     alice.opens("bob");
     alice.types("\x1b[200~x\x1b[201~\rrm\r\x1b[201~");
     alice.comes_to("the paste in the box", |contents| contents.contains("> x") && contents.contains("  rm"));
+    after_a_paste();
     bob.is_quiet();
     alice.types("\x03");
     alice.shows(EMPTY);
