@@ -316,6 +316,8 @@ impl App {
                 }
                 Effect::Edit { open, text } => {
                     self.keys = None;
+                    // Its end left a wake-up behind: one that comes with the first key of the next stream hides it.
+                    let _ = crossterm::event::poll(Duration::ZERO);
                     let told = self.aside.edit(open, &text);
                     told.into_iter().for_each(|msg| self.edited(msg));
                 }
