@@ -66,8 +66,11 @@ fn what_waits_is_read_by_its_name() {
             break;
         }
     }
-    let places = ["-- bob", " bob: first\n", " bob: second\n"].map(|text| told.find(text));
+    let places = [" bob: first\n", " bob: second\n"].map(|text| told.find(text));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{told}");
+    // Before it has come there is nobody to be listed.
+    let (_, said, _) = talk(&home, &addr, "alice", "/who\n");
+    assert!(said.contains("-- bob"), "{said}");
 }
 
 #[test]
