@@ -126,14 +126,14 @@ impl List {
         }
     }
 
-    /// Somebody is typing; returns whether they are watched.
+    /// Somebody is typing; returns whether there is something to tell. Too soon after other news it is dropped and not
+    /// told later: their message may overtake it, and they would seem to write another.
     pub(super) fn types(&mut self, key: &str, now: Duration) -> bool {
-        let entry = self.find(key);
-        let watched = entry.is_some();
-        if let Some(entry) = entry {
+        let entry = self.find(key).filter(|entry| entry.told_at.is_none_or(|told_at| told_at + APART <= now));
+        entry.is_some_and(|entry| {
             entry.typed = Some(now);
-        }
-        watched
+            true
+        })
     }
 
     fn find(&mut self, key: &str) -> Option<&mut Entry> {
