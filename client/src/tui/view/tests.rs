@@ -1,6 +1,7 @@
 //! Screens as text, compared with files. `BELLHOP_WRITE_SCREENS=1` writes them anew, to be looked at before they are
 //! committed.
 
+mod questions;
 mod reading;
 
 use std::path::PathBuf;
@@ -20,7 +21,6 @@ use crate::text::wrap::width;
 use crate::tui::demo::{self, Demo};
 use crate::tui::glyphs::{ASCII, UNICODE, WGL4};
 use crate::tui::key::{Code, Key};
-use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 use crate::tui::theme::{BUILT_IN, Theme};
 
@@ -387,42 +387,6 @@ fn a_long_line_in_a_field_is_measured_once() {
     assert_eq!(field_view(&long, 10).1, 2);
 }
 
-/// The keys of a question, and the fields to be filled in, were below the edge of a small window.
-#[test]
-fn a_question_keeps_its_keys_in_a_small_window() {
-    let asks: [fn(&mut Stage); 4] = [
-        |stage| stage.paste("1\n2\n3\n4\n5"),
-        |stage| stage.ctrl('q'),
-        |stage| stage.enter("/delete-account"),
-        |stage| stage.enter("4|open sesame"),
-    ];
-    for size in [(20, 6), (30, 8), (40, 20), (80, 24)] {
-        for (number, ask) in asks.iter().enumerate() {
-            let mut stage = Stage::new(size, &UNICODE);
-            ask(&mut stage);
-            stage.shows("Esc");
-            let keys = [["i", "s"], ["y", "quit"], ["Tab", "Enter"], ["Enter", "delete"]][number];
-            let screen = stage.screen();
-            let row = screen.lines().find(|line| line.contains("Esc")).unwrap_or_default();
-            assert!(keys.iter().all(|key| row.contains(key)), "{row}");
-            if number < 2 {
-                continue;
-            }
-            stage.say("ali");
-            stage.shows("ali");
-            if number == 2 {
-                stage.press(Code::Tab);
-                stage.say("abc");
-                stage.shows("•••");
-            }
-        }
-    }
-    let mut stage = Stage::usual();
-    stage.enter("/delete-account");
-    stage.enter("alcie");
-    stage.shows("that is not the name of this account");
-}
-
 /// Ticks were explained in windows of 120 columns alone, and two of them, told apart by their look, looked the same.
 #[test]
 fn what_ticks_mean_is_told_in_their_own_look() {
@@ -472,48 +436,4 @@ fn the_first_start_says_what_to_do_at_every_size() {
 fn untrusted(doubt: Doubt) -> Untrusted {
     let server = Server::parse("chat.example").expect("an address");
     Untrusted { server, shown: Fingerprint::of_key(b"new"), doubt }
-}
-
-#[test]
-fn servers_that_are_not_trusted() {
-    let kept = Fingerprint::of_key(b"old");
-    for (size, name) in [((80, 24), "80x24"), ((40, 20), "40x20")] {
-        let mut stage = Stage::login(size, &UNICODE);
-        stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
-        check(&format!("trust-{name}"), &stage);
-        stage.event(Event::Untrusted(untrusted(Doubt::Changed { kept })));
-        check(&format!("trust-{name}-changed"), &stage);
-    }
-}
-
-/// A fingerprint that is cut is none.
-#[test]
-fn a_key_is_shown_as_a_whole_or_cannot_be_trusted() {
-    let shown = untrusted(Doubt::Unknown).shown.to_string();
-    for columns in (20..90).step_by(3) {
-        for rows in 6..26 {
-            let mut stage = Stage::login((columns, rows), &UNICODE);
-            stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
-            stage.say("yes");
-            let screen = stage.screen();
-            let together: String =
-                screen.chars().filter(|c| !c.is_whitespace() && !"│|".contains(*c)).collect();
-            stage.press(Code::Enter);
-            let trusts = stage.done().iter().any(|effect| matches!(effect, Effect::Trust(_)));
-            assert!(!trusts || together.contains(&shown), "{columns}x{rows}\n{screen}");
-            assert!(trusts || rows < 20, "{columns}x{rows}\n{screen}");
-        }
-    }
-}
-
-/// What stood below a question shone through: the line beside the list made a column of it dim.
-#[test]
-fn a_question_has_a_look_of_its_own() {
-    let mut stage = Stage::usual();
-    stage.event(Event::Untrusted(untrusted(Doubt::Unknown)));
-    let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
-    super::screen(&stage.model, &mut buffer);
-    let text = |y: u16| (0..80).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-    let row = (0..24).find(|y| text(*y).contains("SHA256:")).expect("the fingerprint");
-    assert!((6..56).all(|x| buffer[(x, row)].modifier.is_empty()), "{row}");
 }
