@@ -3,6 +3,7 @@
 use bellhop_protocol::{Code, Username};
 
 use crate::event::{Stop, StopKind, Trouble, TroubleKind};
+use crate::plain::Over;
 
 /// A command's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +57,16 @@ impl Exit {
         exits.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Terminated)
     }
 
-    /// The exit of lines, which end with the code of what happened to them.
-    pub(crate) fn of_code(code: u8) -> Exit {
-        let exits = [Exit::Other, Exit::Unreachable, Exit::NotLoggedIn];
-        exits.into_iter().find(|exit| exit.code() == code).unwrap_or_else(|| Exit::of_signal(code))
+    /// The exit of the client in lines.
+    pub(crate) fn of_lines(over: Over) -> Exit {
+        match over {
+            Over::Done => Exit::Done,
+            Over::Left => Exit::Unreachable,
+            Over::Refused => Exit::Other,
+            Over::Nobody => Exit::NotLoggedIn,
+            Over::Stopped(kind) => Failure::from(Stop { kind, sentence: String::new() }).exit,
+            Over::Signal(code) => Exit::of_signal(code),
+        }
     }
 
     /// The exit for a refusal of anything but a login.
@@ -161,6 +168,25 @@ impl From<Trouble> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever ended it looked like a wrong password to a script.
+    #[test]
+    fn lines_end_as_any_command_does() {
+        for (over, expected) in [
+            (Over::Done, 0),
+            (Over::Refused, 1),
+            (Over::Left, 3),
+            (Over::Nobody, 4),
+            (Over::Stopped(StopKind::NeedPassword), 4),
+            (Over::Stopped(StopKind::Untrusted), 7),
+            (Over::Stopped(StopKind::Version), 8),
+            (Over::Stopped(StopKind::Disk), 1),
+            (Over::Stopped(StopKind::RoleTaken), 1),
+            (Over::Signal(143), 143),
+        ] {
+            assert_eq!(Exit::of_lines(over).code(), expected, "{over:?}");
+        }
+    }
 
     /// A word of a later version was called malformed.
     #[test]

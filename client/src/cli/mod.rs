@@ -141,10 +141,11 @@ fn lines(common: &Common, output: &Output) -> Result<(), End> {
     setup.fetch_password()?;
     let Setup { home, server, trust, user, password, ui, .. } = setup;
     let (wait, ask) = (common.timeout, unseen);
-    let code = plain::run(plain::Start { home, server, trust, user, password, ui, wait, ask });
-    match code.map_err(Failure::local)? {
-        0 => Ok(()),
-        code => Err(End::Signal(Exit::of_code(code))),
+    let over = plain::run(plain::Start { home, server, trust, user, password, ui, wait, ask });
+    match Exit::of_lines(over.map_err(Failure::local)?) {
+        Exit::Done => Ok(()),
+        // What there is to say stands in its lines.
+        exit => Err(End::Signal(exit)),
     }
 }
 

@@ -33,10 +33,14 @@ impl Plain {
                 let text = lines.join("\n");
                 self.write_here(&text);
             }
+            Takes::Rest if line == "." => {}
+            Takes::Rest => self.takes = Takes::Rest,
             Takes::Lines(mut lines) => {
                 let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
-                if let Some(reason) = too_long(&"x".repeat(bytes + line.len())) {
-                    return self.say(&format!("not sent, and dropped: {reason}"));
+                if let Some(reason) = too_long(bytes + line.len()) {
+                    self.refused = true;
+                    self.takes = Takes::Rest;
+                    return self.say(&format!("not sent, and dropped to its dot: {reason}"));
                 }
                 // A dot of the message's own is typed twice, as in mail.
                 lines
@@ -127,7 +131,7 @@ impl Plain {
         if text.trim().is_empty() {
             return self.say("nothing to send");
         }
-        if let Some(reason) = too_long(text) {
+        if let Some(reason) = too_long(text.len()) {
             return self.say(&format!("not sent: {reason}"));
         }
         let tag = self.tag();

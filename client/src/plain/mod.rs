@@ -35,12 +35,17 @@ use crate::tui::model::{Effect, Login, Now};
 use console::{Console, Turn};
 use state::{Asks, Out, Plain};
 
+pub(crate) use state::Over;
+
 /// Events taken before the next look at what is typed.
 const EVENTS_MAX: usize = 256;
 /// How long the connection may take to write down and send what is left.
 const FAREWELL: Duration = Duration::from_millis(1_500);
 /// How long what is written may take to reach its reader after a signal.
 const LAST_LINE_MAX: Duration = Duration::from_millis(200);
+
+/// What Ctrl+C stands for in a question, where it is a key and no signal.
+const INTERRUPTED: u8 = 130;
 
 /// An answer that is typed without being seen; `None` where the person has left.
 pub(crate) type Unseen = Pin<Box<dyn Future<Output = Option<Option<Secret>>>>>;
@@ -59,18 +64,22 @@ pub(crate) struct Start {
     pub(crate) ask: fn(String) -> Unseen,
 }
 
-/// Runs until somebody quits or nothing more comes. Returns the exit code.
-pub(crate) fn run(start: Start) -> io::Result<u8> {
+/// Runs until somebody quits or nothing more comes.
+///
+/// # Errors
+///
+/// Where the system has no room for a runtime.
+pub(crate) fn run(start: Start) -> io::Result<Over> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(async {
+    let over = runtime.block_on(async {
         let mut desk = Desk::new(start);
-        let code = desk.run().await;
+        let over = desk.run().await;
         desk.leave().await;
-        code
+        over
     });
     // A thread that waits for stdin would hold the process until somebody types.
     runtime.shutdown_background();
-    Ok(code)
+    Ok(over)
 }
 
 struct Desk {
@@ -111,22 +120,22 @@ impl Desk {
         }
     }
 
-    async fn run(&mut self) -> u8 {
+    async fn run(&mut self) -> Over {
         let mut arrived = Vec::new();
         self.state.start();
         loop {
-            if let Some(code) = self.outputs().await {
-                return code;
+            if let Some(over) = self.outputs().await {
+                return over;
             }
             self.console.prompt(self.state.wants_line().then(|| self.state.prompt()));
             let deadline = self.state.deadline();
             let writes = self.console.has_to_write();
             tokio::select! {
                 biased;
-                code = self.signals.next() => return code,
+                code = self.signals.next() => return Over::Signal(code),
                 turn = self.console.next(self.state.wants_line()) => match turn {
                     Turn::Written => {}
-                    Turn::Gone => return 0,
+                    Turn::Gone => return Over::Done,
                     Turn::Line(Some(line)) => self.state.line(now(), &line),
                     Turn::Line(None) => self.state.end_of_input(now(), self.wait),
                 },
@@ -155,8 +164,8 @@ impl Desk {
         self.state.event(now(), event);
     }
 
-    /// Does what the rules want done. Returns the exit code where that is the end.
-    async fn outputs(&mut self) -> Option<u8> {
+    /// Does what the rules want done. Returns how it ended, where that is the end.
+    async fn outputs(&mut self) -> Option<Over> {
         while let Some(out) = self.state.poll() {
             match out {
                 Out::Say(line) => self.console.say(&line),
@@ -166,16 +175,16 @@ impl Desk {
                     for question in asks.questions() {
                         tokio::select! {
                             biased;
-                            code = self.signals.next() => return Some(code),
+                            code = self.signals.next() => return Some(Over::Signal(code)),
                             answer = (self.ask)(question) => match answer {
                                 Some(answer) => answers.push(answer),
-                                None => return Some(130),
+                                None => return Some(Over::Signal(INTERRUPTED)),
                             },
                         }
                     }
                     self.state.secrets(asks, answers);
                 }
-                Out::End(code) => return Some(code),
+                Out::End(over) => return Some(over),
             }
         }
         None

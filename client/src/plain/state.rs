@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::Server;
 use crate::delivery::Delivery;
+use crate::event::StopKind;
 use crate::peer::Peer;
 use crate::secret::Secret;
 use crate::text::shown;
@@ -23,13 +24,6 @@ const FOLLOWED_MAX: usize = 1_000;
 const WATCH_MAX: usize = 256;
 /// Messages that are shown where nothing is unread.
 const NEWEST: usize = 10;
-/// The exit of somebody who cannot log in.
-const NOT_LOGGED_IN: u8 = 4;
-/// The exit where nothing more is typed, and messages are still here.
-const LEFT: u8 = 3;
-/// The exit where nothing more is typed, and a message was refused.
-const REFUSED: u8 = 1;
-
 /// What is to happen.
 #[derive(Debug, PartialEq)]
 pub(super) enum Out {
@@ -37,8 +31,24 @@ pub(super) enum Out {
     Do(Effect),
     /// Ask what must not be seen.
     Ask(Asks),
-    /// The end, with this exit code.
-    End(u8),
+    End(Over),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Somebody quit, nobody reads any more, or all that was typed is done.
+    Done,
+    /// Nothing more is typed, and messages are still here.
+    Left,
+    /// Nothing more is typed, and a message was not sent.
+    Refused,
+    /// Nobody is logged in, and nobody can be asked.
+    Nobody,
+    /// The client has given up, and nothing that is read could change it.
+    Stopped(StopKind),
+    /// A signal, with its exit code.
+    Signal(u8),
 }
 
 /// What secrets are asked for.
@@ -58,6 +68,8 @@ pub(super) enum Takes {
     Name,
     /// A message of several lines, until a line with a single dot.
     Lines(Vec<String>),
+    /// The rest of one that is too long, until the same.
+    Rest,
 }
 
 /// A conversation.
@@ -108,7 +120,8 @@ pub(super) struct Plain {
     followed: BTreeMap<i64, Followed>,
     /// Questions without an answer, by their tag: how they were written.
     pub(super) asked: BTreeMap<u64, String>,
-    refused: bool,
+    /// Something that was typed here was not sent.
+    pub(super) refused: bool,
     /// Nothing more is typed; the wait for the rest ends then.
     ends: Option<Instant>,
     outs: VecDeque<Out>,
@@ -159,7 +172,7 @@ impl Plain {
             None if self.can_ask => self.say("nobody is logged in: /login NAME, or /create NAME"),
             None => {
                 self.say("nobody is logged in: bellhop login NAME, or --user NAME");
-                self.outs.push_back(Out::End(NOT_LOGGED_IN));
+                self.outs.push_back(Out::End(Over::Nobody));
             }
         }
     }
@@ -181,6 +194,7 @@ impl Plain {
         match (&self.takes, &self.open) {
             (Takes::Name, _) => "name of the account> ".into(),
             (Takes::Lines(_), _) => "line, or a dot> ".into(),
+            (Takes::Rest, _) => "dropped, until a dot> ".into(),
             (Takes::Anything, Some(peer)) => format!("to {}> ", peer.name),
             (Takes::Anything, None) => "> ".into(),
         }
@@ -193,6 +207,10 @@ impl Plain {
     /// Nothing more is typed: what was sent gets `wait` to reach the server.
     pub(super) fn end_of_input(&mut self, now: Now, wait: Duration) {
         self.ends = Some(now.at + wait);
+        if matches!(std::mem::take(&mut self.takes), Takes::Lines(_)) {
+            self.refused = true;
+            self.say("not sent: the input has ended before the dot that ends the message");
+        }
         self.end_when_done();
     }
 
@@ -206,16 +224,16 @@ impl Plain {
     pub(super) fn quit(&mut self) {
         let left =
             self.followed.values().filter(|message| is_open(message.state)).count() + self.sending.len();
-        let code = match (left, self.refused && self.ends.is_some()) {
-            (0, false) => 0,
-            (0, true) => REFUSED,
-            (left, _) => {
-                let plural = if left == 1 { " is" } else { "s are" };
-                self.say(&format!("{left} message{plural} still here, and sent the next time"));
-                if self.ends.is_some() { LEFT } else { 0 }
-            }
+        if left > 0 {
+            let plural = if left == 1 { " is" } else { "s are" };
+            self.say(&format!("{left} message{plural} still here, and sent the next time"));
+        }
+        let over = match (self.ends.is_some(), left, self.refused) {
+            (false, ..) | (true, 0, false) => Over::Done,
+            (true, 0, true) => Over::Refused,
+            (true, ..) => Over::Left,
         };
-        self.outs.push_back(Out::End(code));
+        self.outs.push_back(Out::End(over));
     }
 
     fn end_when_done(&mut self) {

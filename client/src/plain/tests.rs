@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bellhop_protocol::Username;
 use jiff::tz::TimeZone;
 
-use super::state::{Asks, Out, Plain};
+use super::state::{Asks, Out, Over, Plain};
 use crate::config::Server;
 use crate::delivery::Delivery;
 use crate::event::{
@@ -23,7 +23,7 @@ struct Desk {
     now: Now,
     effects: Vec<Effect>,
     asks: Vec<Asks>,
-    ended: Option<u8>,
+    ended: Option<Over>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock of a test begins somewhere")]
@@ -67,7 +67,7 @@ impl Desk {
                 Out::Say(line) => said.push(line),
                 Out::Do(effect) => self.effects.push(effect),
                 Out::Ask(asks) => self.asks.push(asks),
-                Out::End(code) => self.ended = Some(code),
+                Out::End(over) => self.ended = Some(over),
             }
         }
         said
@@ -249,10 +249,63 @@ fn several_lines_are_one_message() {
         desk.line(line);
     }
     assert_eq!(desk.done(), [send(1, "bob", "one\n/quit\n.\n5|bob|x")]);
+}
+
+/// The rest of it was taken line by line: as messages, as commands, as ops.
+#[test]
+fn what_follows_a_line_too_many_belongs_to_it() {
+    let mut desk = Desk::online();
+    desk.line("/open bob");
     desk.line("/lines");
+    desk.done();
     let told = desk.line(&"x".repeat(20_000));
-    assert!(told[0].contains("not sent, and dropped"), "{told:?}");
+    assert!(told[0].contains("not sent, and dropped to its dot"), "{told:?}");
+    assert_eq!(desk.plain.prompt(), "dropped, until a dot> ");
+    for line in ["the rest", "/logout", "5|carol|x", ".."] {
+        assert_eq!(desk.line(line), [""; 0], "{line}");
+    }
+    assert_eq!(desk.done(), []);
+    desk.line(".");
     assert_eq!(desk.plain.prompt(), "to bob> ");
+    assert_eq!(desk.done(), [], "nothing of it is sent");
+}
+
+/// The message was gone, and the exit code said that all was well.
+#[test]
+fn a_message_that_ends_without_its_dot_is_told_of() {
+    let mut desk = Desk::online();
+    desk.line("/open bob");
+    for line in ["/lines", "one", "two"] {
+        desk.line(line);
+    }
+    desk.done();
+    desk.plain.end_of_input(desk.now, Duration::from_secs(10));
+    assert_eq!(desk.said(), ["-- not sent: the input has ended before the dot that ends the message"]);
+    assert_eq!((desk.done(), desk.ended), (Vec::new(), Some(Over::Refused)));
+}
+
+/// A message of an earlier day came back, and a run that had sent everything was said to have failed.
+#[test]
+fn a_run_is_judged_by_its_own_messages() {
+    let mut desk = Desk::online();
+    desk.becomes(3, Delivery::Returned, Some("expired"));
+    desk.plain.end_of_input(desk.now, Duration::from_secs(10));
+    desk.said();
+    assert_eq!(desk.ended, Some(Over::Done));
+}
+
+/// A line was being read when the login had ended: a part of the password that was typed next was taken for it, and
+/// would have been sent to whomever was being talked to.
+#[test]
+fn no_secret_is_asked_for_while_a_line_is_read() {
+    let mut desk = Desk::online();
+    desk.plain.can_ask = true;
+    assert!(desk.plain.wants_line());
+    let stop = Stop { kind: StopKind::NeedPassword, sentence: "a password is needed".into() };
+    assert_eq!(desk.event(Event::Stopped(stop)), ["-- a password is needed", "-- /login NAME logs in again"]);
+    assert!(desk.asks.is_empty());
+    desk.line("/login");
+    assert_eq!(desk.asks, [Asks::LogIn(Login { remember: true, ..login() })]);
 }
 
 #[test]
@@ -286,7 +339,7 @@ fn passwords_are_asked_where_somebody_can_be_asked() {
     assert!(desk.plain.wants_line());
     let mut desk = Desk::new(false);
     desk.event(stopped());
-    assert_eq!(desk.ended, Some(4), "nobody can be asked");
+    assert_eq!(desk.ended, Some(Over::Stopped(StopKind::NeedPassword)), "nobody can be asked");
     let mut desk = Desk::online();
     assert_eq!(desk.line("/passwd"), ["-- nobody can be asked here: bellhop passwd"]);
 }
@@ -300,7 +353,7 @@ fn the_end_waits_for_the_server_as_long_as_it_may() {
     desk.event(Event::Outgoing { tag: 1, message: message(1, true, "bob", "hi") });
     assert_eq!(desk.ended, None);
     desk.becomes(1, Delivery::Queued, None);
-    assert_eq!(desk.ended, Some(0));
+    assert_eq!(desk.ended, Some(Over::Done));
     let mut desk = Desk::online();
     desk.line("/send bob hi");
     desk.event(Event::Outgoing { tag: 1, message: message(1, true, "bob", "hi") });
@@ -308,17 +361,17 @@ fn the_end_waits_for_the_server_as_long_as_it_may() {
     let later = desk.plain.deadline().expect("it waits");
     desk.plain.expire(later);
     assert_eq!(desk.said(), ["-- 1 message is still here, and sent the next time"]);
-    assert_eq!(desk.ended, Some(3));
+    assert_eq!(desk.ended, Some(Over::Left));
     let mut desk = Desk::online();
     desk.line("/send nobody hi");
     desk.event(Event::Outgoing { tag: 1, message: message(1, true, "nobody", "hi") });
     desk.becomes(1, Delivery::Failed, Some("no such user"));
     desk.plain.end_of_input(desk.now, Duration::from_secs(10));
     desk.said();
-    assert_eq!(desk.ended, Some(1));
+    assert_eq!(desk.ended, Some(Over::Refused));
     let mut desk = Desk::online();
     desk.line("/quit");
-    assert_eq!(desk.ended, Some(0));
+    assert_eq!(desk.ended, Some(Over::Done));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use jiff::{Timestamp, Zoned};
 
-use super::{Asks, FOLLOWED_MAX, Followed, NEWEST, NOT_LOGGED_IN, Out, Plain, Talk, WATCH_MAX, is_open};
+use super::{Asks, FOLLOWED_MAX, Followed, NEWEST, Out, Over, Plain, Talk, WATCH_MAX, is_open};
 use crate::delivery::Delivery;
 use crate::event::{
     Answer, Around, Chat, Event, Message, Page, StateChange, Stop, StopKind, Trouble, TroubleKind,
@@ -105,17 +105,20 @@ impl Plain {
     }
 
     fn stopped(&mut self, stop: Stop) {
-        (self.begins, self.online) = (false, false);
+        // Where a line is being read, who reads it would take a part of what is typed unseen.
+        let reads = !std::mem::replace(&mut self.begins, false);
+        self.online = false;
         self.say(&stop.sentence);
         self.act(Effect::Disconnect);
         let wants_password = matches!(stop.kind, StopKind::NeedPassword | StopKind::Refused(_));
         match self.login.clone() {
-            Some(login) if wants_password && self.can_ask && login.password.is_none() && !login.create => {
+            Some(login)
+                if wants_password && self.can_ask && !reads && login.password.is_none() && !login.create =>
+            {
                 self.begins = true;
                 self.asks(Asks::LogIn(login));
             }
-            // Nobody can be asked, and nothing that is read could change it.
-            _ if !self.can_ask => self.outs.push_back(Out::End(NOT_LOGGED_IN)),
+            _ if !self.can_ask => self.outs.push_back(Out::End(Over::Stopped(stop.kind))),
             _ => self.say("/login NAME logs in again"),
         }
     }
@@ -201,8 +204,8 @@ impl Plain {
     }
 
     fn changed(&mut self, change: &StateChange) {
-        self.refused |= matches!(change.state, Delivery::Failed | Delivery::Returned);
         let Some(followed) = self.followed.get_mut(&change.n) else { return };
+        self.refused |= matches!(change.state, Delivery::Failed | Delivery::Returned);
         let again = change.state == Delivery::Outbox;
         let state = if again { change.state } else { followed.state.advance(change.state) };
         if std::mem::replace(&mut followed.state, state) == state && change.reason.is_none() {

@@ -71,7 +71,7 @@ impl Model {
         if to.address.is_none() {
             return Err(format!("no name that could be written to: {}", to.name));
         }
-        if let Some(reason) = too_long(text) {
+        if let Some(reason) = too_long(text.len()) {
             return Err(reason);
         }
         if self.link == Link::Ended {
@@ -264,9 +264,9 @@ impl Model {
     }
 }
 
-/// Why a text is too long for one message, if it is.
-pub(crate) fn too_long(text: &str) -> Option<String> {
-    let over = text.len().checked_sub(MESSAGE_MAX).filter(|over| *over > 0)?;
+/// Why a text of so many bytes is too long for one message, if it is.
+pub(crate) fn too_long(bytes: usize) -> Option<String> {
+    let over = bytes.checked_sub(MESSAGE_MAX).filter(|over| *over > 0)?;
     let bytes = if over == 1 { "byte" } else { "bytes" };
     Some(format!("{over} {bytes} over the usual limit of a message"))
 }

@@ -9,7 +9,7 @@ use crate::tui::focus::{Focus, Search};
 use crate::tui::layout::Areas;
 use crate::tui::model::{Link, Model};
 use crate::tui::typed::{self, COMMANDS, Typed};
-use crate::tui::update::too_long;
+use crate::tui::update::{MESSAGE_MAX, too_long};
 
 /// Columns that what is looked for has at least.
 const QUERY_MIN: usize = 8;
@@ -153,7 +153,7 @@ pub(crate) fn preview(model: &Model) -> Option<String> {
             let form = format!("/{} {}", command.name, command.arguments);
             Some(format!("{}  {}", form.trim_end(), command.help))
         }
-        Typed::Message(message) if too_long(message).is_some() => too_long(message),
+        Typed::Message(message) if message.len() > MESSAGE_MAX => too_long(message.len()),
         Typed::Message(message) if message.len() < text.len() => Some(format!("sends {message}")),
         Typed::Message(message) if typed::written(message, model.composer.is_pasted()) != message => {
             Some("pasted: sent as a message".into())
