@@ -30,6 +30,7 @@ pub(super) const EXIT_CODES: &[(&str, &str, &str)] = &[
     ("9", "refused by the server: too long, full, too fast; or a message came back", "maybe"),
     ("10", "the server has it, but what --wait asks for did not happen in time", "yes, with --id"),
     ("130", "SIGINT, as Ctrl+C sends it", ""),
+    ("131", "SIGQUIT, as Ctrl+\\ sends it", ""),
     ("143", "SIGTERM, or SIGHUP", ""),
 ];
 
@@ -45,6 +46,7 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("BELLHOP_TIMEOUT", "as --timeout"),
     ("BELLHOP_HOME", "the folder of the history, of what is known of servers, and of logins"),
     ("BELLHOP_GLYPHS", "unicode, wgl4 or ascii: the signs on the screen"),
+    ("VISUAL", "the editor of /edit; else EDITOR"),
     ("NO_COLOR", "anything: no colours"),
     ("TERM", "dumb: no colours"),
 ];
@@ -170,6 +172,7 @@ mod tests {
             Exit::Refused,
             Exit::NotYet,
             Exit::Interrupted,
+            Exit::Quit,
             Exit::Terminated,
         ];
         let codes: Vec<String> = exits.iter().map(|exit| exit.code().to_string()).collect();

@@ -131,14 +131,16 @@ fn lines(common: &Common, output: &Output) -> Result<(), End> {
     let mut setup = Setup::new(common)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::local)?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         for warning in &setup.choice.warnings() {
             output.remark(warning).await;
         }
-        interruptible(trust::meet(&setup, common)).await
-    })?;
-    drop(runtime);
-    setup.fetch_password()?;
+        interruptible(trust::meet(&setup, common)).await?;
+        interruptible(setup.fetch_password()).await
+    });
+    // A thread that waits for whatever prints the password would hold the process.
+    runtime.shutdown_background();
+    done?;
     let Setup { home, server, trust, user, password, ui, .. } = setup;
     let (wait, ask) = (common.timeout, unseen);
     let over = plain::run(plain::Start { home, server, trust, user, password, ui, wait, ask });
@@ -180,7 +182,7 @@ async fn dispatch(command: Command, common: &Common, output: &Output) -> Result<
         _ => interruptible(trust::meet(&setup, common)).await?,
     }
     if needs_login(&command) {
-        setup.fetch_password()?;
+        interruptible(setup.fetch_password()).await?;
     }
     let known = setup.known()?;
     let done = work(command, &mut setup, common, output).await;

@@ -42,12 +42,15 @@ pub(crate) fn from_file(path: &Path) -> Result<Option<Secret>, Failure> {
     Ok((!line.is_empty()).then(|| Secret::new(line.to_owned())))
 }
 
-/// The first line that a command prints. It has the terminal: it may ask for something itself.
+/// The first line that a command prints. It has the terminal, and may ask for something itself; what is piped to us is
+/// not for it.
 pub(crate) fn from_command(command: &str) -> Result<Option<Secret>, Failure> {
     let failed = |why: String| Failure::new(Exit::NotLoggedIn, "password-cmd", format!("password_cmd {why}"));
     let (shell, switch) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let stdin = if io::stdin().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     let mut child = Command::new(shell)
         .args([switch, command])
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(format!("cannot be run: {error}")))?;

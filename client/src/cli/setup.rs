@@ -68,7 +68,10 @@ impl Setup {
 
     /// What the screen begins with, or goes on with as another account.
     pub(crate) fn start(mut self) -> Result<Start, Failure> {
-        self.fetch_password()?;
+        // There is no screen yet, or it is lent: nothing else is to be done meanwhile.
+        if let Some(command) = self.needed_password_cmd()? {
+            self.password = password::from_command(&command)?;
+        }
         let Setup { home, server, trust, user, password, choice, .. } = self;
         let account = |choice: Choice| {
             let home = Home::of_user().map_err(|error| error.to_string())?;
@@ -78,24 +81,31 @@ impl Setup {
         Ok(Start { home, server, trust, user, password, choice, account })
     }
 
-    /// Runs the command that prints the password, where nothing else can prove who this is.
-    pub(crate) fn fetch_password(&mut self) -> Result<(), Failure> {
+    /// The command that prints the password, where nothing else can prove who this is.
+    fn needed_password_cmd(&mut self) -> Result<Option<String>, Failure> {
         if self.password.is_some() || self.password_cmd.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(account) = self.account()? {
             let roles = self.history()?.roles(account.id).map_err(Failure::local)?;
             if account.open || roles.iter().any(|(_, token, _)| *token) {
-                return Ok(());
+                return Ok(None);
             }
         }
-        self.run_password_cmd()
+        Ok(self.password_cmd.take())
     }
 
-    /// Runs the command that prints the password.
-    fn run_password_cmd(&mut self) -> Result<(), Failure> {
-        if let Some(command) = self.password_cmd.take() {
-            self.password = password::from_command(&command)?;
+    /// Runs the command that prints the password, where nothing else can prove who this is.
+    pub(crate) async fn fetch_password(&mut self) -> Result<(), End> {
+        let command = self.needed_password_cmd()?;
+        self.run_password_cmd(command).await
+    }
+
+    /// Runs the command on a thread of its own: it may take its time, and signals are heard meanwhile.
+    async fn run_password_cmd(&mut self, command: Option<String>) -> Result<(), End> {
+        if let Some(command) = command {
+            let read = tokio::task::spawn_blocking(move || password::from_command(&command));
+            self.password = read.await.map_err(Failure::local)??;
         }
         Ok(())
     }
@@ -170,7 +180,8 @@ impl Setup {
             (self.password, self.password_cmd) = (None, None);
         }
         if self.password.is_none() {
-            self.run_password_cmd()?;
+            let command = self.password_cmd.take();
+            self.run_password_cmd(command).await?;
         }
         if self.password.is_some() || !password::can_ask() {
             return Ok(());

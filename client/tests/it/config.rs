@@ -168,6 +168,20 @@ fn a_command_prints_the_password() {
     send().fails(2, "others may write this file");
 }
 
+/// It had the same stdin, and what it read of that was missing from the message.
+#[cfg(unix)]
+#[test]
+fn what_is_piped_is_not_for_the_command_that_prints_the_password() {
+    let desk = desk();
+    desk.server.account("carol", Some("open sesame"));
+    let server = desk.server.address;
+    let command = "cat >/dev/null; echo open sesame";
+    write(&desk, &format!("server = '{server}'\nuser = 'carol'\npassword_cmd = '{command}'\n"));
+    let sent = desk.feed(&mut alone(&desk, &["send", "bob"]), b"hi\n");
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    assert_eq!(desk.server.texts("bob"), ["hi"]);
+}
+
 #[test]
 fn tls_off_is_for_this_machine() {
     let desk = desk();

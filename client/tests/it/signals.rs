@@ -1,6 +1,7 @@
 //! INT, TERM and HUP end every command at once, whatever it waits for, and leave the terminal as it was.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
@@ -43,6 +44,31 @@ fn a_send_that_is_interrupted_says_what_is_not_known() {
         assert_eq!(json(&ended.stderr)["exit"].as_i64(), Some(code.into()));
         assert!(desk.as_alice(&["send", "bob", "one"]).stdout.starts_with("sent "));
         assert_eq!(desk.server.texts("bob"), ["one"]);
+    }
+}
+
+/// It was waited for on the only thread, and the signals had been taken from the system.
+#[test]
+fn a_command_that_prints_no_password_yet_holds_no_signal_up() {
+    for arguments in [&["send", "bob", "hi"][..], &["tui", "--plain"], &["login"]] {
+        let desk = desk();
+        let (server, fifo) = (desk.server.address, desk.home.path().join("fifo"));
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("it is there");
+        assert!(made.success());
+        let command = format!("touch {0}; cat {1}", desk.home.path().join("began").display(), fifo.display());
+        let config = format!("server = '{server}'\nuser = 'alice'\npassword_cmd = '{command}'\n");
+        let path = desk.home.path().join("config.toml");
+        std::fs::write(&path, config).expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("ours");
+        let mut command = desk.command(arguments);
+        command.env_remove("BELLHOP_SERVER").stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it runs");
+        until("the command runs", || desk.home.path().join("began").exists());
+        kill(&child, Signal::TERM);
+        until("it has ended", || child.try_wait().expect("ours").is_some());
+        assert_eq!(child.wait().expect("ours").code(), Some(143), "{arguments:?}");
+        // The command may go as well.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("ours"));
     }
 }
 
