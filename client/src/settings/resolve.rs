@@ -129,6 +129,7 @@ pub(crate) fn resolve(sources: &[Source], given: &Given) -> Result<Resolved, Res
         rows.push(Row { key, value, origin });
     }
     let mut resolved = Resolved { account, rows, bindings: bindings(sources) };
+    resolved.keep_nearest_password(sources);
     resolved.refuse_shared(sources)?;
     resolved.keep_passwords_apart(sources)?;
     Ok(resolved)
@@ -241,22 +242,44 @@ impl Resolved {
     /// A password of the files is for whom and what the files say: it is not shown to another server, nor for another
     /// name, that a flag or a variable named.
     fn keep_passwords_apart(&mut self, sources: &[Source]) -> Result<(), ResolveError> {
-        let account = self.account.as_deref();
+        let account = self.account.clone();
         for name in ["server", "user"] {
             let row = self.row(name);
-            let said = counts(row.key, account, sources, &Given::default())?.map(|(value, _)| value);
+            let said =
+                counts(row.key, account.as_deref(), sources, &Given::default())?.map(|(value, _)| value);
             let said = said.or_else(|| row.key.default_value());
             if said == row.value || !matches!(row.origin, Origin::Flag(_) | Origin::Variable(_)) {
                 continue;
             }
-            for row in &mut self.rows {
-                let of_file = matches!(row.origin, Origin::File { .. });
-                if of_file && row.key.name.starts_with("password_") {
-                    (row.value, row.origin) = (None, Origin::Default);
-                }
-            }
+            self.forget_of_files(&["password_cmd", "password_file"]);
         }
         Ok(())
+    }
+
+    /// Of two ways to a password that the files name, the one that was said closer by counts; of two in one place, the
+    /// command.
+    fn keep_nearest_password(&mut self, sources: &[Source]) {
+        let of_account = self.account.as_ref().map(|account| format!("account.{account}."));
+        let places = of_account.iter().map(String::as_str).chain([""]);
+        let places =
+            places.flat_map(|place| sources.iter().map(move |source| (place, &source.layer.entries)));
+        for (place, entries) in places {
+            let says = |name: &str| entries.contains_key(&format!("{place}{name}"));
+            match (says("password_cmd"), says("password_file")) {
+                (false, false) => {}
+                (true, _) => return self.forget_of_files(&["password_file"]),
+                (false, true) => return self.forget_of_files(&["password_cmd"]),
+            }
+        }
+    }
+
+    /// What the files say for these keys does not count.
+    fn forget_of_files(&mut self, names: &[&str]) {
+        for row in self.rows.iter_mut().filter(|row| names.contains(&row.key.name)) {
+            if matches!(row.origin, Origin::File { .. }) {
+                (row.value, row.origin) = (None, Origin::Default);
+            }
+        }
     }
 
     /// True where the password is one of the files.
@@ -266,7 +289,8 @@ impl Resolved {
             .any(|name| matches!(self.row(name).origin, Origin::File { .. }))
     }
 
-    /// The file that has the password, or the command that prints it: whichever was said closer by.
+    /// The file that has the password, or the command that prints it. Whichever of the files' was said closer by is the
+    /// only one that is left here; what flags and variables say goes before it.
     pub(crate) fn password(&self) -> (Option<PathBuf>, Option<String>) {
         let row = self.row("password_file");
         let file = self.given("password_file").map(|file| match &row.origin {
@@ -277,11 +301,7 @@ impl Resolved {
             _ => PathBuf::from(file),
         });
         let command = self.given("password_cmd").map(str::to_owned);
-        match row.origin {
-            Origin::File { .. } if command.is_some() => (None, command),
-            _ if file.is_some() => (file, None),
-            _ => (None, command),
-        }
+        if file.is_some() { (file, None) } else { (None, command) }
     }
 
     /// All of it as values.

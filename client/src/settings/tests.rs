@@ -140,6 +140,29 @@ fn a_password_of_the_files_is_for_whom_they_say() {
     assert_eq!(alone.expect("it resolves").password(), (Some(expected), None));
 }
 
+/// The general command went before the file of the account.
+#[test]
+fn of_two_ways_to_a_password_the_nearer_one_counts() {
+    let check = |user: &str, machine: &str, command: Option<&str>, path: Option<&str>| {
+        let sources = [source("/home/alice/c", user), source("/etc/bellhop/c", machine)];
+        assert_eq!(
+            from(&sources).password(),
+            (path.map(PathBuf::from), command.map(str::to_owned)),
+            "{user}"
+        );
+    };
+    let of_account = "password_cmd = 'pass'\n[account.work]\npassword_file = 'secret'\n";
+    check(of_account, "", None, Some("/home/alice/secret"));
+    check("password_file = 'secret'\n[account.work]\npassword_cmd = 'pass'\n", "", Some("pass"), None);
+    check("password_file = 'secret'\n", "password_cmd = 'pass'\n", None, Some("/home/alice/secret"));
+    check("password_cmd = 'pass'\n", "password_file = 'secret'\n", Some("pass"), None);
+    check("password_cmd = 'pass'\npassword_file = 'secret'\n", "", Some("pass"), None);
+    // What others may write is not run, and need not be where it does not count.
+    let shared = Source { shared: true, ..source("/etc/bellhop/c", "password_cmd = 'pass'\n") };
+    let own = source("/home/alice/c", "password_file = 'secret'\n");
+    assert_eq!(from(&[own, shared]).password().1, None);
+}
+
 #[test]
 fn the_config_file_says_what_an_action_is_bound_to() {
     let sources =
