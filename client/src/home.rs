@@ -41,6 +41,33 @@ pub enum HomeError {
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
+/// How long another program may take to write a file.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+impl Lock {
+    /// Takes the lock that is this file; `None` where somebody has it.
+    fn take(path: &Path) -> Result<Option<Lock>, HomeError> {
+        let file = private_file(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(failed(path, error)),
+        }
+    }
+
+    /// The same for as long as it takes to write a file: waits for whoever has it. `None` where that takes too long.
+    pub(crate) fn wait_for(path: &Path) -> Result<Option<Lock>, HomeError> {
+        let until = clock::now() + WAIT_MAX;
+        loop {
+            match Lock::take(path)? {
+                None if clock::now() < until => std::thread::sleep(LOOK_EVERY),
+                taken => return Ok(taken),
+            }
+        }
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing the file is not enough: a process that is being started at this moment has a copy of the descriptor
@@ -121,25 +148,24 @@ impl Home {
 
     /// Takes the role called `name`; `None` where somebody has it.
     pub(crate) fn lock(&self, name: &str) -> Result<Option<Lock>, HomeError> {
+        let lock = Lock::take(&self.lock_path(name)?)?;
+        if let Some(Lock(file)) = &lock {
+            // For `taken_ms`. Where the file system keeps no such times, the file's age stands in.
+            let _ = file.set_modified(UNIX_EPOCH + Duration::from_millis(clock::wall_ms().unsigned_abs()));
+        }
+        Ok(lock)
+    }
+
+    /// The file of a lock, in a folder that is there.
+    pub(crate) fn lock_path(&self, name: &str) -> Result<PathBuf, HomeError> {
         let folder = self.data.join("locks");
         private_folder(&folder)?;
-        let path = folder.join(name);
-        let file = private_file(&path)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // For `taken_ms`. Where the file system keeps no such times, the file's age stands in.
-                let _ =
-                    file.set_modified(UNIX_EPOCH + Duration::from_millis(clock::wall_ms().unsigned_abs()));
-                Ok(Some(Lock(file)))
-            }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(HomeError::Io { path, error }),
-        }
+        Ok(folder.join(name))
     }
 }
 
 /// Makes the folder private where it is not there yet. One that is there, such as `/tmp`, belongs to others as well.
-fn private_folder(path: &Path) -> Result<(), HomeError> {
+pub(crate) fn private_folder(path: &Path) -> Result<(), HomeError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -9,25 +9,22 @@
 //! that is unknown: whoever can spoil a line must not thereby make everybody say yes again.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::clock;
 use crate::config::Server;
-use crate::home::{Home, HomeError};
+use crate::home::{Home, HomeError, Lock};
 pub use crate::link::trust::Known;
+use crate::whole;
 
 /// The word for an authority.
 const AUTHORITY: &str = "ca";
 /// A file beyond this was not written by this program, or by a person.
 const FILE_MAX: u64 = 4 * 1_024 * 1_024;
-/// How long another program may take to write the file.
-const WAIT_MAX: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why the known servers cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +112,8 @@ impl KnownServers<'_> {
         agrees: impl FnOnce(Option<Known>) -> bool,
     ) -> Result<(), KnownError> {
         let path = self.home.known_servers()?;
-        let _lock = self.lock(&path)?;
+        let lock = Lock::wait_for(&self.home.lock_path("known_servers")?)?;
+        let Some(_lock) = lock else { return Err(KnownError::Busy(path)) };
         let found = self.find(server)?.map(|entry| entry.known);
         if !agrees(found) {
             return Err(KnownError::Raced(server.clone()));
@@ -126,20 +124,7 @@ impl KnownServers<'_> {
         let today = Timestamp::from_millisecond(clock::wall_ms()).unwrap_or_default();
         let day = today.to_zoned(TimeZone::UTC).date().to_string();
         let text = replaced(&read(&path)?, server, to, &day);
-        replace_file(&path, &text).map_err(|error| KnownError::Io { path, error })
-    }
-
-    fn lock(&self, path: &Path) -> Result<crate::home::Lock, KnownError> {
-        let until = clock::now() + WAIT_MAX;
-        loop {
-            if let Some(lock) = self.home.lock("known_servers")? {
-                return Ok(lock);
-            }
-            if clock::now() >= until {
-                return Err(KnownError::Busy(path.to_owned()));
-            }
-            std::thread::sleep(LOOK_EVERY);
-        }
+        whole::replace(&path, &text).map_err(|error| KnownError::Io { path, error })
     }
 }
 
@@ -210,20 +195,6 @@ fn read(path: &Path) -> Result<String, KnownError> {
         Ok(_) => {}
     }
     fs::read_to_string(path).map_err(failed)
-}
-
-/// Either the old text or the new one is there, whenever the machine stops.
-fn replace_file(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&beside, path)
 }
 
 #[cfg(test)]

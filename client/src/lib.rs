@@ -34,6 +34,7 @@ mod settings;
 mod signals;
 pub mod text;
 mod tui;
+mod whole;
 
 pub use client::{Busy, Client, connect};
 pub use config::{Config, Proof, Receive, Role, Server, Trust};

@@ -1,8 +1,8 @@
 //! Where config files are, and the only reading and writing of them.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::file::{self, Remark};
@@ -10,6 +10,8 @@ use super::resolve::{Given, Source};
 use super::table::TABLE;
 use super::value::Value;
 use super::{edit, value};
+use crate::home::{HomeError, Lock, private_folder};
+use crate::whole;
 
 /// Bytes of a config file or a theme at most.
 const FILE_MAX: u64 = 1 << 20;
@@ -52,6 +54,10 @@ pub(crate) enum FileError {
     Read { path: PathBuf, error: io::Error },
     #[error("cannot write {}: {error}", path.display())]
     Write { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error("{} is being written by another program", .0.display())]
+    Busy(PathBuf),
     #[error("{}:{}: {}", path.display(), remark.place, remark.sentence)]
     Content { path: PathBuf, remark: Remark },
 }
@@ -137,8 +143,14 @@ impl Places {
     ///
     /// Where the file cannot be read or written, or is no TOML.
     pub(crate) fn set(&self, name: &str, value: Option<&Value>) -> Result<(), FileError> {
-        let (path, text) = (&self.config, self.edited(name, value)?);
-        write(path, &text).map_err(|error| FileError::Write { path: path.clone(), error })
+        let path = &self.config;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        private_folder(folder.unwrap_or(Path::new(".")))?;
+        // What is written is what was read, but for one value: nobody else may write in between.
+        let lock = Lock::wait_for(&whole::beside(path, ".lock"))?;
+        let Some(_lock) = lock else { return Err(FileError::Busy(path.clone())) };
+        let text = self.edited(name, value)?;
+        whole::replace(path, &text).map_err(|error| FileError::Write { path: path.clone(), error })
     }
 
     /// The config file's text with another value.
@@ -241,36 +253,10 @@ fn may_others_write(_: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Replaces a file as a whole: whoever reads meanwhile sees the old one or the new one. A link stays a link.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let fresh = folder.join(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&fresh).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    let done = written.and_then(|()| fs::rename(&fresh, &path));
-    if done.is_err() {
-        // What could not be finished is of no use to anybody.
-        let _ = fs::remove_file(&fresh);
-    }
-    done
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -323,7 +309,10 @@ mod tests {
         assert_eq!(places.read().expect("nothing is there"), []);
         places.set("ui.mouse", Some(&Value::Bool(true))).expect("written");
         assert_eq!(fs::read_to_string(&config).expect("it is there"), "[ui]\nmouse = true\n");
-        assert_eq!(fs::read_dir(folder.path().join("deep")).expect("a folder").count(), 1);
+        let files = fs::read_dir(folder.path().join("deep")).expect("a folder");
+        let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["config.toml", "config.toml.lock"]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -353,5 +342,27 @@ mod tests {
         assert!(places.read().expect_err("too large").to_string().contains("1048576 bytes"));
         fs::write(&places.config, b"\xff").expect("ours");
         assert_eq!(places.read().expect("read")[0].layer.problems.len(), 1);
+    }
+
+    /// Each wrote back what it had read, without what the other one had changed meanwhile.
+    #[test]
+    fn two_programs_change_their_own_values() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("config.toml");
+        let places = Places { config: config.clone(), named: false, machine: None };
+        let writers = ["a", "b"].map(|name| {
+            let places = places.clone();
+            std::thread::spawn(move || {
+                for number in 0..20 {
+                    let key = format!("account.{name}{number}.user");
+                    places.set(&key, Some(&Value::Text("alice".into()))).expect("written");
+                }
+            })
+        });
+        for writer in writers {
+            writer.join().expect("no panic");
+        }
+        let text = fs::read_to_string(&config).expect("it is there");
+        assert_eq!(file::parse(&text).accounts.len(), 40, "{text}");
     }
 }
