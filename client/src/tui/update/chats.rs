@@ -248,30 +248,45 @@ impl Model {
         }
     }
 
-    /// The box has changed.
+    /// The box has changed, by whatever.
     pub(super) fn edited(&mut self) {
         self.people.edited();
         self.leave_recall();
+        self.complete_again();
+        self.plan_draft();
+    }
+
+    /// What is in the box is to be on the disk soon.
+    pub(super) fn plan_draft(&mut self) {
         if self.open.is_some() && self.draft_due.is_none() {
             self.draft_due = Some(self.now.at + DRAFT_AFTER);
         }
     }
 
-    /// Writes the draft down where it is not on the disk. What holds a password is no draft.
+    /// Writes the draft down where it is not on the disk.
     pub(super) fn keep_draft(&mut self, effects: &mut Vec<Effect>) {
         self.draft_due = None;
         // What was called back is kept already.
         let writing = self.recall.as_ref().map_or(&self.composer, |recall| &recall.writing);
-        let secret = writing.secret_start().is_some();
-        let text = if secret { String::new() } else { writing.written() };
-        let Some(key) = self.open.clone() else {
+        let (open, writing) = (self.open.clone(), draft_of(writing));
+        self.keep_draft_of(open.as_deref(), writing, effects);
+    }
+
+    /// What is being written in the conversation with this key; `None` for the server's.
+    pub(super) fn keep_draft_of(&mut self, key: Option<&str>, text: String, effects: &mut Vec<Effect>) {
+        let Some(key) = key else {
             self.notes_draft = text;
             return;
         };
-        let Some(entry) = self.entry_mut(&key) else { return };
+        let Some(entry) = self.entry_mut(key) else { return };
         if entry.draft != text {
             entry.draft.clone_from(&text);
             effects.push(Effect::Draft { peer: entry.peer.clone(), text });
         }
     }
+}
+
+/// The draft that a box leaves behind. What holds a password is none.
+pub(super) fn draft_of(writing: &Composer) -> String {
+    if writing.secret_start().is_some() { String::new() } else { writing.written() }
 }

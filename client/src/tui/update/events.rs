@@ -28,6 +28,7 @@ impl Model {
             Event::Connecting => self.link = Link::Connecting,
             Event::Secured(secured) => self.secured(secured),
             Event::Untrusted(untrusted) => {
+                self.put_overlay_aside();
                 self.overlay =
                     Some(Overlay::Trust { untrusted: Box::new(untrusted), typed: Composer::default() });
             }
@@ -250,6 +251,7 @@ impl Model {
         // In another conversation it would go to somebody else with the next Enter.
         if here && self.composer.is_empty() {
             self.composer = text;
+            self.plan_draft();
         } else {
             self.remember_typed(&text);
         }

@@ -2,6 +2,7 @@
 
 use bellhop_protocol::Address;
 
+use super::chats::draft_of;
 use super::complete::begun;
 use crate::peer::Peer;
 use crate::tui::composer::Composer;
@@ -88,6 +89,8 @@ impl Model {
             self.composer = writing;
             self.edited();
         } else if !writing.is_empty() {
+            // It stays where it was, and can be called back here.
+            self.keep_draft_of(open.as_deref(), draft_of(&writing), effects);
             self.remember_typed(&writing);
         }
     }

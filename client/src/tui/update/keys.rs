@@ -185,7 +185,6 @@ impl Model {
         }
         if self.composer.text().len() != before {
             self.edited();
-            self.complete_again();
         } else {
             self.completion = None;
         }
@@ -200,6 +199,7 @@ impl Model {
             (Some(recall), false) => Some(recall.at + 1),
         };
         let Some(at) = at else { return };
+        self.completion = None;
         match self.sent.get(at) {
             Some(text) => {
                 let shown = std::mem::replace(&mut self.composer, Composer::with(text));

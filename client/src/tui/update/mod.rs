@@ -223,6 +223,7 @@ impl Model {
         self.round_trip = None;
         self.round_trips.clear();
         self.getting = None;
+        self.waited.clear();
         self.chats.clear();
         self.people = super::people::People::default();
         self.unsent.clear();
@@ -262,7 +263,7 @@ impl Model {
         };
         let mut form = Form::new(&server, name.unwrap_or(&user));
         form.error = error;
-        self.overlay = None;
+        self.put_overlay_aside();
         self.focus = Focus::default();
         self.form = Some(form);
     }

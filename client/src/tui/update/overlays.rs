@@ -17,6 +17,15 @@ impl Model {
         self.overlay = Some(Overlay::Help { filter: Composer::default(), chosen: 0 });
     }
 
+    /// Something else takes the place of what stands over the rest. A paste that waits for an answer can be called back.
+    pub(super) fn put_overlay_aside(&mut self) {
+        if let Some(Overlay::Paste { text }) = self.overlay.take() {
+            let mut paste = Composer::default();
+            paste.paste(&text);
+            self.remember_typed(&paste);
+        }
+    }
+
     pub(super) fn overlay_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
         if key == Key::ctrl(Code::Char('l')) {
             return effects.push(Effect::Redraw);

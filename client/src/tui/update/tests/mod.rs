@@ -1,6 +1,9 @@
 //! Messages in, state and effects out: what a person does, in virtual time.
 
+mod by_hand;
 mod chosen;
+mod completing;
+mod drafts;
 mod listing;
 mod moments;
 mod outside;

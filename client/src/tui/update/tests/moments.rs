@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellhop_protocol::Code as Refusal;
 
-use super::{change, sent, stopped};
+use super::{change, message, sent, stopped};
 use crate::delivery::Delivery;
 use crate::event::{Event, Online, StopKind, Trouble, TroubleKind};
 use crate::secret::Secret;
@@ -408,4 +408,20 @@ fn the_help_of_the_form_has_the_keys_of_the_form() {
     stage.hides("log in, or create the account");
     stage.press(Code::Esc);
     stage.shows("Welcome");
+}
+
+/// Messages that had waited for one account were counted for the next one.
+#[test]
+fn what_waited_for_one_account_is_not_told_to_the_next_one() {
+    let mut stage = Stage::usual();
+    stage.event(Event::Waiting(9));
+    stage.event(message(90, "dave", "hi"));
+    stage.event(stopped(StopKind::NeedPassword, "a password is needed"));
+    stage.say("open sesame");
+    stage.press(Code::Enter);
+    online(&mut stage);
+    stage.event(Event::Waiting(1));
+    stage.event(message(91, "carol", "hi"));
+    stage.event(Event::CaughtUp);
+    stage.shows("1 new in 1 conversation");
 }

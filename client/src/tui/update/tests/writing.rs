@@ -1,15 +1,12 @@
-//! The box: sending, pasting, commands, ops by hand, secrets, drafts.
+//! The box: sending, pasting, commands.
 
-use super::{asked, change, outgoing, sent, stopped};
+use super::{change, sent};
 use crate::delivery::Delivery;
-use crate::event::{Answer, Event, StopKind, Trouble, TroubleKind};
-use crate::peer::Peer;
 use crate::tui::glyphs::UNICODE;
 use crate::tui::key::{Code, Key};
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 
-const UP: Key = Key::ctrl(Code::Up);
 const NEW_LINE: [Key; 3] = [Key::ctrl(Code::Char('j')), Key::shift(Code::Enter), Key::alt(Code::Enter)];
 
 #[test]
@@ -73,83 +70,6 @@ fn many_lines_ask_first() {
 }
 
 #[test]
-fn ops_by_hand_are_asked_and_answered_in_the_servers_conversation() {
-    let mut stage = Stage::usual();
-    stage.enter("/raw 5|bob|hello");
-    assert_eq!(asked(&mut stage), ["5|bob|hello"]);
-    let fields = Ok(["ok", "queued", "6f1c"].map(str::to_owned).to_vec());
-    stage.event(Event::Answer(Answer { tag: 1, op: 5, fields, verdict: crate::raw::Verdict::Done }));
-    stage.shows("← 5 ok|queued|6f1c");
-    stage.ctrl('p');
-    stage.shows("→ 5|bob|hello");
-    stage.shows("← 5 ok|queued|6f1c");
-}
-
-#[test]
-fn what_is_no_op_is_refused_in_place() {
-    for (text, reason) in [("99|x", "unknown op"), ("300|x", "op is 0-255"), ("8|x", "is the client's own")] {
-        let mut stage = Stage::usual();
-        stage.enter(text);
-        stage.shows(&format!("\\{text} sends it"));
-        stage.shows(reason);
-        assert_eq!(sent(&mut stage), [""; 0]);
-        assert_eq!(stage.model.composer.text(), text, "it stays to be mended");
-    }
-    let mut stage = Stage::usual();
-    stage.enter("\\5|bob|hi");
-    stage.enter(" 5|x");
-    stage.enter("//shrug");
-    assert_eq!(sent(&mut stage), ["bob: 5|bob|hi", "bob:  5|x", "bob: /shrug"]);
-    stage.enter("/raw 99|abc");
-    assert_eq!(asked(&mut stage), ["99|abc"]);
-}
-
-#[test]
-fn secrets_leave_no_trace() {
-    let mut stage = Stage::usual();
-    stage.done();
-    stage.say("2|alice|open sesame");
-    stage.pass(5.0);
-    stage.hides("sesame");
-    stage.ctrl('n');
-    stage.ctrl('p');
-    let drafts = stage.done();
-    assert!(!drafts.iter().any(|effect| matches!(effect, Effect::Draft { text, .. } if !text.is_empty())));
-    stage.enter("2|alice|open sesame");
-    assert_eq!(asked(&mut stage), ["2|alice|open sesame"]);
-    stage.key(UP);
-    stage.hides("2|alice");
-    stage.ctrl('k');
-    stage.enter("*server*");
-    stage.shows("→ 2|alice|•••••••••••");
-    stage.hides("sesame");
-}
-
-#[test]
-fn deleting_the_account_wants_its_name() {
-    for command in ["4|open sesame", "/delete-account"] {
-        let mut stage = Stage::usual();
-        stage.done();
-        stage.enter(command);
-        stage.shows("Delete this account?");
-        stage.enter("bob");
-        assert_eq!(asked(&mut stage), [""; 0]);
-        stage.ctrl('u');
-        stage.say("alice");
-        if command.starts_with('/') {
-            stage.press(Code::Tab);
-            stage.say("open sesame");
-            stage.hides("sesame");
-        }
-        stage.press(Code::Enter);
-        assert_eq!(asked(&mut stage), ["4|open sesame"]);
-        stage.event(stopped(StopKind::AccountDeleted, "the account was deleted"));
-        stage.shows("the account was deleted");
-        stage.shows("Welcome");
-    }
-}
-
-#[test]
 fn commands_do_what_they_say() {
     let mut stage = Stage::usual();
     stage.enter("/send carol hi there");
@@ -201,32 +121,6 @@ fn commands_do_what_they_say() {
 }
 
 #[test]
-fn drafts_stay_with_their_conversations() {
-    let mut stage = Stage::usual();
-    stage.done();
-    stage.say("half a thought");
-    stage.pass(0.5);
-    let kept = stage.done();
-    assert!(
-        kept.iter().any(|effect| matches!(effect, Effect::Draft { text, .. } if text == "half a thought"))
-    );
-    stage.ctrl('n');
-    stage.shows("bob             ✎");
-    stage.hides("half a thought");
-    stage.enter("/open bob");
-    stage.shows("> half a thought");
-    stage.ctrl('p');
-    stage.say("/li");
-    stage.ctrl('n');
-    stage.ctrl('p');
-    stage.shows("> /li");
-    stage.ctrl('n');
-    stage.shows("> half a thought");
-    stage.press(Code::Enter);
-    assert_eq!(stage.model.entry_of("bob").map(|entry| entry.draft.as_str()), Some(""));
-}
-
-#[test]
 fn ctrl_c_clears_then_asks() {
     let mut stage = Stage::usual();
     stage.event(change(8, Delivery::Sent));
@@ -266,35 +160,6 @@ fn a_message_that_is_too_long_stays_in_the_box() {
 }
 
 #[test]
-fn what_could_not_be_written_down_is_handed_back() {
-    let mut stage = Stage::usual();
-    stage.enter("precious");
-    stage.event(Event::NotKept {
-        tag: 1,
-        to: Peer::new("bob"),
-        reason: "disk full".into(),
-        text: "precious".into(),
-    });
-    stage.shows("> precious");
-    stage.shows("not sent: disk full");
-}
-
-#[test]
-fn what_was_for_somebody_else_is_not_put_before_this_one() {
-    let mut stage = Stage::usual();
-    stage.event(Event::NotKept {
-        tag: 1,
-        to: Peer::new("carol"),
-        reason: "disk full".into(),
-        text: "precious".into(),
-    });
-    assert!(stage.model.composer.is_empty());
-    stage.shows("not sent to carol: disk full");
-    stage.key(UP);
-    stage.shows("> precious");
-}
-
-#[test]
 fn failed_messages_are_sent_again_or_dropped() {
     let mut stage = Stage::usual();
     stage.enter("/retry");
@@ -310,114 +175,6 @@ fn failed_messages_are_sent_again_or_dropped() {
     stage.enter("/drop");
     assert!(stage.done().contains(&Effect::Withdraw(8)));
     stage.hides("sent from the train");
-}
-
-#[test]
-fn what_was_sent_can_be_called_back() {
-    let mut stage = Stage::usual();
-    stage.enter("one");
-    stage.enter("two");
-    stage.say("three");
-    stage.press(Code::Up);
-    assert_eq!(stage.model.composer.text(), "two");
-    stage.key(UP);
-    stage.key(UP);
-    assert_eq!(stage.model.composer.text(), "one");
-    stage.press(Code::Down);
-    stage.press(Code::Down);
-    assert_eq!(stage.model.composer.text(), "three");
-}
-
-/// A paste is a message, whatever it looks like, also after it was put aside and called back: it became a live op.
-#[test]
-fn a_paste_that_comes_back_is_still_a_message() {
-    let back: [fn(&mut Stage); 3] = [
-        |stage| {
-            stage.key(UP);
-            stage.press(Code::Down);
-        },
-        |stage| {
-            stage.ctrl('c');
-            stage.ctrl('_');
-        },
-        |stage| stage.press(Code::Tab),
-    ];
-    for away_and_back in back {
-        for text in ["5|bob|PASTED-OP", "/quit", "/op"] {
-            let mut stage = Stage::usual();
-            stage.enter("before");
-            sent(&mut stage);
-            stage.paste(text);
-            away_and_back(&mut stage);
-            assert_eq!(stage.model.composer.text(), text);
-            stage.press(Code::Enter);
-            assert_eq!(sent(&mut stage), [format!("bob: {text}")]);
-        }
-    }
-    let mut stage = Stage::usual();
-    for _ in 0..2 {
-        stage.event(Event::NotKept {
-            tag: 1,
-            to: Peer::new("bob"),
-            reason: "disk full".into(),
-            text: "4|".into(),
-        });
-    }
-    stage.press(Code::Enter);
-    assert_eq!(sent(&mut stage), ["bob: 4|"]);
-    stage.key(UP);
-    stage.press(Code::Enter);
-    assert_eq!(sent(&mut stage), ["bob: 4|"]);
-}
-
-#[test]
-fn what_was_being_written_is_kept_below_but_for_secrets() {
-    let mut stage = Stage::usual();
-    stage.enter("one");
-    let mut check = |writing: &str, expected: &[&str]| {
-        stage.say(writing);
-        stage.key(UP);
-        stage.say("x");
-        stage.ctrl('c');
-        assert_eq!(stage.model.sent, expected, "{writing:?}");
-    };
-    check("2|alice|hunter2", &["one"]);
-    check("/raw 1|alice|hunter2", &["one"]);
-    check("/login alice hunter2", &["one"]);
-    check("", &["one"]);
-    check("half a thought", &["one", "half a thought"]);
-    stage.say("2|alice|hunter2");
-    stage.key(UP);
-    stage.press(Code::Down);
-    assert_eq!(stage.model.composer.text(), "2|alice|hunter2");
-    stage.hides("hunter2");
-}
-
-/// What had been called back was written down in its place, and then neither was there.
-#[test]
-fn what_was_being_written_is_the_draft_also_while_something_is_called_back() {
-    let leaves: [fn(&mut Stage); 3] =
-        [|stage| stage.ctrl('n'), |stage| stage.ctrl('q'), |stage| stage.pass(0.5)];
-    for leave in leaves {
-        let mut stage = Stage::usual();
-        stage.enter("sent before");
-        stage.say("half a thought");
-        stage.key(UP);
-        assert_eq!(stage.model.composer.text(), "sent before");
-        leave(&mut stage);
-        let mut drafts = stage.done().into_iter().filter_map(|effect| match effect {
-            Effect::Draft { text, .. } => Some(text),
-            _ => None,
-        });
-        assert_eq!(drafts.next_back().as_deref(), Some("half a thought"));
-    }
-    let mut stage = Stage::usual();
-    stage.enter("sent before");
-    stage.say("2|alice|hunter2");
-    stage.key(UP);
-    stage.ctrl('n');
-    let secret = stage.done().into_iter().any(|effect| format!("{effect:?}").contains("hunter2"));
-    assert!(!secret, "a secret is no draft");
 }
 
 /// What Tab leaves of `/send`, and a space that was hit in haste, went out as messages of nothing.
@@ -466,67 +223,6 @@ fn a_field_of_one_line_takes_no_more_than_a_line() {
     }
 }
 
-/// A password behind the name could be read on the screen, in the draft on the disk, and with Up.
-#[test]
-fn a_password_behind_a_login_is_refused_and_not_seen() {
-    for command in ["/login", "/create"] {
-        let mut stage = Stage::usual();
-        stage.done();
-        stage.say(&format!("{command} alice hunter2"));
-        stage.shows(&format!("> {command} alice •••••••"));
-        stage.pass(1.0);
-        stage.press(Code::Enter);
-        stage.shows(&format!("{command} NAME; the password is asked for next"));
-        stage.hides("hunter2");
-        stage.hides("Password");
-        assert!(
-            !stage
-                .done()
-                .iter()
-                .any(|effect| matches!(effect, Effect::Draft { text, .. } if !text.is_empty()))
-        );
-        stage.ctrl('c');
-        stage.enter(&format!("{command} alice "));
-        stage.shows("Password");
-    }
-}
-
-/// A SEND by hand was in nobody's history, and refused where other messages wait for the server.
-#[test]
-fn a_send_by_hand_is_a_message() {
-    let mut stage = Stage::usual();
-    stage.done();
-    stage.say("5|Carol|hi|there");
-    stage.shows("RAW op 5 SEND  [Carol] [hi|there] - sent as a message");
-    stage.press(Code::Enter);
-    stage.shows("to Carol: hi|there");
-    let trouble = Trouble { kind: TroubleKind::Closed, sentence: "closed".into() };
-    stage.event(Event::Offline(trouble, stage.now.at));
-    stage.enter("5|bob|later");
-    assert_eq!(sent(&mut stage), ["carol: hi|there", "bob: later"]);
-    // Carol's has a number and then a place; bob's waits.
-    let tag = *stage.model.by_hand.keys().next().expect("two are not answered yet");
-    stage.event(outgoing(tag, 77, "carol", "hi|there"));
-    stage.event(change(77, Delivery::Sending));
-    stage.event(change(77, Delivery::Queued));
-    stage.event(change(77, Delivery::Delivered));
-    stage.key(UP);
-    assert_eq!(stage.model.composer.text(), "5|bob|later");
-    stage.ctrl('c');
-    // Carol's stands above bob's now.
-    stage.ctrl('p');
-    stage.ctrl('p');
-    stage.shows("→ 5|Carol|hi|there");
-    stage.shows("← 5 ok|queued");
-    stage.hides("← 5 ok|delivered");
-    // What only the server can answer is asked as it is, and so is what is forced.
-    let mut stage = Stage::usual();
-    for op in ["5|bob", "5|no name|x", "/raw 5|bob|hi"] {
-        stage.enter(op);
-        assert_eq!(asked(&mut stage), [op.trim_start_matches("/raw ")]);
-    }
-}
-
 /// Three lines that were copied with their last line end asked as four, and went out with a fourth, empty one.
 #[test]
 fn the_end_of_the_last_line_is_not_a_line() {
@@ -547,25 +243,6 @@ fn the_end_of_the_last_line_is_not_a_line() {
     stage.paste("two\n");
     stage.press(Code::Enter);
     assert_eq!(sent(&mut stage), ["bob: one\ntwo"]);
-}
-
-/// Whoever asked for a list of many names saw three of them for four seconds.
-#[test]
-fn a_long_answer_says_where_all_of_it_is() {
-    let mut stage = Stage::usual();
-    for (tag, open) in [(1, true), (2, false)] {
-        stage.enter("/list");
-        let names = (0..22).map(|number| format!("name-{number}"));
-        let fields = Ok(std::iter::once("ok".to_owned()).chain(names).collect());
-        stage.event(Event::Answer(Answer { tag, op: 0, fields, verdict: crate::raw::Verdict::Done }));
-        if open {
-            stage.shows("all of it in *server*: ← 0 ok|name-0");
-            stage.ctrl('p');
-        } else {
-            stage.hides("all of it in *server*");
-        }
-    }
-    stage.shows("name-21");
 }
 
 /// Pasted, it is a message, and nothing said so: what it looks like did not happen.
@@ -596,16 +273,4 @@ fn tabs_are_sent_and_shown_as_the_columns_they_reach() {
     assert_eq!(end.x - stage.caret().x, 5, "a letter and a tab");
     stage.press(Code::Enter);
     assert_eq!(sent(&mut stage), ["bob: a\tb\n\tc"]);
-}
-
-/// PROTOCOL.md, SEND: a text may be empty. Typed by hand it is what it is.
-#[test]
-fn a_send_by_hand_is_sent_as_it_stands() {
-    let mut stage = Stage::usual();
-    stage.enter("5|carol|");
-    assert_eq!(sent(&mut stage), ["carol: "]);
-    stage.enter("5|carol| ");
-    assert_eq!(sent(&mut stage), ["carol:  "]);
-    stage.enter("/send carol ");
-    assert_eq!(sent(&mut stage), [""; 0]);
 }
