@@ -92,6 +92,7 @@ pub(crate) const STEPS: &[Step] = &[
     tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100, VOLLEYS))),
     run("56", "screen costs", |_| screen_costs()),
+    tests("37", "screens of every size", "bellhop", "every_size_draws", &[("BELLHOP_SIZES", "all")]),
     // The longest come last.
     run("B18", "fuzz limits", |seed| fuzzed("limits", seed)),
     run("B18", "fuzz config", |seed| fuzzed("config", seed)),

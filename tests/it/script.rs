@@ -118,6 +118,7 @@ fn time(run: impl FnOnce()) -> Duration {
 /// Starts a command and kills it after a part of `whole`.
 fn killed(mut command: Command, whole: Duration, part: f64) {
     let mut child = command.process_group(0).spawn().unwrap();
+    // A moment that nothing marks: any of them is meant.
     std::thread::sleep(whole.mul_f64(part));
     let group = rustix::process::Pid::from_child(&child);
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

@@ -205,6 +205,14 @@ impl Terminal {
         self.keys.flush().unwrap();
     }
 
+    /// Presses keys, and waits until something is drawn.
+    #[track_caller]
+    pub fn draws(&mut self, keys: &str) {
+        let before = self.written_count();
+        self.types(keys);
+        self.comes_to("something drawn", |_| self.written_count() > before);
+    }
+
     /// Types a line, as a person does, and presses Enter when it is there.
     #[track_caller]
     pub fn enters(&mut self, line: &str) {

@@ -121,6 +121,7 @@ fn an_answer_that_waits_for_the_disk_is_told_now_or_by_the_same_command() {
     until("it was sent", || !desk.server.texts("bob").is_empty());
     let history = desk.history();
     history.execute_batch("BEGIN IMMEDIATE").expect("the file");
+    // Longer than the command waits: it has no time left while the file is held, and nothing shows that from outside.
     std::thread::sleep(Duration::from_millis(1_500));
     history.execute_batch("COMMIT").expect("given back");
     is_told_or_left(&desk, &Ran::new(sending.wait_with_output().expect("it ends")));

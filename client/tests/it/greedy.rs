@@ -80,6 +80,7 @@ fn a_user_who_takes_no_events_is_told_to_wait() {
             if waited > Duration::from_secs(2) {
                 return;
             }
+            // A queue that is full for so long is one that nobody empties.
             std::thread::sleep(Duration::from_millis(5));
             waited += Duration::from_millis(5);
         }

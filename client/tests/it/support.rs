@@ -27,6 +27,7 @@ pub(crate) fn waited(mut check: impl FnMut() -> bool) -> bool {
         if Instant::now() >= give_up {
             return false;
         }
+        // Between two looks.
         std::thread::sleep(Duration::from_millis(5));
     }
     true

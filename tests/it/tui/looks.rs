@@ -81,8 +81,7 @@ fn drawing_again_changes_nothing_whatever_was_scrolled() {
     alice.types("\x1b[1;5F");
     alice.shows("59 ");
     for key in ["\x1b[5~", "\x1b[1;2A", "\x1b[5~", "\x1b[1;2B", "\x1b[6~", "\x1b[1;2A"] {
-        alice.types(key);
-        thread::sleep(Duration::from_millis(60));
+        alice.draws(key);
     }
     alice.types("x");
     alice.shows("> x");
@@ -102,6 +101,7 @@ fn drawing_again_changes_nothing_whatever_was_scrolled() {
 fn in_pieces(terminal: &mut Terminal, pieces: [&str; 2], mut is_one_key: impl FnMut(&mut Terminal) -> bool) {
     for _ in 0..10 {
         terminal.types(pieces[0]);
+        // The pause is what is tried: nothing happens that could be waited for.
         thread::sleep(Duration::from_millis(30));
         terminal.types(pieces[1]);
         if is_one_key(terminal) {

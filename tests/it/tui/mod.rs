@@ -63,6 +63,7 @@ fn stays(terminal: &Terminal, time: Duration, check: impl Fn(&str) -> bool) -> b
 
 /// Waits until keys are keys again: those right behind a paste belong to it.
 fn after_a_paste() {
+    // Nothing shows that this time is over.
     thread::sleep(Duration::from_millis(50));
 }
 

@@ -1,6 +1,5 @@
 //! Reading: what is read stays where it is, and what was not seen stays unread.
 
-use std::thread;
 use std::time::Duration;
 
 use bellhop_tests::peer::Peer;
@@ -27,10 +26,7 @@ fn talk(server: &Local, home: &Home, lines: u32) -> (Terminal, Peer) {
 
 /// Presses keys as fast as somebody who looks for something: each is drawn, and nothing is read.
 fn passes(terminal: &mut Terminal, keys: &[&str]) {
-    for key in keys {
-        terminal.types(key);
-        thread::sleep(Duration::from_millis(40));
-    }
+    keys.iter().for_each(|key| terminal.draws(key));
 }
 
 /// How many messages are below what is shown.

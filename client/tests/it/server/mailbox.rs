@@ -52,6 +52,7 @@ impl World {
             self.silent_posts -= 1;
             return true;
         }
+        // A server that takes its time.
         std::thread::sleep(self.slow_posts);
         self.say(number, Reply::Posted(PostAnswer { counter, result: Ok(ok) }));
         true
