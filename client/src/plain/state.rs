@@ -12,7 +12,7 @@ use crate::delivery::Delivery;
 use crate::event::StopKind;
 use crate::peer::Peer;
 use crate::secret::Secret;
-use crate::text::shown;
+use crate::text::{Kind, clean, shown};
 use crate::tui::bare::indented;
 use crate::tui::model::{Effect, Login, Now};
 
@@ -244,9 +244,10 @@ impl Plain {
         }
     }
 
-    /// Says something that is no message.
+    /// Says something that is no message. What was typed, or piped, may be a part of it.
     pub(super) fn say(&mut self, text: &str) {
-        self.outs.push_back(Out::Say(format!("-- {}", indented(&shown(text)))));
+        let text = clean(text, Kind::Body);
+        self.outs.push_back(Out::Say(format!("-- {}", indented(&shown(&text)))));
     }
 
     pub(super) fn act(&mut self, effect: Effect) {

@@ -182,6 +182,21 @@ fn messages_are_lines_that_none_of_them_can_forge() {
     assert_eq!(desk.event(Event::Message(old)), ["Thu 19 Nov 2026 09:10 bob: from yesterday"]);
 }
 
+/// What was piped into it reached the terminal as it was.
+#[test]
+fn what_is_said_of_a_line_is_harmless() {
+    let mut desk = Desk::online();
+    let not_kept = Event::NotKept {
+        tag: 1,
+        to: Peer::new("bob"),
+        reason: "disk full".into(),
+        text: "\x1b]52;c;AAAA\x07".into(),
+    };
+    for said in [desk.line("/no\x1b[2Jsense"), desk.line("/open \x1b[2J"), desk.event(not_kept)] {
+        assert!(!said.is_empty() && !said.concat().contains(['\x1b', '\x07']), "{said:?}");
+    }
+}
+
 #[test]
 fn what_was_sent_is_followed_in_words() {
     let mut desk = Desk::online();
