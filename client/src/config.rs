@@ -35,6 +35,17 @@ pub struct Config {
     pub hidden: bool,
 }
 
+/// Whoever sits down before a screen or before lines, and where: as far as that was said.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) home: Home,
+    pub(crate) server: Server,
+    pub(crate) trust: Trust,
+    /// Whoever was named, or was here last.
+    pub(crate) user: Option<Username>,
+    pub(crate) password: Option<Secret>,
+}
+
 /// How a server proves who it is. On another machine always by TLS, and by what is known of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trust {

@@ -7,7 +7,7 @@ use super::choice;
 use super::exit::{Exit, Failure};
 use super::output::End;
 use super::password;
-use crate::config::{Config, Proof, Receive, Role, Server, Trust};
+use crate::config::{Config, Person, Proof, Receive, Role, Server, Trust};
 use crate::fingerprint::Fingerprint;
 use crate::history::{Account, History, LAST_SERVER, LAST_USER};
 use crate::home::Home;
@@ -72,13 +72,19 @@ impl Setup {
         if let Some(command) = self.needed_password_cmd()? {
             self.password = password::from_command(&command)?;
         }
-        let Setup { home, server, trust, user, password, choice, .. } = self;
+        let choice = self.choice.clone();
         let account = |choice: Choice| {
             let home = Home::of_user().map_err(|error| error.to_string())?;
             let start = Setup::of(home, choice, None, None).and_then(Setup::start);
             start.map_err(|failure| failure.sentence)
         };
-        Ok(Start { home, server, trust, user, password, choice, account })
+        Ok(Start { person: self.person(), choice, account })
+    }
+
+    /// Whoever was named, and what is known of them.
+    pub(crate) fn person(self) -> Person {
+        let Setup { home, server, trust, user, password, .. } = self;
+        Person { home, server, trust, user, password }
     }
 
     /// The command that prints the password, where nothing else can prove who this is.

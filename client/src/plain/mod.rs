@@ -24,7 +24,7 @@ use jiff::tz::TimeZone;
 use tokio::time::{sleep_until, timeout};
 
 use crate::clock;
-use crate::config::{Config, Receive, Role, Server, Trust};
+use crate::config::{Config, Person, Receive, Role, Server, Trust};
 use crate::event::Event;
 use crate::home::Home;
 use crate::secret::Secret;
@@ -52,11 +52,7 @@ pub(crate) type Unseen = Pin<Box<dyn Future<Output = Option<Option<Secret>>>>>;
 
 /// What it begins with.
 pub(crate) struct Start {
-    pub(crate) home: Home,
-    pub(crate) server: Server,
-    pub(crate) trust: Trust,
-    pub(crate) user: Option<bellhop_protocol::Username>,
-    pub(crate) password: Option<Secret>,
+    pub(crate) person: Person,
     pub(crate) ui: Ui,
     /// How long the end waits for the server.
     pub(crate) wait: Duration,
@@ -99,7 +95,8 @@ struct Desk {
 
 impl Desk {
     fn new(start: Start) -> Desk {
-        let Start { home, server, trust, user, password, ui, wait, ask } = start;
+        let Start { person, ui, wait, ask } = start;
+        let Person { home, server, trust, user, password } = person;
         let login =
             user.map(|user| Login { server: server.clone(), user, password, create: false, remember: false });
         let talks = io::stdin().is_terminal() && io::stdout().is_terminal();

@@ -29,12 +29,11 @@ use super::stats::Stats;
 use super::terminal::{self, Screen};
 use super::update::{Msg, update};
 use crate::clock;
-use crate::config::{Config, Receive, Role, Server, Trust};
+use crate::config::{Config, Person, Receive, Role};
 use crate::event::{Event, Untrusted};
 use crate::home::Home;
 use crate::known::KnownServers;
 use crate::link::trust::Known;
-use crate::secret::Secret;
 use crate::settings::Tristate;
 use crate::settings::choice::Choice;
 use crate::signals;
@@ -46,12 +45,7 @@ const FAREWELL: Duration = Duration::from_millis(1_500);
 
 /// What the screen begins with.
 pub(crate) struct Start {
-    pub(crate) home: Home,
-    pub(crate) server: Server,
-    pub(crate) trust: Trust,
-    /// Whoever was here last, or was named.
-    pub(crate) user: Option<bellhop_protocol::Username>,
-    pub(crate) password: Option<Secret>,
+    pub(crate) person: Person,
     pub(crate) choice: Choice,
     /// Says the same of another account of the config. It may ask on the terminal.
     pub(crate) account: fn(Choice) -> Result<Start, String>,
@@ -79,13 +73,13 @@ struct App {
 /// Runs the screen until somebody quits. Returns the exit code.
 pub(crate) fn run(start: Start) -> io::Result<u8> {
     let mut app = App::new(
-        Some(start.home.clone()),
+        Some(start.person.home.clone()),
         Backend::Nobody,
         TimeZone::system(),
         start.choice.clone(),
         start.account,
     )?;
-    app.begin(start);
+    app.begin(start.person);
     app.run_to_end()
 }
 
@@ -142,8 +136,8 @@ impl App {
     }
 
     /// Connects as whoever is known to be here, else asks.
-    fn begin(&mut self, start: Start) {
-        let Start { server, trust, user, password, .. } = start;
+    fn begin(&mut self, person: Person) {
+        let Person { server, trust, user, password, .. } = person;
         self.model.meant = Some((server.clone(), trust));
         match user {
             Some(user) => self.log_in(Login { server, user, password, create: false, remember: false }),
@@ -160,8 +154,8 @@ impl App {
         self.take_again();
         match start {
             Ok(start) => {
-                self.config.choice = start.choice.clone();
-                self.begin(start);
+                self.config.choice = start.choice;
+                self.begin(start.person);
                 let msg = self.config.reload();
                 self.take(msg);
             }
