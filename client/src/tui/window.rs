@@ -32,6 +32,17 @@ pub(crate) enum Loading {
     From(i64),
 }
 
+/// Where somebody wants to go in a piece that is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Jump {
+    End,
+    Divider,
+    Lines { up: bool, lines: usize },
+}
+
+/// Jumps that wait; whoever presses more keys than that presses them again.
+const JUMPS_MAX: usize = 16;
+
 /// A piece of a conversation.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -44,6 +55,8 @@ pub(crate) struct Window {
     pub(crate) new_from: Option<i64>,
     /// What is to be shown when it is in memory.
     pub(crate) wanted: Option<Wanted>,
+    /// What is to be done when the first messages are here, in this order.
+    jumps: Vec<Jump>,
 }
 
 /// A message that somebody wants to see, wherever it fits, or with this line at the bottom.
@@ -64,12 +77,33 @@ impl Window {
             scroll: Scroll::Follow,
             new_from: None,
             wanted: None,
+            jumps: Vec::new(),
         }
     }
 
     /// An empty piece whose newest page was asked for.
     pub(crate) fn opening() -> Window {
         Window { loading: Loading::Opening, ..Window::empty() }
+    }
+
+    /// An empty piece in place of this one: what was meant for it counts there.
+    pub(crate) fn instead(&mut self, loading: Loading) -> Window {
+        let jumps = std::mem::take(&mut self.jumps);
+        Window { new_from: self.new_from, loading, jumps, ..Window::empty() }
+    }
+
+    /// Keeps a jump until there is something to move in; false where there is already, or will not be.
+    pub(crate) fn waits(&mut self, jump: Jump) -> bool {
+        let waits = self.items.is_empty() && self.loading != Loading::Nothing;
+        if waits && self.jumps.len() < JUMPS_MAX {
+            self.jumps.push(jump);
+        }
+        waits
+    }
+
+    /// The jumps that have waited for what is here now.
+    pub(crate) fn take_jumps(&mut self) -> Vec<Jump> {
+        if self.loading == Loading::Nothing { std::mem::take(&mut self.jumps) } else { Vec::new() }
     }
 
     /// A page came.

@@ -7,7 +7,7 @@ use crate::settings::MarkRead;
 use crate::tui::composer::Composer;
 use crate::tui::focus::Focus;
 use crate::tui::model::{Effect, Entry, Model};
-use crate::tui::window::{Loading, Scroll, Window};
+use crate::tui::window::{Jump, Loading, Scroll, Window};
 
 impl Model {
     /// Opens the conversation with this key; `None` for the server's.
@@ -106,7 +106,7 @@ impl Model {
             Some(_) => self.go_to_divider(),
             None if self.window.newer => self.load_from(self.window.last(), effects),
             None => {
-                self.window = Window { loading: Loading::Newest, ..Window::empty() };
+                self.window = self.window.instead(Loading::Newest);
                 self.request(Around::Newest, effects);
             }
         }
@@ -114,8 +114,7 @@ impl Model {
 
     /// Loads the messages after `n` in place of those in memory.
     pub(super) fn load_from(&mut self, n: i64, effects: &mut Vec<Effect>) {
-        let new_from = self.window.new_from;
-        self.window = Window { new_from, loading: Loading::From(n), ..Window::empty() };
+        self.window = self.window.instead(Loading::From(n));
         self.request(Around::After(n), effects);
     }
 
@@ -126,7 +125,25 @@ impl Model {
         items.find(|message| !message.mine && message.n > entry.read_to).map(|message| message.n)
     }
 
+    /// Does what was wanted before there was anything to move in.
+    pub(super) fn jump_now(&mut self, effects: &mut Vec<Effect>) {
+        for jump in self.window.take_jumps() {
+            match jump {
+                Jump::End => self.show_end(effects),
+                Jump::Divider => self.show_divider(effects),
+                Jump::Lines { up, lines } => self.scroll(up, lines, effects),
+            }
+        }
+    }
+
+    fn jumps_later(&mut self, jump: Jump) -> bool {
+        self.open.is_some() && self.window.waits(jump)
+    }
+
     pub(super) fn show_divider(&mut self, effects: &mut Vec<Effect>) {
+        if self.jumps_later(Jump::Divider) {
+            return;
+        }
         match self.shown().new_from {
             None => self.hint("nothing is unread here"),
             Some(_) if self.at_divider().is_some() => {
@@ -149,6 +166,9 @@ impl Model {
     }
 
     pub(super) fn scroll(&mut self, up: bool, lines: usize, effects: &mut Vec<Effect>) {
+        if self.jumps_later(Jump::Lines { up, lines }) {
+            return;
+        }
         let scrolled = self.with_pane(|pane, rows| match up {
             true => pane.scrolled_up(lines, rows),
             false => pane.scrolled_down(lines),
@@ -165,9 +185,11 @@ impl Model {
     }
 
     pub(super) fn show_end(&mut self, effects: &mut Vec<Effect>) {
+        if self.jumps_later(Jump::End) {
+            return;
+        }
         if self.open.is_some() && self.window.newer {
-            let new_from = self.window.new_from;
-            self.window = Window { new_from, loading: Loading::Newest, ..Window::empty() };
+            self.window = self.window.instead(Loading::Newest);
             self.request(Around::Newest, effects);
         }
         self.shown_mut().scroll = Scroll::Follow;

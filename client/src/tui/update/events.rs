@@ -359,6 +359,7 @@ impl Model {
             },
             _ => {}
         }
+        self.jump_now(effects);
         self.load_more(effects);
     }
 }

@@ -1,7 +1,7 @@
 //! Moving between conversations, scrolling, and what counts as read.
 
-use super::{message, sent};
-use crate::event::{Around, Event};
+use super::{message, sent, written};
+use crate::event::{Around, Event, Page};
 use crate::tui::demo::Demo;
 use crate::tui::glyphs::UNICODE;
 use crate::tui::input::Input;
@@ -9,7 +9,7 @@ use crate::tui::key::{Code, Key};
 use crate::tui::model::Effect;
 use crate::tui::stage::Stage;
 use crate::tui::update::Msg;
-use crate::tui::window::Scroll;
+use crate::tui::window::{Scroll, Window};
 
 #[test]
 fn unread_clears_when_it_was_looked_at_for_a_second() {
@@ -285,4 +285,44 @@ fn a_count_of_unread_messages_that_is_wrong_hides_nothing() {
         stage.key(Key::ctrl(Code::End));
         stage.shows("sent from the train");
     }
+}
+
+/// Pressed before the first messages had come, Ctrl+End did nothing, and the eye went to what was unread.
+#[test]
+fn a_jump_before_the_first_messages_is_made_when_they_are_here() {
+    let page = |stage: &mut Stage| {
+        let around = Around::Newest;
+        let messages = (1..=60).map(|n| written(n, false, "bob", &format!("line {n:02}"))).collect();
+        let key = stage.model.open.clone().expect("it is open");
+        stage.event(Event::Page(Page { key, around, messages, more: false }));
+    };
+    let opened = || {
+        let mut stage = Stage::usual();
+        let bob = stage.model.entry_mut("bob").expect("he is there");
+        (bob.unread, bob.read_to, bob.last) = (60, 0, 60);
+        stage.model.window = Window::opening();
+        stage.pass(0.0);
+        stage
+    };
+    let mut stage = opened();
+    page(&mut stage);
+    stage.shows("line 01");
+    stage.hides("line 60");
+    let mut stage = opened();
+    stage.message(Msg::Input(Input::Key(Key::ctrl(Code::End))));
+    page(&mut stage);
+    stage.shows("line 60");
+    assert_eq!(stage.model.window.new_from, Some(1), "what is unread can be gone to");
+    let mut stage = opened();
+    stage.message(Msg::Input(Input::Key(Key::ctrl(Code::End))));
+    stage.press(Code::PageUp);
+    stage.press(Code::PageUp);
+    page(&mut stage);
+    stage.hides("line 40");
+    stage.shows("line 20");
+    let mut stage = opened();
+    stage.message(Msg::Input(Input::Key(Key::ctrl(Code::End))));
+    stage.message(Msg::Input(Input::Key(Key::ctrl(Code::Home))));
+    page(&mut stage);
+    stage.shows("line 01");
 }
