@@ -19,6 +19,8 @@ use super::key::{Code, Key};
 const JOIN: Duration = Duration::from_millis(8);
 /// How long the rest of an escape sequence may lag behind its first byte.
 const HOLD: Duration = Duration::from_millis(50);
+/// Pieces closer than this came in one.
+const TOGETHER: Duration = Duration::from_millis(2);
 /// A burst of this many characters is a paste even without a line end.
 const BURST_MIN: usize = 16;
 /// Fingers, and releases that never came.
@@ -69,8 +71,8 @@ pub(crate) struct Habits {
 enum Held {
     #[default]
     Nothing,
-    /// Esc, and what may be the rest of its sequence.
-    Escape { until: Instant, rest: String },
+    /// Esc, and what may be the rest of its sequence; whether that came with it, as if there had been two.
+    Escape { until: Instant, rest: String, twice: bool },
     /// Keys that may be a paste.
     Burst { until: Instant, keys: Vec<Key> },
 }
@@ -140,7 +142,7 @@ impl Normaliser {
         if matches!(self.held, Held::Escape { .. }) {
             self.after_escape(now, key, inputs);
         } else if self.habits.hold_escape && key == Key::plain(Code::Esc) {
-            self.held = Held::Escape { until: now + HOLD, rest: String::new() };
+            self.held = Held::Escape { until: now + HOLD, rest: String::new(), twice: false };
         } else if self.habits.join_bursts && as_text(key).is_some() {
             match &mut self.held {
                 Held::Burst { until, keys } => {
@@ -177,10 +179,11 @@ impl Normaliser {
     }
 
     fn after_escape(&mut self, now: Instant, key: Key, inputs: &mut Vec<Input>) {
-        let Held::Escape { until, rest } = &mut self.held else { return };
+        let Held::Escape { until, rest, twice } = &mut self.held else { return };
         match (key.typed(), rest.is_empty()) {
             (Some(c @ ('[' | 'O')), true) => {
                 rest.push(c);
+                *twice = now + HOLD < *until + TOGETHER;
                 *until = now + HOLD;
             }
             (Some(c), false) => {
@@ -188,10 +191,13 @@ impl Normaliser {
                 *until = now + HOLD;
                 let complete = matches!(c, '@'..='~');
                 if complete || rest.len() > SEQUENCE_MAX {
-                    let rest = std::mem::take(rest);
+                    let (rest, twice) = (std::mem::take(rest), *twice);
                     self.held = Held::Nothing;
                     if rest == "[200~" {
                         self.paste_tail = Some(now + HOLD);
+                        // One escape before this comes as a paste. Of two, a key and the mark of a paste, the library
+                        // below makes one, and it was the key.
+                        inputs.extend(twice.then_some(Input::Key(Key::plain(Code::Esc))));
                     }
                     inputs.extend(sequence(&rest).map(Input::Key));
                 }
@@ -207,7 +213,7 @@ impl Normaliser {
             (None, _) => {
                 inputs.extend(self.release());
                 if self.habits.hold_escape && key == Key::plain(Code::Esc) {
-                    self.held = Held::Escape { until: now + HOLD, rest: String::new() };
+                    self.held = Held::Escape { until: now + HOLD, rest: String::new(), twice: false };
                 } else {
                     inputs.push(Input::Key(key));
                 }

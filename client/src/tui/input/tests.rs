@@ -114,6 +114,15 @@ fn a_split_start_of_a_paste_sends_nothing() {
     check(UNIX, &trace, &["paste \"r\"", "paste \"m\"", "paste \"\\n\""]);
 }
 
+/// The library below reads two escapes as one, and what is left of the paste as keys: the key was swallowed.
+#[test]
+fn an_escape_right_before_a_paste_is_a_key() {
+    let mut trace = vec![(0, press(KeyCode::Esc))];
+    trace.extend(typed(0, 0, "[200~rm"));
+    check(UNIX, &trace, &["Esc", "paste \"r\"", "paste \"m\""]);
+    check(UNIX, &[(0, press(KeyCode::Esc)), (5, Event::Paste("rm".into()))], &["Esc", "paste \"rm\""]);
+}
+
 #[test]
 fn bursts_of_keys_are_pastes_where_pastes_come_as_keys() {
     check(WINDOWS, &typed(0, 1, "one\rtwo\r"), &["paste \"one\\ntwo\\n\""]);
