@@ -1,10 +1,11 @@
 //! Messages as lines of text, without borders and unwrapped: for selecting with the mouse, for screen readers, for
 //! terminals that cannot be drawn on.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 use super::model::Model;
+use super::pane::written;
 use crate::event::Message;
 
 /// Messages that are printed at once.
@@ -24,9 +25,9 @@ pub(crate) fn lines(model: &Model) -> Vec<String> {
         let at = local(message.time_ms, &model.zone);
         if day != Some(at.date()) {
             day = Some(at.date());
-            lines.push(at.strftime("-- %a %-d %b %Y --").to_string());
+            lines.push(format!("-- {} --", written(&model.prefs.ui.date, &at)));
         }
-        lines.extend(of_message(message, me, &model.zone).split('\n').map(str::to_owned));
+        lines.extend(of_message(message, me, &at, &model.prefs.ui.time).split('\n').map(str::to_owned));
         if let Some(reason) = message.reason.as_deref().filter(|_| message.mine) {
             lines.push(format!("{INDENT}({}: {reason})", message.state.words()));
         }
@@ -35,10 +36,10 @@ pub(crate) fn lines(model: &Model) -> Vec<String> {
 }
 
 /// `09:06 bob: text`
-pub(crate) fn of_message(message: &Message, me: &str, zone: &TimeZone) -> String {
+fn of_message(message: &Message, me: &str, at: &Zoned, pattern: &str) -> String {
     let name = if message.mine { me } else { &message.peer.name };
-    let time = local(message.time_ms, zone).strftime("%H:%M");
-    format!("{time} {name}: {}", indented(&message.text))
+    let line = format!("{} {name}: {}", written(pattern, at), indented(&message.text));
+    line.trim_start().to_owned()
 }
 
 /// A text whose further lines are indented.
@@ -65,6 +66,16 @@ mod tests {
         let long = lines.iter().find(|line| line.contains("One thing")).expect("a long one");
         assert!(long.ends_with("which is what I want."), "it is not wrapped: {long:?}");
         assert!(lines.iter().all(|line| !line.contains(['\n', '│', '\x1b'])), "{lines:?}");
+    }
+
+    #[test]
+    fn times_and_days_are_written_as_they_are_on_the_screen() {
+        let mut stage = Stage::usual();
+        (stage.model.prefs.ui.time, stage.model.prefs.ui.date) = ("%-I.%M %p".into(), "%d/%m/%y".into());
+        let lines = super::lines(&stage.model);
+        assert_eq!(lines[..2], ["-- 19/11/26 --", "5.52 PM bob: Did the release build finish?"]);
+        stage.model.prefs.ui.time = String::new();
+        assert_eq!(super::lines(&stage.model)[1], "bob: Did the release build finish?");
     }
 
     #[test]

@@ -59,5 +59,6 @@ pub(crate) use about::{action_name, key_name, keys_text};
 pub(crate) use backend::Backend;
 pub(crate) use bindings::Bindings;
 pub(crate) use looks::load as load_looks;
+pub(crate) use pane::written;
 pub(crate) use run::{Start, run, run_demo};
 pub(crate) use update::MESSAGE_MAX;

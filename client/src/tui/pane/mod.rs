@@ -63,7 +63,7 @@ impl Forms {
 }
 
 /// A moment by a pattern; nothing where the pattern is none, which whoever reads the settings has refused.
-fn written(pattern: &str, at: &Zoned) -> String {
+pub(crate) fn written(pattern: &str, at: &Zoned) -> String {
     jiff::fmt::strtime::format(pattern, at).unwrap_or_default()
 }
 

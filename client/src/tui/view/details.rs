@@ -10,6 +10,7 @@ use crate::event::Guard;
 use crate::text::wrap::wrap;
 use crate::tui::help::{LEGEND, meaning};
 use crate::tui::model::Model;
+use crate::tui::pane::written;
 use crate::tui::people::Presence;
 
 /// A line of the column.
@@ -60,7 +61,7 @@ fn words(model: &Model, presence: Presence) -> String {
         Presence::Offline { seen_ms: None } => "offline".into(),
         Presence::Offline { seen_ms: Some(seen_ms) } => {
             let seen = Timestamp::from_millisecond(seen_ms).unwrap_or_default();
-            format!("offline, seen {}", seen.to_zoned(model.zone.clone()).strftime("%H:%M"))
+            format!("offline, seen {}", written(&model.prefs.ui.time, &seen.to_zoned(model.zone.clone())))
         }
     }
 }
