@@ -189,3 +189,36 @@ fn ten_thousand_messages_keep_nobody_from_typing() {
     assert!(count("inputs") >= 60.0 && count("events") >= 256.0, "{report}");
     assert!(count("frames") < 5_000.0, "frames are for eyes: {report}");
 }
+
+/// The file with what was being written stayed in the folder for temporary files, and nothing of it in the draft.
+#[test]
+fn an_end_takes_an_editor_and_its_file_along_and_keeps_what_it_wrote() {
+    let (server, home) = (Local::start(&[]), Home::new());
+    let addr = server.addr().to_string();
+    drop(server.login("bob"));
+    let mut alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
+    alice.opens("bob");
+    alice.enters("said");
+    alice.comes_to("a tick", |_| alice.row("said").contains('✓'));
+    alice.types("\x11");
+    assert_eq!(alice.ends(), 0);
+    let temporary = tempfile::tempdir().unwrap();
+    let variables = [
+        ("VISUAL", "sh -c 'echo saved so far >\"$0\"; echo editing; exec sleep 600'"),
+        ("PATH", "/usr/bin:/bin"),
+        ("TMPDIR", temporary.path().to_str().unwrap()),
+    ];
+    let mut alice = Terminal::start_with(&["tui"], home.path(), &addr, SIZE, &variables);
+    alice.shows("said");
+    alice.types("begun");
+    alice.shows("> begun");
+    alice.types("\x0f");
+    alice.shows("editing");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 1);
+    alice.signal(Signal::TERM);
+    assert_eq!(alice.ends(), 143);
+    alice.is_restored();
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    let alice = Terminal::of("alice", home.path(), server.addr(), SIZE);
+    alice.shows("> saved so far");
+}

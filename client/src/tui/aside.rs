@@ -3,11 +3,16 @@
 //! Whatever may take its time runs on a thread, and says by a message that it is done.
 
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::timeout;
 
 use super::copy::{self, System, Way};
-use super::editor::{self, Editor, Left};
+use super::editor::{self, Editor, Left, Wrote};
 use super::input::Input;
 use super::terminal::{self, Screen};
 use super::update::Msg;
@@ -16,15 +21,18 @@ use crate::text::{Kind, clean};
 /// Threads whose message may wait; more of them wait to say it.
 const DONE_MAX: usize = 8;
 
+/// How long an editor may take to end with the program.
+const EDITOR_END_MAX: Duration = Duration::from_millis(500);
+
 /// Who has the terminal.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 enum Holder {
     #[default]
     Screen,
     /// Lines on the usual screen, until a key.
     Lines,
-    /// An editor, with this id.
-    Editor(u32),
+    /// An editor, with this id, on this file; which stays where that is said before its end.
+    Editor { id: u32, file: PathBuf, keeps: Arc<AtomicBool> },
 }
 
 /// A thread has ended.
@@ -48,12 +56,12 @@ impl Aside {
 
     /// True where frames can be seen.
     pub(super) fn shows_screen(&self) -> bool {
-        self.holder == Holder::Screen
+        matches!(self.holder, Holder::Screen)
     }
 
     /// True while an editor has the terminal.
     pub(super) fn is_lent(&self) -> bool {
-        matches!(self.holder, Holder::Editor(_))
+        matches!(self.holder, Holder::Editor { .. })
     }
 
     /// The next thread that has ended.
@@ -82,7 +90,7 @@ impl Aside {
 
     /// Gives the terminal to an editor. Nobody else may read its keys meanwhile.
     pub(super) fn edit(&mut self, open: Option<String>, text: &str) -> Option<Msg> {
-        if self.holder != Holder::Screen {
+        if !matches!(self.holder, Holder::Screen) {
             return None;
         }
         let command = editor::command(|name| std::env::var(name).ok());
@@ -91,7 +99,8 @@ impl Aside {
             Ok(editor) => editor,
             Err(error) => return Some(Msg::Edited(open, Err(format!("{command}: {error}")))),
         };
-        self.holder = Holder::Editor(editor.child.id());
+        let (id, file, keeps) = (editor.child.id(), editor.file(), editor.keeps.clone());
+        self.holder = Holder::Editor { id, file, keeps };
         let told = self.told.clone();
         std::thread::spawn(move || told.blocking_send(Done::Edited(open, editor.wait(&command))));
         None
@@ -106,7 +115,7 @@ impl Aside {
 
     /// True where the input was the key that ends plain lines.
     pub(super) fn goes_back(&mut self, input: &Input, screen: &mut Screen) -> bool {
-        if self.holder != Holder::Lines || !matches!(input, Input::Key(_) | Input::Paste(_)) {
+        if !matches!(self.holder, Holder::Lines) || !matches!(input, Input::Key(_) | Input::Paste(_)) {
             return false;
         }
         self.holder = Holder::Screen;
@@ -123,16 +132,30 @@ impl Aside {
         let _ = screen.take_again();
     }
 
-    /// The program ends: an editor has nobody left to write for.
-    pub(super) fn end(&mut self) {
+    /// The program ends: an editor has nobody left to write for. What it has written so far goes where the rest of it
+    /// would have gone, and its file goes with it; but for what does not fit, and for an editor that does not end.
+    pub(super) async fn end(&mut self) -> Option<Msg> {
+        let Holder::Editor { id, file, keeps } = std::mem::take(&mut self.holder) else { return None };
+        let written = editor::read(&file);
+        keeps.store(written.is_err(), Ordering::Release);
         #[cfg(unix)]
-        if let Holder::Editor(id) = self.holder
-            && let Some(id) = rustix::process::Pid::from_raw(id.cast_signed())
-        {
+        if let Some(id) = rustix::process::Pid::from_raw(id.cast_signed()) {
             // Where it has just ended, nobody else has its id before it was waited for.
             let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         }
-        self.holder = Holder::Screen;
+        #[cfg(not(unix))]
+        let _ = id;
+        let ended = async {
+            loop {
+                if let Done::Edited(open, left) = self.done().await {
+                    return (open, left);
+                }
+            }
+        };
+        let (open, left) = timeout(EDITOR_END_MAX, ended).await.ok()?;
+        // One that had just ended by itself has said what it made of it.
+        let left = if matches!(left, Ok(Wrote::Text(_))) { left } else { written };
+        Some(Msg::Edited(open, left))
     }
 }
 

@@ -4,9 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::composer::BOX_MAX;
 use crate::clock;
+
+/// The file that is written, in a folder of its own.
+const FILE: &str = "message.txt";
 
 /// What came of it, or why nothing could.
 pub(crate) type Left = Result<Wrote, String>;
@@ -24,6 +29,8 @@ pub(crate) enum Wrote {
 pub(crate) struct Editor {
     pub(crate) child: Child,
     folder: PathBuf,
+    /// The file stays, however the editor ends.
+    pub(crate) keeps: Arc<AtomicBool>,
 }
 
 /// The command of whoever sits here.
@@ -37,10 +44,10 @@ impl Editor {
     /// Starts `command` on a file with this text.
     pub(crate) fn start(command: &str, text: &str) -> io::Result<Editor> {
         let folder = folder()?;
-        let file = folder.join("message.txt");
+        let file = folder.join(FILE);
         let started = write_private(&file, text).and_then(|()| program(command, &file).spawn());
         match started {
-            Ok(child) => Ok(Editor { child, folder }),
+            Ok(child) => Ok(Editor { child, folder, keeps: Arc::default() }),
             Err(error) => {
                 let _ = fs::remove_dir_all(&folder);
                 Err(error)
@@ -55,24 +62,33 @@ impl Editor {
             false => Ok(Wrote::Nothing(format!("nothing is changed: {command}: {status}"))),
             true => self.read(),
         };
-        if left.is_ok() {
+        if left.is_ok() && !self.keeps.load(Ordering::Acquire) {
             // What an editor leaves beside the file goes with it.
             let _ = fs::remove_dir_all(&self.folder);
         }
         left
     }
 
-    fn read(&self) -> Left {
-        let file = self.folder.join("message.txt");
-        let place = file.display();
-        let mut bytes = Vec::new();
-        let read = File::open(&file).and_then(|file| file.take(BOX_MAX as u64 + 1).read_to_end(&mut bytes));
-        read.map_err(|error| format!("what was written cannot be read: {place}: {error}"))?;
-        if bytes.len() > BOX_MAX {
-            return Err(format!("more than the box holds, {} kB: it is in {place}", BOX_MAX / 1_024));
-        }
-        String::from_utf8(bytes).map(Wrote::Text).map_err(|_| format!("not UTF-8: it is in {place}"))
+    /// The file that it writes.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.join(FILE)
     }
+
+    fn read(&self) -> Left {
+        read(&self.file())
+    }
+}
+
+/// What somebody has written so far.
+pub(crate) fn read(file: &Path) -> Left {
+    let place = file.display();
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(BOX_MAX as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("what was written cannot be read: {place}: {error}"))?;
+    if bytes.len() > BOX_MAX {
+        return Err(format!("more than the box holds, {} kB: it is in {place}", BOX_MAX / 1_024));
+    }
+    String::from_utf8(bytes).map(Wrote::Text).map_err(|_| format!("not UTF-8: it is in {place}"))
 }
 
 /// A folder of its own: editors put copies beside their file.

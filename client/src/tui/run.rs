@@ -175,7 +175,15 @@ impl App {
         let code = runtime.block_on(self.run());
         // The person gets the terminal back before the network gets its second.
         terminal::restore();
-        self.aside.end();
+        if let Some(left) = runtime.block_on(self.aside.end()) {
+            if let Msg::Edited(_, Err(reason)) = &left {
+                // Where it cannot be said there is nobody to read it.
+                let _ = writeln!(io::stderr(), "bellhop: {reason}");
+            }
+            // As a draft it is there at the next start.
+            self.take(left);
+            self.take(Msg::End(self.model.quit.unwrap_or(0)));
+        }
         self.write_stats();
         self.backend.disconnect();
         if let Backend::Leaving { mut events, .. } = self.backend {
