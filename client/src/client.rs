@@ -84,6 +84,8 @@ fn drive(
         stream: config.receive != Receive::Nothing,
         confirm: matches!(config.receive, Receive::Confirmed | Receive::Bytes),
         bytes: config.receive == Receive::Bytes,
+        receipts: config.receive == Receive::Receipts,
+        asks: config.receive == Receive::Asked,
         patient: config.patient,
         hidden: config.hidden,
         agent: concat!("bellhop/", env!("CARGO_PKG_VERSION")).into(),
@@ -150,6 +152,15 @@ impl Client {
     /// [`Busy`].
     pub fn confirm(&self, id: MessageId) -> Result<(), Busy> {
         self.link(Command::Confirm(id))
+    }
+
+    /// Fetches `count` of the messages that wait, the oldest first. Only where [`Receive::Asked`] was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Busy`].
+    pub fn take(&self, count: u64) -> Result<(), Busy> {
+        self.link(Command::Take(count))
     }
 
     /// Asks one of the seven operations, or an op that this client does not know; [`Event::Answer`] has the same

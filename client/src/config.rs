@@ -94,8 +94,12 @@ pub enum Role {
 pub enum Receive {
     /// The stream is not opened.
     Nothing,
+    /// Receipts alone. A message that no other program of this home has is left to them, unacknowledged.
+    Receipts,
     /// A message is acknowledged when it is in the history.
     Kept,
+    /// The same; what waited before, and what comes behind it, stays at the server until [`crate::Client::take`].
+    Asked,
     /// A message is acknowledged after [`crate::Client::confirm`].
     Confirmed,
     /// The same, and what is handed out is the text as it was sent, whatever it does to a terminal.

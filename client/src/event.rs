@@ -31,6 +31,9 @@ pub enum Event {
     RoundTrip(Duration),
     /// The stream is open; this many messages and receipts wait at the server.
     Waiting(u64),
+    /// So many messages wait until somebody takes them with [`crate::Client::take`], where that was wanted; in place of
+    /// [`Event::Waiting`].
+    Held(u64),
     /// Everything that waited when the stream was opened has come.
     CaughtUp,
     /// Messages that an earlier run of this device left without an answer, or unsent; told once, at the start.

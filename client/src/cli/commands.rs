@@ -30,6 +30,9 @@ that is repeated under an id never sends twice, and prints what became of it.
 
 --wait delivered goes on until a program of the recipient has the message; exit
 10 says that this did not happen within --timeout, and that the server has it.
+It takes no messages meanwhile: they are left to those programs of yours that
+read. Where none does, and more waits than a server sends at once, no receipt
+comes either.
 
 Examples:
   bellhop send bob 'lunch?'

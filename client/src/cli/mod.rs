@@ -141,8 +141,8 @@ fn lines(common: &Common, output: &Output) -> Result<(), End> {
     // A thread that waits for whatever prints the password would hold the process.
     runtime.shutdown_background();
     done?;
-    let (ui, wait, ask) = (setup.ui.clone(), common.timeout, unseen);
-    let over = plain::run(plain::Start { person: setup.person(), ui, wait, ask });
+    let (ui, asks, wait, ask) = (setup.ui.clone(), setup.asks, common.timeout, unseen);
+    let over = plain::run(plain::Start { person: setup.person(), ui, asks, wait, ask });
     match Exit::of_lines(over.map_err(Failure::local)?) {
         Exit::Done => Ok(()),
         // What there is to say stands in its lines.

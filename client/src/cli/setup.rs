@@ -15,7 +15,7 @@ use crate::known::KnownServers;
 use crate::link::trust::Known;
 use crate::secret::Secret;
 use crate::settings::choice::Choice;
-use crate::settings::{Settings, Tls, Ui};
+use crate::settings::{Deliver, Settings, Tls, Ui};
 use crate::tui::Start;
 
 /// What every command needs to know.
@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     /// The password is for `user` alone, as the config says.
     for_user: bool,
     pub(crate) ui: Ui,
+    /// What waits at the server comes when somebody fetches it.
+    pub(crate) asks: bool,
     /// What was chosen, in files, variables and flags.
     pub(crate) choice: Choice,
 }
@@ -63,7 +65,8 @@ impl Setup {
             (None, None) => None,
         };
         let for_user = password_fd.is_none() && resolved.password_is_of_files();
-        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, ui: settings.ui, choice })
+        let (ui, asks) = (settings.ui, settings.deliver == Deliver::Ask);
+        Ok(Setup { home, server, trust, user, password, password_cmd, for_user, ui, asks, choice })
     }
 
     /// What the screen begins with, or goes on with as another account.

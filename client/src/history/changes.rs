@@ -57,6 +57,7 @@ fn apply(db: &Connection, seat: &Seat, change: &Change) -> rusqlite::Result<Outc
     match change {
         Change::Incoming(received) => incoming(db, seat, received).map(Outcome::Kept),
         Change::Lookup(received) => is_shown(db, seat, received.id).map(Outcome::Shown),
+        Change::Passing { id, .. } => is_here(db, seat, *id).map(Outcome::Shown),
         Change::Receipt { id, peer, state, reason, .. } => match state {
             Some(state) => receipt(db, seat, *id, peer, *state, *reason).map(Outcome::States),
             None => Ok(Outcome::States(Vec::new())),
@@ -181,6 +182,12 @@ fn peer_row(db: &Connection, account: i64, peer: &Peer) -> rusqlite::Result<i64>
 fn is_shown(db: &Connection, seat: &Seat, id: MessageId) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT EXISTS (SELECT 1 FROM shown WHERE device = ?1 AND id = ?2)")?
         .query_row(params![seat.row, id.0.as_bytes()], |row| row.get(0))
+}
+
+/// True where any device of this home has brought the message.
+fn is_here(db: &Connection, seat: &Seat, id: MessageId) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM messages WHERE account = ?1 AND id = ?2 AND mine = 0)")?
+        .query_row(params![seat.account, id.0.as_bytes()], |row| row.get(0))
 }
 
 fn incoming(db: &Connection, seat: &Seat, received: &Received) -> rusqlite::Result<Option<i64>> {

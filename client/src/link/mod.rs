@@ -54,6 +54,11 @@ pub(crate) struct LinkConfig {
     pub(crate) confirm: bool,
     /// Messages are handed out as they were sent.
     pub(crate) bytes: bool,
+    /// Receipts are all that is wanted: a message is acknowledged where another program of this home has it already,
+    /// and is neither written down nor told.
+    pub(crate) receipts: bool,
+    /// Messages that waited come when somebody takes them. Not for those that are confirmed by hand.
+    pub(crate) asks: bool,
     /// A message that is refused for now waits here, and is sent later; else it has failed, or where it may have been on
     /// an earlier connection stays in flight.
     pub(crate) patient: bool,
@@ -143,6 +148,8 @@ pub(crate) enum Command {
     Withdraw(i64),
     /// Tell senders that these were read.
     Read(Vec<(MessageId, String)>),
+    /// So many of the messages that wait are wanted, the oldest first.
+    Take(u64),
     /// Tell who of these is online, from now on.
     Watch(Vec<String>),
     /// Tell this one that a message is being written.
@@ -214,6 +221,13 @@ pub(crate) enum Change {
     Incoming(Received),
     /// Has this device shown it? Changes nothing.
     Lookup(Received),
+    /// A message came to whom receipts are all that is wanted: does another device of this home have it? Changes nothing.
+    Passing {
+        /// The number in the mailbox.
+        seq: u64,
+        /// The message.
+        id: MessageId,
+    },
     /// A receipt came: for the message with this id to this peer.
     Receipt {
         /// The number in the mailbox.
@@ -300,7 +314,7 @@ pub(crate) enum Outcome {
     Done,
     /// The message's place in the history; `None` where it was shown before.
     Kept(Option<i64>),
-    /// Whether this device has shown it.
+    /// Whether this device, or where that was the question one of this home, has shown it.
     Shown(bool),
     /// More is known of these messages.
     States(Vec<StateChange>),

@@ -61,7 +61,7 @@ impl Plain {
             }
             _ => {}
         }
-        match typed::parse_as(line, false, self.raw_ops) {
+        match typed::parse_as(line, false, self.ui.raw_ops) {
             Typed::Nothing => {}
             Typed::Message(text) => self.write_here(text),
             Typed::Wrong(reason) => self.say(&reason),
@@ -82,6 +82,7 @@ impl Plain {
             Does::Open if arguments.is_empty() => self.say("/open NAME"),
             Does::Open => self.named(arguments, Plain::open),
             Does::List => self.ask(OpCode::List, arguments),
+            Does::Deliver if self.held > 0 => self.fetch(arguments.trim()),
             Does::Deliver => self.ask(OpCode::Deliver, ""),
             Does::Logout => self.ask(OpCode::Logout, ""),
             Does::Raw => match raw::parse(arguments) {
@@ -178,6 +179,7 @@ impl Plain {
     pub(super) fn log_in(&mut self, login: Login) {
         self.talks.clear();
         self.know_nobody();
+        self.held = 0;
         self.reading.clear();
         self.asked.clear();
         self.open = None;

@@ -54,6 +54,8 @@ pub(crate) type Unseen = Pin<Box<dyn Future<Output = Option<Option<Secret>>>>>;
 pub(crate) struct Start {
     pub(crate) person: Person,
     pub(crate) ui: Ui,
+    /// What waits at the server comes when somebody fetches it.
+    pub(crate) asks: bool,
     /// How long the end waits for the server.
     pub(crate) wait: Duration,
     /// Asks a question whose answer must not be seen.
@@ -87,6 +89,7 @@ struct Desk {
     state: Plain,
     /// Others see that this account is online.
     online: bool,
+    asks: bool,
     backend: Backend,
     console: Console,
     signals: Signals,
@@ -95,7 +98,7 @@ struct Desk {
 
 impl Desk {
     fn new(start: Start) -> Desk {
-        let Start { person, ui, wait, ask } = start;
+        let Start { person, ui, asks, wait, ask } = start;
         let Person { home, server, trust, user, password } = person;
         let login =
             user.map(|user| Login { server: server.clone(), user, password, create: false, remember: false });
@@ -107,8 +110,9 @@ impl Desk {
             meant: server.clone(),
             wait,
             ask,
-            state: Plain::new(TimeZone::system(), server, login, can_ask, ui.raw_ops),
             online: ui.online,
+            state: Plain::new(TimeZone::system(), server, login, can_ask, ui),
+            asks,
             backend: Backend::default(),
             console: Console::new(talks),
             // Before anything is begun: from here on signals do not end the process by themselves.
@@ -213,7 +217,7 @@ impl Desk {
             create,
             remember,
             role: Role::Tui,
-            receive: Receive::Kept,
+            receive: if self.asks { Receive::Asked } else { Receive::Kept },
             patient: true,
             hidden: !self.online,
         });

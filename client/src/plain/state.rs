@@ -12,6 +12,7 @@ use crate::delivery::Delivery;
 use crate::event::StopKind;
 use crate::peer::Peer;
 use crate::secret::Secret;
+use crate::settings::Ui;
 use crate::text::{Kind, clean, shown};
 use crate::tui::bare::indented;
 use crate::tui::model::{Effect, Login, Now};
@@ -96,8 +97,8 @@ pub(super) struct Plain {
     pub(super) login: Option<Login>,
     /// Somebody can be asked for what must not be seen.
     pub(super) can_ask: bool,
-    /// `5|bob|hello` is an op.
-    pub(super) raw_ops: bool,
+    /// How times are written, and whether `5|bob|hello` is an op.
+    pub(super) ui: Ui,
     /// The login was typed here.
     pub(super) chosen: bool,
     /// Nobody knows yet whether the first login is accepted; nothing is read before.
@@ -113,6 +114,8 @@ pub(super) struct Plain {
     /// Conversations whose unread messages were asked for.
     pub(super) reading: BTreeSet<String>,
     getting: bool,
+    /// Messages that wait until somebody fetches them.
+    pub(super) held: u64,
     waited: BTreeMap<String, u64>,
     pub(super) tags: u64,
     /// What was sent and is not in the history yet.
@@ -128,20 +131,14 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(
-        zone: TimeZone,
-        server: Server,
-        login: Option<Login>,
-        can_ask: bool,
-        raw_ops: bool,
-    ) -> Plain {
+    pub(super) fn new(zone: TimeZone, server: Server, login: Option<Login>, can_ask: bool, ui: Ui) -> Plain {
         Plain {
             zone,
             now: None,
             server,
             login,
             can_ask,
-            raw_ops,
+            ui,
             chosen: false,
             begins: false,
             online: false,
@@ -152,6 +149,7 @@ impl Plain {
             takes: Takes::Anything,
             reading: BTreeSet::new(),
             getting: false,
+            held: 0,
             waited: BTreeMap::new(),
             tags: 0,
             sending: BTreeSet::new(),

@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::peer::Peer;
 use crate::secret::Secret;
+use crate::settings::Ui;
 use crate::tui::model::{Effect, Login, Now};
 
 /// Friday, 20 November 2026, 09:10 UTC.
@@ -40,7 +41,7 @@ fn login() -> Login {
 impl Desk {
     fn new(can_ask: bool) -> Desk {
         let server = Server::parse("chat.example").expect("an address");
-        let plain = Plain::new(TimeZone::UTC, server, Some(login()), can_ask, true);
+        let plain = Plain::new(TimeZone::UTC, server, Some(login()), can_ask, Ui::default());
         let mut desk = Desk { plain, now: begin(), effects: Vec::new(), asks: Vec::new(), ended: None };
         desk.plain.start();
         desk
@@ -128,7 +129,7 @@ fn send(tag: u64, to: &str, text: &str) -> Effect {
 #[test]
 fn who_wants_no_ops_by_hand_writes_messages() {
     let mut desk = Desk::online();
-    desk.plain.raw_ops = false;
+    desk.plain.ui.raw_ops = false;
     desk.line("/open bob");
     desk.effects.clear();
     assert_eq!(desk.line("5|carol|hello"), [""; 0]);
@@ -444,4 +445,34 @@ fn who_is_online_is_what_the_server_has_told() {
     let trouble = Trouble { kind: TroubleKind::Closed, sentence: "the server closed".into() };
     desk.event(Event::Offline(trouble, desk.now.at));
     assert_eq!(desk.line("/who"), ["-- bob, 2 unread"], "nobody knows without a connection");
+}
+
+#[test]
+fn what_waits_is_told_of_once_and_fetched_by_a_command() {
+    let mut desk = Desk::online();
+    let offer = |count: u64| {
+        format!("-- {count} waiting at the server: /deliver fetches all, /deliver 50 the next 50")
+    };
+    assert_eq!(desk.event(Event::Held(430)), [offer(430)]);
+    assert_eq!(desk.event(Event::Held(431)), [""; 0]);
+    assert_eq!(desk.line("/deliver none"), ["-- /deliver N fetches the next N of 431"]);
+    desk.line("/deliver 2");
+    assert_eq!(desk.done(), [Effect::Take(2)]);
+    desk.comes(1, "bob", "one");
+    desk.comes(2, "bob", "two");
+    let summary = "-- 2 new in 1 conversation: bob 2 (/read NAME shows them)".to_owned();
+    assert_eq!(desk.event(Event::Held(429)), [summary, offer(429)]);
+    desk.line("/deliver");
+    assert_eq!(desk.done(), [Effect::Take(u64::MAX)]);
+}
+
+#[test]
+fn times_and_days_are_written_as_on_the_screen() {
+    let mut desk = Desk::online();
+    (desk.plain.ui.time, desk.plain.ui.date) = ("%-I.%M %p".into(), "%d/%m/%y".into());
+    assert_eq!(desk.comes(1, "bob", "now"), ["9.06 AM bob: now"]);
+    let old = Message { time_ms: NOW_MS - 86_400_000, ..message(2, false, "bob", "then") };
+    assert_eq!(desk.event(Event::Message(old)), ["19/11/26 9.10 AM bob: then"]);
+    desk.plain.ui.time = String::new();
+    assert_eq!(desk.comes(3, "bob", "no times"), ["bob: no times"]);
 }

@@ -26,7 +26,7 @@ use bellhop_protocol::Username;
 use crate::config::Server;
 use resolve::Bound;
 
-pub(crate) use words::{Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
+pub(crate) use words::{Deliver, Emoji, GlyphSet, MarkRead, Preview, Profile, Tls, Tristate, Via};
 
 /// Everything that can be chosen, as values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     /// The file that has the password, or a command that prints it.
     pub(crate) password: (Option<PathBuf>, Option<String>),
+    pub(crate) deliver: Deliver,
     pub(crate) ui: Ui,
     pub(crate) notify: Notify,
     /// What `[keys]` says, to be read by whoever knows the actions.

@@ -317,6 +317,7 @@ impl Resolved {
             user: self.given("user").and_then(|user| Username::parse(user).ok()),
             tls: word!(Tls, "tls"),
             password: self.password(),
+            deliver: word!(Deliver, "deliver"),
             ui: Ui {
                 theme: self.text("ui.theme").to_owned(),
                 glyphs: word!(GlyphSet, "ui.glyphs"),

@@ -2,7 +2,7 @@
 //! the manual come from this one table.
 
 use super::value::{Kind, Value};
-use super::words::{Emoji, GlyphSet, MarkRead, Preview, Profile, Tristate, Via};
+use super::words::{Deliver, Emoji, GlyphSet, MarkRead, Preview, Profile, Tristate, Via};
 
 /// A key of the config.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +55,13 @@ pub(crate) const TABLE: &[Key] = &[
         None,
         Some("BELLHOP_PASSWORD_FILE"),
         "a file whose first line is the password",
+    ),
+    account(
+        "deliver",
+        Kind::OneOf(Deliver::WORDS),
+        Some("auto"),
+        None,
+        "the screen fetches what waits by itself (auto), or asks first",
     ),
     general(
         "ui.theme",

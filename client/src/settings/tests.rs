@@ -61,7 +61,7 @@ fn every_key_of_the_table_is_a_setting() {
     let before = from(&[]).settings();
     for key in TABLE.iter().filter(|key| key.name != "default_account") {
         let texts = [
-            "true", "2", "29", "auto", "off", "ascii", "names", "emacs", "sent", "bell", "full", "%M",
+            "true", "2", "29", "auto", "off", "ask", "ascii", "names", "emacs", "sent", "bell", "full", "%M",
             "other",
         ];
         let value = texts

@@ -95,6 +95,13 @@ words! {
         /// That there is one.
         None = "none",
     }
+    /// When what waits at the server comes to the screen.
+    Deliver {
+        /// At once.
+        Auto = "auto",
+        /// When somebody says so.
+        Ask = "ask",
+    }
     /// How a server has to prove who it is.
     Tls {
         /// TLS to other machines: by the key that is known, else by an authority, else a person is asked.

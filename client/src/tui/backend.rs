@@ -140,6 +140,7 @@ fn ask(client: &Client, effect: Effect) -> Option<Event> {
         Effect::Steps(n) => client.steps(n),
         Effect::Draft { peer, text } => client.keep_draft(peer, text),
         Effect::Reconnect => client.reconnect(),
+        Effect::Take(count) => client.take(count),
         Effect::Watch(names) => client.watch(names),
         // It goes by itself, and so may be left out.
         Effect::Typing(to) => {
@@ -176,6 +177,7 @@ fn refused(effect: Effect, reason: &str) -> Option<Event> {
         | Effect::MarkUnread { .. }
         | Effect::Choose { .. }
         | Effect::Search(_)
+        | Effect::Take(_)
         | Effect::Reconnect => Some(Event::Problem(reason)),
         _ => None,
     }

@@ -46,6 +46,8 @@ pub(crate) enum Effect {
         chosen: Chosen,
     },
     Search(Query),
+    /// Fetch so many of the messages that wait.
+    Take(u64),
     /// Ask for the states that a message has come to.
     Steps(i64),
     Draft {

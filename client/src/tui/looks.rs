@@ -8,7 +8,7 @@ use super::model::Prefs;
 use super::theme::{self, BUILT_IN, Theme};
 use crate::settings::places::Places;
 use crate::settings::resolve::{Origin, Resolved};
-use crate::settings::{Emoji, GlyphSet, Settings};
+use crate::settings::{Deliver, Emoji, GlyphSet, Settings};
 
 /// A terminal, as its environment tells.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +96,7 @@ impl Looks {
 
     /// What the model gets.
     pub(crate) fn prefs(self, settings: Settings, around: Surroundings) -> Prefs {
-        let Settings { ui, notify, .. } = settings;
+        let Settings { ui, notify, deliver, .. } = settings;
         let glyphs = match ui.glyphs {
             // What is two columns wide would push everything behind it.
             _ if ui.ambiguous == 2 => &ASCII,
@@ -114,7 +114,16 @@ impl Looks {
             emoji => emoji,
         };
         let panes = Panes { list: true, list_first: false, details: true, list_width: ui.list_width };
-        Prefs { glyphs, theme, bindings: self.bindings, emoji, panes, ui, notify }
+        Prefs {
+            glyphs,
+            theme,
+            bindings: self.bindings,
+            emoji,
+            panes,
+            ui,
+            asks: deliver == Deliver::Ask,
+            notify,
+        }
     }
 }
 

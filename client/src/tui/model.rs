@@ -54,6 +54,8 @@ pub(crate) struct Prefs {
     /// Never [`Emoji::Auto`]: that was decided.
     pub(crate) emoji: Emoji,
     pub(crate) ui: Ui,
+    /// What waits at the server comes when somebody fetches it, from the next connection on.
+    pub(crate) asks: bool,
     #[allow(dead_code, reason = "read where people are told of messages")]
     pub(crate) notify: Notify,
 }
@@ -141,6 +143,8 @@ pub(crate) enum Overlay {
         message: Box<Message>,
         steps: Option<Steps>,
     },
+    /// Messages wait at the server, and somebody wants to be asked.
+    Waiting,
     /// Some messages were not sent.
     Quit,
 }
@@ -192,6 +196,8 @@ pub(crate) struct Model {
     pub(crate) round_trips: VecDeque<Duration>,
     /// Messages that came of those that waited, where they have not all come.
     pub(crate) getting: Option<(u64, u64)>,
+    /// Messages that wait until somebody fetches them.
+    pub(crate) held: u64,
     /// The login, in place of everything else.
     pub(crate) form: Option<Form>,
     pub(crate) chats: Vec<Entry>,
@@ -257,6 +263,7 @@ impl Model {
             round_trip: None,
             round_trips: VecDeque::new(),
             getting: None,
+            held: 0,
             form: None,
             chats: Vec::new(),
             people: People::default(),

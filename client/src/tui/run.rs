@@ -155,8 +155,12 @@ impl App {
         match start {
             Ok(start) => {
                 self.config.choice = start.choice;
-                self.begin(start.person);
                 let msg = self.config.reload();
+                if let Msg::Chosen(Some(prefs), _) = &msg {
+                    // An account's own, which counts from its first connection on.
+                    self.model.prefs.asks = prefs.asks;
+                }
+                self.begin(start.person);
                 self.take(msg);
             }
             Err(problem) => self.take(Msg::Chosen(None, Err(problem))),
@@ -371,7 +375,7 @@ impl App {
             create: login.create,
             remember: login.remember,
             role: Role::Tui,
-            receive: Receive::Kept,
+            receive: if self.model.prefs.asks { Receive::Asked } else { Receive::Kept },
             patient: true,
             hidden: !self.model.prefs.ui.online,
         });

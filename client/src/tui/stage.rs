@@ -72,7 +72,7 @@ impl Stage {
         let (ui, notify) = (Ui::default(), Notify::default());
         let theme = Theme::built_in("terminal").expect("it is built in");
         let (bindings, emoji) = (Bindings::default(), Emoji::AsIs);
-        let prefs = Prefs { glyphs, theme, bindings, emoji, panes, ui, notify };
+        let prefs = Prefs { glyphs, theme, bindings, emoji, panes, ui, asks: false, notify };
         Stage {
             model: Model::new(now, TimeZone::UTC, size, prefs),
             demo,

@@ -93,7 +93,7 @@ commands! {
     Create, "create", "NAME", "make an account";
     Login, "login", "[NAME]", "log in";
     Logout, "logout", "", "log out";
-    Deliver, "deliver", "", "ask the server what waits";
+    Deliver, "deliver", "[N]", "fetch what waits, or the next N; else ask how much does";
     Passwd, "passwd", "", "give the account another password";
     DeleteAccount, "delete-account", "", "delete this account; asks first";
     Raw, "raw", "OP|TEXT", "an op by hand, known or not";

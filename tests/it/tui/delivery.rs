@@ -8,7 +8,7 @@ use bellhop_tests::proxy::{Plan, Proxy};
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::Terminal;
 
-use super::{SIZE, is_marked};
+use super::{SIZE, is_marked, says};
 
 /// Takes a message, whatever its number: an account that was let go meanwhile begins at another one.
 fn takes(peer: &mut Peer) {
@@ -94,4 +94,38 @@ fn what_was_written_offline_outlives_the_program_and_goes_once_in_order() {
     let places: Vec<usize> = texts.iter().map(|text| contents.find(text).unwrap()).collect();
     assert!(places.is_sorted() && texts.iter().all(|text| contents.matches(text).count() == 1), "{contents}");
     alice.comes_to("all delivered", |contents| contents.matches("✓✓").count() == 5);
+}
+
+/// What waited stays at the server until somebody wants it, and what comes meanwhile stays behind it.
+#[test]
+fn who_wants_to_be_asked_fetches_what_waits_by_a_key_and_by_a_command() {
+    let (server, home) = (Local::start(&[]), Home::new());
+    let mut bob = server.login("bob");
+    drop(Terminal::of("alice", home.path(), server.addr(), SIZE));
+    says(&mut bob, "alice", (1..=60).map(|number| format!("line {number:03}")));
+    std::fs::write(home.path().join("config.toml"), "deliver = 'ask'\n").unwrap();
+    let mut alice = Terminal::start(&["tui"], home.path(), &server.addr().to_string());
+    alice.shows("60 messages wait");
+    alice.shows("n next 50");
+    says(&mut bob, "alice", ["line 061".into()]);
+    alice.shows("61 messages wait");
+    alice.types("n");
+    alice.shows("11 waiting: /deliver");
+    alice.opens("bob");
+    alice.types("\x1b[1;5F");
+    alice.shows("line 050");
+    alice.enters("/deliver 1");
+    alice.shows("line 051");
+    alice.shows("10 waiting: /deliver");
+    // Nobody took them: they come to the next start as well.
+    alice.types("\x11");
+    assert_eq!(alice.ends(), 0);
+    let mut alice = Terminal::start(&["tui"], home.path(), &server.addr().to_string());
+    alice.shows("10 messages wait");
+    alice.types("\r");
+    alice.comes_to("nothing waits", |contents| !contents.contains("wait"));
+    alice.types("\x1b[1;5F");
+    alice.shows("line 061");
+    says(&mut bob, "alice", ["line 062".into()]);
+    alice.shows("line 062");
 }

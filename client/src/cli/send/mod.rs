@@ -73,11 +73,11 @@ struct Wanted<'a> {
 }
 
 impl Wait {
-    /// A receipt comes to a device that receives, and with it what waits for the account. That goes into the history.
+    /// A receipt comes to a device that receives, and with it what waits for the account. That is for somebody else.
     fn receive(self) -> Receive {
         match self {
             Wait::Sent => Receive::Nothing,
-            Wait::Delivered => Receive::Kept,
+            Wait::Delivered => Receive::Receipts,
         }
     }
 }
@@ -91,9 +91,6 @@ async fn send(
     until: Instant,
 ) -> Result<(), End> {
     let Wanted { to, text, id, wait } = wanted;
-    if wait == Wait::Delivered {
-        interruptible(async { Ok(keep_for_the_listener(setup, user, until).await?) }).await?;
-    }
     let role = earlier.map_or(Role::Send, |(role, _)| Role::Named(role.clone()));
     let config = setup.config(user, role, wait.receive());
     let mut sending = Sending {
@@ -134,29 +131,11 @@ async fn known_already(
         print(&history, output, to, &change).await?;
         return Err(not_delivered(&change, "no receipt was asked for when it was sent").into());
     };
-    interruptible(async { Ok(keep_for_the_listener(setup, user, until).await?) }).await?;
     let session = Session::open(setup.config(user, Role::Named(role), wait.receive()));
     let message = Some(change.n);
     let mut sending = Sending { session, history, to, text: Some(text), id, wait, message };
     let done = sending.arrived(output, change, until).await;
     sending.session.close().await;
-    done
-}
-
-/// What is acknowledged by every device that receives is gone from the server. So that what comes while a receipt is
-/// waited for also comes to `bellhop deliver`, its device has to be one of them first.
-async fn keep_for_the_listener(setup: &Setup, user: &Username, until: Instant) -> Result<(), Failure> {
-    let mut session = Session::open(setup.config(user, Role::Listen, Receive::Confirmed));
-    let done = loop {
-        match session.next(Some(until)).await {
-            Ok(Event::Waiting(_)) => break Ok(()),
-            Ok(_) => {}
-            // One listens; or none can, for want of a login.
-            Err(failure) if matches!(failure.exit, Exit::RoleTaken | Exit::NotLoggedIn) => break Ok(()),
-            Err(failure) => break Err(failure),
-        }
-    };
-    session.close().await;
     done
 }
 

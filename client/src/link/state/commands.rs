@@ -40,6 +40,7 @@ impl State {
                 self.reads.drain(..over);
                 self.write_reads();
             }
+            Command::Take(count) => self.take_in(count),
             Command::Watch(names) => self.watch(names),
             Command::Typing(to) => self.tell_typing(&to),
             Command::Confirm(id) => {

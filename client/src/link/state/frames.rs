@@ -138,7 +138,10 @@ impl State {
             (Asked::SignIn, _) => self.violation(now, "an answer of another shape than its op has"),
             (Asked::Stream, TextAnswer::Delivered(waiting)) => {
                 self.items_left = waiting;
-                self.event(Event::Waiting(waiting));
+                self.doorstep.announced(if self.config.asks { waiting } else { 0 });
+                if !self.doorstep.is_closed() {
+                    self.event(Event::Waiting(waiting));
+                }
                 if waiting == 0 {
                     self.event(Event::CaughtUp);
                 }
@@ -260,6 +263,10 @@ impl State {
             return self.violation(now, "a message before DELIVER");
         }
         self.inbox.came(message.seq);
+        self.item_came();
+        if self.config.receipts {
+            return self.changes.push(Change::Passing { seq: message.seq, id: message.id });
+        }
         let received = Received {
             seq: message.seq,
             id: message.id,
@@ -269,7 +276,7 @@ impl State {
             sent: self.config.bytes.then(|| message.text.to_owned()),
         };
         if !self.config.confirm {
-            self.changes.push(Change::Incoming(received));
+            self.let_in(received);
         } else if let Some(given) = self.unconfirmed.get_mut(&received.id) {
             // It is still with the user of the library. A first copy on this connection is acknowledged at once, as the
             // second one stands for it; the same item on another connection is no second one.
@@ -288,6 +295,7 @@ impl State {
             return self.violation(now, "a receipt before DELIVER");
         }
         self.inbox.came(receipt.seq);
+        self.item_came();
         let state = match receipt.state {
             // Nothing was ever sent to what cannot be an address; it is not worth a place on the disk.
             _ if Address::parse(receipt.peer).is_err() => None,

@@ -13,9 +13,11 @@
 //! ```
 //!
 //! Files: this one has the phases; `sign_in` is HELLO to Online, `frames` what a server may say, `commands` what a user
-//! may want, `presence` who is online, `stored` what follows when something is on disk, `outputs` how things are said.
+//! may want, `presence` who is online, `doorstep` what waits until a person takes it, `stored` what follows when something
+//! is on disk, `outputs` how things are said.
 
 mod commands;
+mod doorstep;
 mod frames;
 mod outputs;
 mod presence;
@@ -133,6 +135,8 @@ pub(crate) struct State {
     items_left: u64,
     outbox: Outbox,
     inbox: Inbox,
+    /// What somebody has to ask for.
+    doorstep: doorstep::Doorstep,
     /// Messages given to the user of the library, who has not confirmed them.
     unconfirmed: HashMap<MessageId, Received>,
     /// Bytes of text in these.
@@ -198,6 +202,7 @@ impl State {
             items_left: 0,
             outbox,
             inbox: Inbox::default(),
+            doorstep: doorstep::Doorstep::default(),
             unconfirmed: HashMap::new(),
             held: 0,
             reads: VecDeque::new(),
@@ -279,6 +284,7 @@ impl State {
         while let Some(command) = self.next_command() {
             self.command(now, command);
         }
+        self.tell_waiting();
     }
 
     /// The next command. One that is written to the server at once stands behind what goes over the disk first.
@@ -315,7 +321,7 @@ impl State {
     /// False while so much is with the user of the library, or waits for the disk, that more would only fill the
     /// memory.
     pub(crate) fn may_read(&self) -> bool {
-        self.held < HELD_MAX && self.store_again.is_none()
+        self.held + self.doorstep.bytes() < HELD_MAX && self.store_again.is_none()
     }
 
     /// False while the disk is busy: what is ordered would only wait in memory.
@@ -431,6 +437,7 @@ impl State {
             self.answer(tag, OpCode::Password.byte(), Err(reason.into()));
         }
         self.inbox.lost();
+        self.doorstep.announced(0);
         (self.hold_until, self.refused_since, self.one_by_one) = (None, None, false);
         self.pings.clear();
         self.inbound = Inbound::default();

@@ -78,6 +78,7 @@ impl State {
                 return Some(seq);
             }
             (Change::Lookup(received), Outcome::Shown(true)) => return Some(received.seq),
+            (Change::Passing { seq, .. }, Outcome::Shown(true)) => return Some(seq),
             (Change::Lookup(received), _) => return self.hand_out(received),
             (Change::Receipt { seq, .. }, Outcome::States(states)) => {
                 self.tell(states);
@@ -145,7 +146,7 @@ impl State {
     /// is looked up.
     fn is_item(&self, change: &Change) -> bool {
         match change {
-            Change::Lookup(_) | Change::Receipt { .. } => true,
+            Change::Lookup(_) | Change::Passing { .. } | Change::Receipt { .. } => true,
             Change::Incoming(_) => !self.config.confirm,
             _ => false,
         }

@@ -16,6 +16,7 @@ use crate::text::shown;
 use crate::tui::bare::indented;
 use crate::tui::model::{Effect, Now};
 use crate::tui::notify::summary;
+use crate::tui::written;
 
 impl Plain {
     pub(in crate::plain) fn event(&mut self, now: Now, event: Event) {
@@ -30,6 +31,7 @@ impl Plain {
             }
             Event::Untrusted(untrusted) => self.say(&untrusted.to_string()),
             Event::Waiting(waiting) => self.getting = waiting > 0,
+            Event::Held(count) => self.held(count),
             Event::CaughtUp => self.caught_up(),
             Event::Message(message) => self.message(&message),
             Event::Outgoing { tag, message } => self.outgoing(tag, &message),
@@ -91,6 +93,7 @@ impl Plain {
         let was_online = std::mem::replace(&mut self.online, false);
         let first = std::mem::replace(&mut self.begins, false);
         self.know_nobody();
+        self.held = 0;
         self.caught_up();
         if was_online || first {
             let now = self.now.map_or(until, |now| now.at);
@@ -160,6 +163,33 @@ impl Plain {
         }
     }
 
+    /// So many wait. It is said once, and after each time that some were fetched.
+    fn held(&mut self, count: u64) {
+        let before = std::mem::replace(&mut self.held, count);
+        if self.getting {
+            self.caught_up();
+        } else if before > 0 {
+            return;
+        }
+        if count > 0 {
+            self.say(&format!(
+                "{count} waiting at the server: /deliver fetches all, /deliver 50 the next 50"
+            ));
+        }
+    }
+
+    /// Fetches all that waits, or the next so many.
+    pub(in crate::plain) fn fetch(&mut self, typed: &str) {
+        let count = if typed.is_empty() { Some(u64::MAX) } else { typed.parse().ok() };
+        match count.filter(|count| *count > 0) {
+            Some(count) => {
+                self.getting = true;
+                self.act(Effect::Take(count));
+            }
+            None => self.say(&format!("/deliver N fetches the next N of {}", self.held)),
+        }
+    }
+
     /// What waited is told of in one line: nobody listens to four hundred.
     fn caught_up(&mut self) {
         self.getting = false;
@@ -175,14 +205,16 @@ impl Plain {
     fn show(&mut self, message: &Message) {
         let at = self.local(message.time_ms);
         let today = self.now.is_none_or(|now| self.local(now.wall_ms).date() == at.date());
-        let time = at.strftime(if today { "%H:%M" } else { "%a %-d %b %Y %H:%M" });
+        let time = written(&self.ui.time, &at);
+        let time = if today { time } else { format!("{} {time}", written(&self.ui.date, &at)) };
         let (them, text) = (&message.peer.name, indented(&shown(&message.text)));
         let me = self.login.as_ref().map_or(String::new(), |login| login.user.to_string());
         let (n, state) = (message.n, message.state.words());
-        self.outs.push_back(Out::Say(match message.mine {
+        let line = match message.mine {
             true => format!("{time} {me} to {them}: {text} (message {n}, {state})"),
             false => format!("{time} {them}: {text}"),
-        }));
+        };
+        self.outs.push_back(Out::Say(line.trim_start().to_owned()));
     }
 
     fn local(&self, time_ms: i64) -> Zoned {

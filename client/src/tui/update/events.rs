@@ -37,6 +37,7 @@ impl Model {
             Event::Stopped(stop) => self.stopped(stop, effects),
             Event::RoundTrip(time) => self.round_tripped(time),
             Event::Waiting(waiting) => self.getting = (waiting > 0).then_some((0, waiting)),
+            Event::Held(count) => self.held(count, effects),
             Event::CaughtUp => {
                 self.getting = None;
                 self.notice_waited(effects);
@@ -102,6 +103,7 @@ impl Model {
         self.link = Link::Offline { until };
         self.people.forget();
         self.getting = None;
+        self.held(0, effects);
         self.notice_waited(effects);
         if let Some(form) = &mut self.form
             && form.busy.is_some()

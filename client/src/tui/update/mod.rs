@@ -3,7 +3,7 @@
 //! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
 //! box, `complete` what Tab makes of it, `chats` moving between conversations and reading, `list`, `pick` and `search`
 //! what keys do where the box does not have them, `modal` what else they do for users of vim, `overlays` what stands over the rest, `jump` the palette, `mouse`,
-//! `editor`, and `notices` for whoever looks elsewhere.
+//! `editor`, `waiting` for whoever is asked before messages come, and `notices` for whoever looks elsewhere.
 
 mod chats;
 mod chosen;
@@ -22,11 +22,13 @@ mod search;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub(crate) use jump::beside;
 pub(crate) use overlays::MESSAGE_MAX;
 pub(crate) use pick::{DEEDS, LINK_COLUMNS, deeds, link_fits, link_lines};
 pub(crate) use submit::too_long;
+pub(crate) use waiting::STEP;
 
 use std::time::Duration;
 
@@ -224,6 +226,7 @@ impl Model {
         self.round_trips.clear();
         self.getting = None;
         self.waited.clear();
+        self.held = 0;
         self.chats.clear();
         self.people = super::people::People::default();
         self.unsent.clear();

@@ -45,6 +45,7 @@ impl Model {
             Overlay::Delete { name, password, on_password, by_hand } => {
                 self.delete_key(name, password, on_password, by_hand, key, effects);
             }
+            Overlay::Waiting => self.waiting_key(key, effects),
             Overlay::Menu { n, chosen } => self.menu_key(n, chosen, key, effects),
             Overlay::Link { links, chosen } => self.link_key(links, chosen, key, effects),
             Overlay::About { message, steps } => match key.typed() {
@@ -78,7 +79,13 @@ impl Model {
             }
             Some(Overlay::Trust { typed, .. }) => typed,
             Some(Overlay::Passwd(passwords)) => passwords.field(),
-            Some(Overlay::Quit | Overlay::Menu { .. } | Overlay::Link { .. } | Overlay::About { .. })
+            Some(
+                Overlay::Quit
+                | Overlay::Waiting
+                | Overlay::Menu { .. }
+                | Overlay::Link { .. }
+                | Overlay::About { .. },
+            )
             | None => return,
         };
         if !paste_line(field, pasted) {

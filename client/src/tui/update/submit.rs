@@ -93,7 +93,7 @@ impl Model {
     pub(super) fn command(&mut self, command: &Command, arguments: &str, effects: &mut Vec<Effect>) {
         match command.does {
             Does::List => self.ask(OpCode::List, arguments, effects),
-            Does::Deliver => self.ask(OpCode::Deliver, "", effects),
+            Does::Deliver if self.held == 0 => self.ask(OpCode::Deliver, "", effects),
             Does::Logout => self.ask(OpCode::Logout, "", effects),
             Does::Create | Does::Login => self.log_in_as(arguments.trim_end(), command, effects),
             Does::Open => self.open_named(arguments.trim_end(), effects),
@@ -167,6 +167,7 @@ impl Model {
     fn simple(&mut self, does: Does, arguments: &str, effects: &mut Vec<Effect>) -> Result<(), String> {
         match does {
             Does::Send => return self.send_to(arguments, effects),
+            Does::Deliver => return self.fetch_typed(arguments.trim(), effects),
             Does::Retry => return self.retry_failed(effects),
             Does::Drop => return self.drop_failed(effects),
             Does::Reconnect => effects.push(Effect::Reconnect),

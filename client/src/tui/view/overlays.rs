@@ -13,7 +13,7 @@ use crate::tui::help;
 use crate::tui::model::{Found, Model, Overlay, SERVER};
 use crate::tui::passwords::Passwords;
 use crate::tui::trusting;
-use crate::tui::update::{MESSAGE_MAX, beside};
+use crate::tui::update::{MESSAGE_MAX, STEP, beside};
 
 /// Columns of the keys in the help.
 const KEYS: usize = 30;
@@ -31,6 +31,7 @@ pub(crate) fn draw(model: &Model, overlay: &Overlay, painter: &mut Painter<'_>) 
         Overlay::Passwd(passwords) => self::passwords(model, passwords, painter),
         Overlay::Trust { untrusted, typed } => trust(model, untrusted, typed, painter),
         Overlay::Quit => quit(model, painter),
+        Overlay::Waiting => waiting(model, painter),
         Overlay::Menu { n, chosen } => menus::menu(model, *n, *chosen, painter),
         Overlay::Link { links, chosen } => menus::link(model, links, *chosen, painter),
         Overlay::About { message, steps } => menus::about(model, message, steps.as_ref(), painter),
@@ -173,6 +174,18 @@ fn quit(model: &Model, painter: &mut Painter<'_>) -> Caret {
     let lines = wrapped(model, &text, COLUMNS);
     let keys = &["y quit    n Esc stay", "y quit  Esc stay"];
     question(model, &Question { title: "Quit?", columns: COLUMNS, lines, fields: &[], keys }, painter)
+}
+
+fn waiting(model: &Model, painter: &mut Painter<'_>) -> Caret {
+    let text = "They stay at the server until you fetch them, and what comes now waits behind them. /deliver does it later.";
+    let lines = wrapped(model, text, COLUMNS);
+    let keys: &[&str] = match model.held > STEP {
+        true => &["Enter all    n next 50    Esc later", "Enter all  n next 50  Esc", "Enter, n, Esc"],
+        false => &["Enter all    Esc later", "Enter all  Esc"],
+    };
+    let plural = if model.held == 1 { " waits" } else { "s wait" };
+    let title = format!("{} message{plural}", model.held);
+    question(model, &Question { title: &title, columns: COLUMNS, lines, fields: &[], keys }, painter)
 }
 
 fn delete(

@@ -153,7 +153,9 @@ fn states(model: &Model) -> Vec<String> {
                 (None, Some(time)) => format!("online {}ms", time.as_millis()),
                 (None, None) => "online".into(),
             };
-            vec![online, "online".into()]
+            let held = (model.held > 0 && model.getting.is_none())
+                .then(|| [format!("{} waiting: /deliver", model.held), format!("{} waiting", model.held)]);
+            held.into_iter().flatten().chain([online, "online".into()]).collect()
         }
         Link::Offline { until } => {
             let left = until.saturating_duration_since(model.now.at).as_millis().div_ceil(1_000);

@@ -180,12 +180,18 @@ fn every_size_draws() {
     reading[2].say("pasting");
     reading[3].event(Event::Untrusted(untrusted(Doubt::Unknown)));
     stages.extend(reading);
+    let waiting = stages.len();
+    stages.push(Stage::usual());
     // Each in every set of glyphs is the same three times as slow, and for those who release.
     let all = std::env::var_os("BELLHOP_SIZES").is_some_and(|amount| amount == "all");
     let (stride, sets) = if all { (1, 3) } else { (29, 1) };
     let themes: Vec<Theme> = BUILT_IN.iter().filter_map(|(name, _)| Theme::built_in(name)).collect();
     for (number, stage) in stages.iter_mut().enumerate() {
         offline(stage, 12);
+        if number == waiting {
+            stage.event(Event::Held(430));
+            assert!(stage.model.overlay.is_some());
+        }
         // Every small size, and of the others together all, each in another look.
         let small = (1..=24).flat_map(|columns| (1..=8).map(move |rows| (columns, rows)));
         let large = (number * usize::from(!all)..200 * 60)

@@ -178,3 +178,24 @@ fn a_stream_that_is_refused_is_asked_for_again() {
         assert_eq!(pair.told().last().map(String::as_str), Some("message it waited"));
     }
 }
+
+/// Whoever waits for a receipt alone takes nothing from those who read.
+#[test]
+fn where_receipts_are_all_that_is_wanted_messages_are_left_alone() {
+    let mut pair = Pair::online(config());
+    pair.message(1, 1, "one");
+    pair.restart(LinkConfig { receipts: true, ..config() });
+    pair.log_in();
+    pair.sent();
+    pair.told();
+    pair.bytes(&[message(1, 1, "one"), message(2, 2, "two")].concat());
+    pair.receipt(3, 9, ReceiptState::Delivered);
+    pair.message(4, 4, "four");
+    assert_eq!(pair.told(), [""; 0]);
+    assert_eq!(pair.sent(), ["ACK 1-1", "ACK 3-3"], "what this home has, and receipts");
+    pair.restart(config());
+    pair.log_in();
+    pair.told();
+    pair.message(2, 2, "two");
+    assert_eq!(pair.told(), ["message two"], "nobody has been shown it");
+}

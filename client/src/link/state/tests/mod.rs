@@ -2,6 +2,7 @@
 
 mod delivery;
 mod disk;
+mod doorstep;
 mod doubt;
 mod hostile;
 mod inbox;

@@ -12,6 +12,7 @@ mod picking;
 mod reading;
 mod trusting;
 mod vim;
+mod waiting;
 mod writing;
 
 use crate::delivery::Delivery;
