@@ -50,6 +50,19 @@ impl Plain {
         }
     }
 
+    /// A line came that is none.
+    pub(super) fn not_text(&mut self, now: Now) {
+        self.now = Some(now);
+        self.refused = true;
+        match std::mem::take(&mut self.takes) {
+            Takes::Lines(_) | Takes::Rest => {
+                self.takes = Takes::Rest;
+                self.say("not sent, and dropped to its dot: a line is not UTF-8");
+            }
+            Takes::Anything | Takes::Name => self.say("not taken: the line is not UTF-8"),
+        }
+    }
+
     fn anything(&mut self, line: &str) {
         let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
         match name {

@@ -16,8 +16,15 @@ pub(super) enum Turn {
     /// Nobody reads any more.
     Gone,
     /// A line was typed; `None` at the end.
-    Line(Option<String>),
+    Line(Option<Line>),
 }
+
+/// A line without its end, or why it is none.
+pub(super) type Line = Result<String, NotText>;
+
+/// A line is not UTF-8: what it was meant to say nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotText;
 
 /// Both ends.
 pub(super) struct Console {
@@ -32,7 +39,7 @@ pub(super) struct Console {
     flushed: Receiver<()>,
     /// Tells the reader that a line is wanted.
     wanted: std::sync::mpsc::SyncSender<()>,
-    lines: Receiver<Option<String>>,
+    lines: Receiver<Option<Line>>,
     /// A line was asked for and has not come.
     waits: bool,
 }
@@ -103,7 +110,7 @@ impl Console {
     }
 
     /// The next line; `None` at the end.
-    async fn line(&mut self) -> Option<String> {
+    async fn line(&mut self) -> Option<Line> {
         if !self.waits {
             // One at a time is asked for, so there is room; a reader that has ended says so below.
             let _ = self.wanted.try_send(());
@@ -138,7 +145,7 @@ fn write(mut texts: Receiver<String>, flush: Sender<()>) {
     drop(flush);
 }
 
-fn read(wishes: &std::sync::mpsc::Receiver<()>, told: &Sender<Option<String>>) {
+fn read(wishes: &std::sync::mpsc::Receiver<()>, told: &Sender<Option<Line>>) {
     while wishes.recv().is_ok() {
         let line = line(&mut io::stdin().lock());
         let ends = line.is_none();
@@ -148,19 +155,22 @@ fn read(wishes: &std::sync::mpsc::Receiver<()>, told: &Sender<Option<String>>) {
     }
 }
 
-/// The next line without its end; `None` where there is none, or cannot be read. Of one that is too long, its start:
+/// The next line without its end; `None` where there is none, or it cannot be read. Of one that is too long, its start:
 /// longer than anything that is taken.
-fn line(from: &mut impl BufRead) -> Option<String> {
+fn line(from: &mut impl BufRead) -> Option<Line> {
     let mut bytes = Vec::new();
     let read = from.by_ref().take(LINE_MAX).read_until(b'\n', &mut bytes).ok()?;
     if read == 0 {
         return None;
     }
-    if bytes.last() != Some(&b'\n') && read as u64 == LINE_MAX {
+    let cut = bytes.last() != Some(&b'\n') && read as u64 == LINE_MAX;
+    if cut {
         skip_line(from);
+        // Perhaps within a character.
+        bytes.truncate(bytes.len() - bytes.utf8_chunks().last().map_or(0, |end| end.invalid().len()));
     }
-    let text = String::from_utf8_lossy(&bytes);
-    Some(text.trim_end_matches(['\n', '\r']).to_owned())
+    let text = String::from_utf8(bytes).map_err(|_| NotText);
+    Some(text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 fn skip_line(from: &mut impl BufRead) {
@@ -186,7 +196,7 @@ mod tests {
         let endless = "x".repeat(LINE_MAX as usize * 2);
         let text = format!("one\r\n\nlast \u{e9}\n{endless}\nafter\nno end");
         let mut from = text.as_bytes();
-        let mut next = || line(&mut from);
+        let mut next = || line(&mut from).map(|line| line.expect("text"));
         assert_eq!(next().as_deref(), Some("one"));
         assert_eq!(next().as_deref(), Some(""));
         assert_eq!(next().as_deref(), Some("last \u{e9}"));
@@ -194,6 +204,9 @@ mod tests {
         assert_eq!(next().as_deref(), Some("after"));
         assert_eq!(next().as_deref(), Some("no end"));
         assert_eq!(next(), None);
-        assert_eq!(line(&mut &b"\xff\n"[..]).as_deref(), Some("\u{fffd}"));
+        assert_eq!(line(&mut &b"\xff\n"[..]), Some(Err(NotText)));
+        let cut = format!("x{}\n", "\u{e9}".repeat(LINE_MAX as usize));
+        let length = line(&mut cut.as_bytes()).map(|line| line.map(|line| line.len()));
+        assert_eq!(length, Some(Ok(LINE_MAX as usize - 1)), "it is cut between two characters");
     }
 }

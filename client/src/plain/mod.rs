@@ -32,7 +32,7 @@ use crate::settings::Ui;
 use crate::signals::Signals;
 use crate::tui::Backend;
 use crate::tui::model::{Effect, Login, Now};
-use console::{Console, Turn};
+use console::{Console, NotText, Turn};
 use state::{Asks, Out, Plain};
 
 pub(crate) use state::Over;
@@ -137,7 +137,8 @@ impl Desk {
                 turn = self.console.next(self.state.wants_line()) => match turn {
                     Turn::Written => {}
                     Turn::Gone => return Over::Done,
-                    Turn::Line(Some(line)) => self.state.line(now(), &line),
+                    Turn::Line(Some(Ok(line))) => self.state.line(now(), &line),
+                    Turn::Line(Some(Err(NotText))) => self.state.not_text(now()),
                     Turn::Line(None) => self.state.end_of_input(now(), self.wait),
                 },
                 // A reader that pauses holds everything else up, as it is meant to.

@@ -286,6 +286,27 @@ fn what_follows_a_line_too_many_belongs_to_it() {
     assert_eq!(desk.done(), [], "nothing of it is sent");
 }
 
+/// What could not be read was sent with signs in its place that nobody had written.
+#[test]
+fn a_line_that_is_no_text_is_not_sent() {
+    let mut desk = Desk::online();
+    desk.line("/open bob");
+    desk.done();
+    desk.plain.not_text(desk.now);
+    assert_eq!(desk.said(), ["-- not taken: the line is not UTF-8"]);
+    for line in ["/lines", "one"] {
+        desk.line(line);
+    }
+    desk.plain.not_text(desk.now);
+    assert_eq!(desk.said(), ["-- not sent, and dropped to its dot: a line is not UTF-8"]);
+    assert_eq!(desk.line("two"), [""; 0]);
+    desk.line(".");
+    assert_eq!(desk.done(), []);
+    desk.plain.end_of_input(desk.now, Duration::from_secs(10));
+    desk.said();
+    assert_eq!(desk.ended, Some(Over::Refused));
+}
+
 /// The message was gone, and the exit code said that all was well.
 #[test]
 fn a_message_that_ends_without_its_dot_is_told_of() {
