@@ -57,6 +57,15 @@ impl Exit {
         exits.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Terminated)
     }
 
+    /// The exit of the screen, which somebody has quit, a signal has ended, or a fault of its own.
+    pub(crate) fn of_screen(code: u8) -> Exit {
+        match code {
+            0 => Exit::Done,
+            1 => Exit::Other,
+            signal => Exit::of_signal(signal),
+        }
+    }
+
     /// The exit of the client in lines.
     pub(crate) fn of_lines(over: Over) -> Exit {
         match over {
@@ -168,6 +177,14 @@ impl From<Trouble> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A fault of the program looked like a signal.
+    #[test]
+    fn a_screen_ends_by_itself_by_a_signal_or_by_a_fault() {
+        for code in [0, 1, 130, 131, 143] {
+            assert_eq!(Exit::of_screen(code).code(), code);
+        }
+    }
 
     /// Whatever ended it looked like a wrong password to a script.
     #[test]

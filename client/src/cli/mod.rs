@@ -107,9 +107,10 @@ fn run(arguments: Arguments, output: &Output) -> Result<(), End> {
 fn screen(common: &Common, demo: bool) -> Result<(), End> {
     let code =
         if demo { tui::run_demo(choice::read(common)?) } else { tui::run(Setup::new(common)?.start()?) };
-    match code.map_err(unshowable)? {
-        0 => Ok(()),
-        code => Err(End::Signal(Exit::of_signal(code))),
+    match Exit::of_screen(code.map_err(unshowable)?) {
+        Exit::Done => Ok(()),
+        // What there is to say was said.
+        exit => Err(End::Signal(exit)),
     }
 }
 
