@@ -33,6 +33,7 @@ mod looks;
 pub(crate) mod model;
 pub(crate) mod notify;
 mod opener;
+mod pace;
 mod palette;
 mod pane;
 mod passwords;

@@ -3,6 +3,8 @@
 //! There is no tick. The loop wakes for a key, for the library, for a signal, or for a deadline that the screen needs;
 //! without one it waits for ever.
 
+mod stops;
+
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::task::Poll;
@@ -11,8 +13,6 @@ use std::time::{Duration, Instant};
 use crossterm::event::EventStream;
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
-#[cfg(unix)]
-use rustix::process::{Pid, Signal};
 use tokio::time::{sleep_until, timeout};
 
 use super::aside::{Aside, Done, copied};
@@ -24,7 +24,8 @@ use super::input::{Habits, Input, Normaliser};
 use super::model::{Effect, Login, Model, Now};
 use super::notify;
 use super::opener;
-use super::signals::{Signalled, Signals, is_of_keys};
+use super::pace::Pace;
+use super::signals::Signals;
 use super::stats::Stats;
 use super::terminal::{self, Screen};
 use super::update::{Msg, update};
@@ -38,8 +39,6 @@ use crate::settings::Tristate;
 use crate::settings::choice::Choice;
 use crate::signals;
 
-/// Frames are at least this far apart.
-const FRAME: Duration = Duration::from_millis(16);
 /// How long the connection may take to write down and send what is left.
 const FAREWELL: Duration = Duration::from_millis(1_500);
 
@@ -66,7 +65,7 @@ struct App {
     /// `None` while they are not ours to read.
     keys: Option<EventStream>,
     normaliser: Normaliser,
-    drawn: Option<Instant>,
+    pace: Pace,
     stats: Stats,
 }
 
@@ -130,7 +129,7 @@ impl App {
                 hold_escape: cfg!(unix) && !kitty,
                 join_bursts: cfg!(windows),
             }),
-            drawn: None,
+            pace: Pace::default(),
             stats,
         })
     }
@@ -245,18 +244,19 @@ impl App {
     /// When the loop must go on by itself.
     fn wake(&self) -> Option<Instant> {
         let draws = self.model.changed && self.aside.shows_screen();
-        let frame = draws.then(|| self.drawn.map_or_else(clock::now, |drawn| drawn + FRAME));
+        let frame = draws.then(|| self.pace.due().unwrap_or_else(clock::now));
         let deadlines = [frame, self.model.deadline(), self.normaliser.deadline(), self.stats.deadline()];
         deadlines.into_iter().flatten().min()
     }
 
     fn draw_when_due(&mut self) -> io::Result<()> {
         let now = clock::now();
-        let is_due = self.drawn.is_none_or(|drawn| now >= drawn + FRAME);
+        let is_due = self.pace.due().is_none_or(|due| now >= due);
         if self.model.changed && is_due && self.aside.shows_screen() {
             let bytes = self.screen.draw(&self.model)?;
             self.stats.frame(now, clock::now(), bytes);
-            (self.model.changed, self.drawn) = (false, Some(now));
+            self.model.changed = false;
+            self.pace.drew(now);
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl App {
         for input in inputs {
             self.stats.counts.inputs += 1;
             if self.aside.goes_back(&input, &mut self.screen) {
-                self.model.changed = true;
+                self.changed();
             } else {
                 self.take(Msg::Input(input));
             }
@@ -300,6 +300,7 @@ impl App {
     fn take(&mut self, msg: Msg) {
         let online = matches!(msg, Msg::Event(Event::Online(_)));
         let now = now(&self.backend);
+        self.pace.sees(&msg, self.model.getting.is_some());
         let effects = update(&mut self.model, now, msg);
         if online
             && self.chosen
@@ -413,68 +414,6 @@ impl App {
             let _ = writeln!(io::stderr(), "bellhop: BELLHOP_STATS: {path}: {error}");
         }
     }
-
-    fn signalled(&mut self, signalled: Signalled) {
-        match signalled {
-            // The keys of an editor mean the editor.
-            Signalled::End(code) if self.aside.is_lent() && is_of_keys(code) => {}
-            #[cfg(unix)]
-            Signalled::Stop if self.aside.is_lent() => {
-                let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
-            }
-            #[cfg(unix)]
-            Signalled::Continue if self.aside.is_lent() => {}
-            Signalled::End(code) => self.take(Msg::End(code)),
-            #[cfg(unix)]
-            Signalled::Reload => {
-                let msg = self.config.reload();
-                self.take(msg);
-            }
-            #[cfg(unix)]
-            Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
-            #[cfg(unix)]
-            Signalled::Continue => self.take_again(),
-        }
-    }
-
-    fn redraw(&mut self) {
-        // A terminal that cannot be cleared fails at the next frame, which ends the program.
-        let _ = self.screen.redraw();
-        self.model.changed = true;
-    }
-
-    #[cfg(unix)]
-    fn suspend(&mut self) {
-        use rustix::process::{getpgrp, getsid, kill_process_group};
-        // A terminal of its own has no shell that could bring it back; the terminal's own Ctrl+Z does nothing there.
-        if getsid(None).is_ok_and(|session| session == getpgrp()) {
-            return self.take(Msg::Event(Event::Problem("no shell is there to come back from".into())));
-        }
-        // All of the group, as the terminal does it: a shell waits until whatever ran this has stopped, too.
-        self.stop(kill_process_group, getpgrp());
-    }
-
-    /// Gives the terminal back, stops whom it is told to, and goes on when somebody says CONT.
-    #[cfg(unix)]
-    fn stop(&mut self, stop: fn(Pid, Signal) -> rustix::io::Result<()>, whom: Pid) {
-        terminal::restore();
-        // Not TSTP: that is caught, and comes through the loop.
-        let _ = stop(whom, Signal::STOP);
-        self.take_again();
-    }
-
-    fn take_again(&mut self) {
-        self.aside.take_back(&mut self.screen);
-        self.keys.get_or_insert_with(EventStream::new);
-        // Nobody tells a program in the background that its window has another size.
-        if let Ok((columns, rows)) = crossterm::terminal::size() {
-            self.take(Msg::Input(Input::Resize(columns, rows)));
-        }
-        self.model.changed = true;
-    }
-
-    #[cfg(not(unix))]
-    fn suspend(&mut self) {}
 }
 
 fn now(backend: &Backend) -> Now {
