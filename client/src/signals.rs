@@ -1,5 +1,13 @@
 //! The signals that end a program, waited for beside everything else it does.
 
+#[cfg(unix)]
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+/// The signals that end a program, and the exit code of each.
+#[cfg(unix)]
+pub(crate) const ENDING: [(i32, u8); 4] =
+    [(SIGINT, 130), (SIGQUIT, 131), (SIGTERM, 143), (SIGHUP, Signals::HUNG_UP)];
+
 /// Signals that end the program, as exit codes.
 #[cfg(unix)]
 pub(crate) struct Signals(Vec<(tokio::signal::unix::Signal, u8)>);
@@ -12,14 +20,9 @@ impl Signals {
     /// From here on signals no longer end the process by themselves.
     pub(crate) fn new() -> Signals {
         use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [
-            (SignalKind::interrupt(), 130),
-            (SignalKind::quit(), 131),
-            (SignalKind::terminate(), 143),
-            (SignalKind::hangup(), Signals::HUNG_UP),
-        ];
+        let caught = |number| signal(SignalKind::from_raw(number)).ok();
         // One that cannot be caught ends the program by itself.
-        Signals(kinds.into_iter().filter_map(|(kind, code)| Some((signal(kind).ok()?, code))).collect())
+        Signals(ENDING.into_iter().filter_map(|(number, code)| Some((caught(number)?, code))).collect())
     }
 
     /// The exit code of the next signal.

@@ -29,6 +29,8 @@ mod input;
 pub(crate) mod key;
 mod keymap;
 mod layout;
+#[cfg(unix)]
+mod leaps;
 mod looks;
 pub(crate) mod model;
 pub(crate) mod notify;

@@ -1,13 +1,21 @@
 //! Signals from outside, as what the loop is to do about them. Keys never arrive as signals: the terminal is raw.
 
 #[cfg(unix)]
-use std::sync::Arc;
-#[cfg(unix)]
-use std::time::Duration;
+use std::{io, os::unix::net::UnixStream, sync::Arc, time::Duration};
 
+#[cfg(unix)]
+use rustix::event::{PollFd, PollFlags, poll};
+#[cfg(unix)]
+use rustix::io::Errno;
+#[cfg(unix)]
+use signal_hook::iterator::backend::SignalDelivery;
+#[cfg(unix)]
+use signal_hook::iterator::exfiltrator::SignalOnly;
 #[cfg(unix)]
 use tokio::sync::Notify;
 
+#[cfg(unix)]
+use super::leaps::Leaps;
 #[cfg(unix)]
 use super::terminal;
 use crate::signals;
@@ -30,14 +38,16 @@ pub(crate) enum Signalled {
     /// The program goes on, and may have been stopped without a word.
     #[cfg(unix)]
     Continue,
+    /// Look at the wall clock: it has leapt.
+    #[cfg(unix)]
+    Leap,
 }
 
 /// The signals that are caught: those that end a program, and those of job control.
 pub(crate) struct Signals {
     end: signals::Signals,
-    /// Somebody saw the terminal go. The system tells it by a signal only to whom it started there.
     #[cfg(unix)]
-    gone: Arc<Notify>,
+    seen: Arc<Seen>,
     #[cfg(unix)]
     job: Vec<(tokio::signal::unix::Signal, Signalled)>,
 }
@@ -56,11 +66,12 @@ impl Signals {
         let caught = |kind: Signal| signal(SignalKind::from_raw(kind.as_raw())).ok();
         // One that cannot be caught does what it does to every program.
         let job = kinds.into_iter().filter_map(|(kind, what)| Some((caught(kind)?, what))).collect();
-        std::thread::spawn(insist);
-        let gone = Arc::new(Notify::new());
-        let tell = gone.clone();
-        std::thread::spawn(move || watch(&tell));
-        Signals { end: signals::Signals::new(), gone, job }
+        let seen = Arc::new(Seen::default());
+        // Where there is no second look, the first one still ends a loop that runs.
+        if let Ok(watch) = Watch::new(seen.clone()) {
+            std::thread::spawn(move || watch.run());
+        }
+        Signals { end: signals::Signals::new(), seen, job }
     }
 
     /// From here on signals no longer end the process by themselves.
@@ -76,8 +87,9 @@ impl Signals {
             // The end first: the system says HUP and CONT in one go, and there is nothing left to take again.
             biased;
             code = self.end.next() => Signalled::End(code),
-            () = self.gone.notified() => Signalled::End(signals::Signals::HUNG_UP),
+            () = self.seen.gone.notified() => Signalled::End(signals::Signals::HUNG_UP),
             what = signals::next(&mut self.job) => what,
+            () = self.seen.leap.notified() => Signalled::Leap,
         }
     }
 
@@ -88,44 +100,90 @@ impl Signals {
     }
 }
 
-/// Ends the process after the second signal, whatever the loop does: a terminal that takes nothing holds it up in a
-/// write for ever. Its thread waits as long as the process lives.
-#[cfg(unix)]
-fn insist() {
-    // Without a second look at the signals the first one still ends a loop that runs.
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
-    let code = runtime.block_on(async {
-        let mut signals = signals::Signals::new();
-        next_of_ours(&mut signals).await;
-        next_of_ours(&mut signals).await
-    });
-    give_up(code);
-}
-
-/// The next signal that is not for a program which has the terminal: what ends a line there must not end this one.
-#[cfg(unix)]
-async fn next_of_ours(signals: &mut signals::Signals) -> u8 {
-    loop {
-        let code = signals.next().await;
-        if !(terminal::is_lent() && is_of_keys(code)) {
-            return code;
-        }
-    }
-}
-
 /// True for the signals that keys make: INT and QUIT.
 pub(crate) fn is_of_keys(code: u8) -> bool {
     matches!(code, 130 | 131)
 }
 
-/// Tells that the terminal has gone. Its thread waits as long as the process lives.
+/// What the second look tells the loop.
 #[cfg(unix)]
-fn watch(gone: &Notify) {
-    if terminal::has_gone(None) {
-        gone.notify_one();
-        // Whoever reads the keys of a terminal that has gone may never come back.
-        give_up(signals::Signals::HUNG_UP);
+#[derive(Default)]
+struct Seen {
+    /// The terminal has gone. The system tells it by a signal only to whom it started there.
+    gone: Notify,
+    /// The wall clock has leapt.
+    leap: Notify,
+}
+
+/// A second look at the signals and at the terminal, from a thread that waits as long as the process lives: the loop may
+/// hang in a write to a terminal that takes nothing, or in a read from one that has gone.
+#[cfg(unix)]
+struct Watch {
+    signals: SignalDelivery<UnixStream, SignalOnly>,
+    /// Readable when a signal has come.
+    woken: UnixStream,
+    /// The terminal, as long as it can be watched.
+    terminal: Option<io::Stdin>,
+    leaps: Option<Leaps>,
+    seen: Arc<Seen>,
+}
+
+#[cfg(unix)]
+impl Watch {
+    fn new(seen: Arc<Seen>) -> io::Result<Watch> {
+        let (woken, wakes) = UnixStream::pair()?;
+        let ending = signals::ENDING.map(|(number, _)| number);
+        let signals = SignalDelivery::with_pipe(woken.try_clone()?, wakes, SignalOnly, ending)?;
+        Ok(Watch { signals, woken, terminal: Some(io::stdin()), leaps: Leaps::new(), seen })
     }
+
+    /// Ends the process after the second signal, or when the terminal has gone, unless the loop does it in time.
+    fn run(mut self) {
+        let mut came = 0;
+        while let Ok(terminal) = self.look() {
+            if terminal.contains(PollFlags::HUP) {
+                self.seen.gone.notify_one();
+                give_up(signals::Signals::HUNG_UP);
+            }
+            // One that cannot be watched would tell so again and again.
+            self.terminal.take_if(|_| !terminal.is_empty());
+            if self.leaps.as_ref().is_some_and(Leaps::leapt) {
+                self.seen.leap.notify_one();
+            }
+            for code in self.signals.pending().filter_map(code_of).filter(|code| is_for_us(*code)) {
+                came += 1;
+                if came == 2 {
+                    give_up(code);
+                }
+            }
+        }
+    }
+
+    /// Waits until something has happened. What has become of the terminal.
+    fn look(&self) -> rustix::io::Result<PollFlags> {
+        let mut watched = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        watched.extend(self.leaps.iter().map(|leaps| PollFd::from_borrowed_fd(leaps.fd(), PollFlags::IN)));
+        // That somebody hung up is told unasked.
+        watched.extend(self.terminal.iter().map(|terminal| PollFd::new(terminal, PollFlags::empty())));
+        while let Err(error) = poll(&mut watched, None) {
+            if error != Errno::INTR {
+                return Err(error);
+            }
+        }
+        let terminal = watched.last().filter(|_| self.terminal.is_some());
+        Ok(terminal.map_or(PollFlags::empty(), PollFd::revents))
+    }
+}
+
+#[cfg(unix)]
+fn code_of(number: i32) -> Option<u8> {
+    signals::ENDING.into_iter().find_map(|(of, code)| (of == number).then_some(code))
+}
+
+/// What ends a line of a program which has the terminal must not end this one.
+#[cfg(unix)]
+fn is_for_us(code: u8) -> bool {
+    !(terminal::is_lent() && is_of_keys(code))
 }
 
 /// Ends the process, unless the loop does it in time.

@@ -178,24 +178,18 @@ fn is_ours() -> bool {
 /// True if and only if the terminal is known to have gone.
 #[cfg(unix)]
 pub(crate) fn has_gone_by_now() -> bool {
-    has_gone(Some(&rustix::event::Timespec::default()))
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    // That somebody hung up is told unasked.
+    let mut found = [PollFd::new(&stdin, PollFlags::empty())];
+    while poll(&mut found, Some(&Timespec::default())) == Err(rustix::io::Errno::INTR) {}
+    found[0].revents().contains(PollFlags::HUP)
 }
 
 /// A console goes with the programs in it.
 #[cfg(not(unix))]
 pub(crate) fn has_gone_by_now() -> bool {
     false
-}
-
-/// Waits until the terminal has gone, at most for so long. False where it has not, or where nobody can know.
-#[cfg(unix)]
-pub(crate) fn has_gone(wait: Option<&rustix::event::Timespec>) -> bool {
-    use rustix::event::{PollFd, PollFlags, poll};
-    let stdin = io::stdin();
-    // That somebody hung up is told unasked.
-    let mut found = [PollFd::new(&stdin, PollFlags::empty())];
-    while poll(&mut found, wait) == Err(rustix::io::Errno::INTR) {}
-    found[0].revents().contains(PollFlags::HUP)
 }
 
 /// Gives the terminal back as it was found.

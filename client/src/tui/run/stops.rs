@@ -29,6 +29,9 @@ impl App {
                 let msg = self.config.reload();
                 self.take(msg);
             }
+            // How far, it finds out whenever it looks at the clock.
+            #[cfg(unix)]
+            Signalled::Leap => self.take(Msg::Deadline),
             #[cfg(unix)]
             Signalled::Stop => self.stop(rustix::process::kill_process, rustix::process::getpid()),
             #[cfg(unix)]
