@@ -1,10 +1,18 @@
 //! Emoji by their names, for terminals whose fonts have none, and for people who type them.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::settings::Emoji;
+
+/// Every emoji that has names, and these in one piece, the usual one first. A line each in the program, and taken apart
+/// when somebody asks, which few ever do. In the order of [`plain`].
+static NAMES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+    let table = include_str!(concat!(env!("OUT_DIR"), "/emoji.txt"));
+    table.lines().filter_map(|line| line.split_once(' ')).collect()
+});
 
 /// What was written before there were emoji.
 const TEXT: &[(&str, &str)] = &[
@@ -62,17 +70,27 @@ pub(crate) fn shown(text: &str, how: Emoji) -> Cow<'_, str> {
 }
 
 fn named(cluster: &str) -> Option<&'static str> {
-    // A letter is never one, and a sign that fonts have had for long is one only where a selector says so.
-    if cluster.is_ascii() || matches!(cluster, "©" | "®" | "™" | "↔" | "↩" | "↪" | "▪" | "▫" | "√")
-    {
+    // A letter is never one.
+    if cluster.is_ascii() || is_old(cluster) {
         return None;
     }
-    emojis::get(cluster)?.shortcode()
+    let at = NAMES.binary_search_by(|(emoji, _)| plain(emoji).cmp(plain(cluster))).ok()?;
+    NAMES.get(at)?.1.split(' ').next()
+}
+
+/// A sign that fonts have had for long is an emoji only where a selector says so.
+fn is_old(cluster: &str) -> bool {
+    matches!(cluster, "©" | "®" | "™" | "↔" | "↩" | "↪" | "▪" | "▫" | "√")
+}
+
+/// An emoji without the selectors that ask for colour, which not everybody writes.
+fn plain(emoji: &str) -> impl Iterator<Item = char> {
+    emoji.chars().filter(|character| *character != '\u{fe0f}')
 }
 
 /// Names that begin so, with their emoji, the shortest name first.
 pub(crate) fn completions(start: &str) -> Vec<(&'static str, &'static str)> {
-    let all = emojis::iter().flat_map(|emoji| emoji.shortcodes().map(|name| (name, emoji.as_str())));
+    let all = NAMES.iter().flat_map(|(emoji, names)| names.split(' ').map(|name| (name, *emoji)));
     let mut found: Vec<_> = all.filter(|(name, _)| name.starts_with(start)).collect();
     found.sort_unstable_by_key(|(name, _)| (name.len(), *name));
     found
@@ -98,9 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn every_emoji_has_its_usual_name_with_selectors_and_without() {
+        let named_ones = emojis::iter().filter(|emoji| emoji.shortcode().is_some());
+        for emoji in named_ones.clone() {
+            assert_eq!(named(emoji.as_str()), emoji.shortcode(), "{emoji}");
+            let bare: String = plain(emoji.as_str()).collect();
+            let known = emojis::get(&bare).and_then(|emoji| emoji.shortcode());
+            assert!(named(&bare) == known || is_old(&bare), "{bare}");
+        }
+        assert_eq!(NAMES.len(), named_ones.count());
+        assert_eq!(named("❤"), Some("heart"));
+        assert_eq!(named("👍🏽"), None);
+    }
+
+    #[test]
     fn names_to_be_completed() {
         assert_eq!(completions("rocke"), [("rocket", "🚀")]);
         assert!(completions("smi").len() > 2 && completions("no such").is_empty());
+        assert_eq!(completions("").len(), emojis::iter().flat_map(|emoji| emoji.shortcodes()).count());
         for (name, emoji) in completions("") {
             assert_eq!(emojis::get_by_shortcode(name).map(emojis::Emoji::as_str), Some(emoji));
         }
