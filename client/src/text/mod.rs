@@ -1,6 +1,7 @@
 //! Text on a grid of cells: made harmless where it enters ([`clean()`]), measured and wrapped where it is shown.
 
 pub(crate) mod clean;
+pub(crate) mod clusters;
 pub(crate) mod emoji;
 pub(crate) mod links;
 pub(crate) mod seek;

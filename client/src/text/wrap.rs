@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use super::clusters::{clusters, columns as columns_of, is_plain};
 
 /// The narrowest line that is laid out: a wide character fits.
 pub(crate) const WIDTH_MIN: usize = 2;
@@ -19,7 +18,7 @@ pub(crate) fn without_tabs(text: &str) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len());
     let mut column = 0;
-    for cluster in text.graphemes(true) {
+    for (_, cluster) in clusters(text) {
         match cluster {
             "\t" => {
                 let spaces = TAB - column % TAB;
@@ -32,7 +31,7 @@ pub(crate) fn without_tabs(text: &str) -> Cow<'_, str> {
             }
             cluster => {
                 out.push_str(cluster);
-                column += cluster.width();
+                column += columns_of(cluster);
             }
         }
     }
@@ -41,7 +40,7 @@ pub(crate) fn without_tabs(text: &str) -> Cow<'_, str> {
 
 /// Columns that `text` takes.
 pub(crate) fn width(text: &str) -> usize {
-    text.graphemes(true).map(UnicodeWidthStr::width).sum()
+    if is_plain(text) { text.len() } else { clusters(text).map(|(_, cluster)| columns_of(cluster)).sum() }
 }
 
 /// Where a line may end and the next one begin, in bytes.
@@ -73,12 +72,12 @@ fn wrap_line(text: &str, line: Range<usize>, columns: usize, lines: &mut Vec<Ran
     let mut word_seen = false;
     let mut wide_before = false;
     let mut skip_to = line.start;
-    for (offset, cluster) in text[line.clone()].grapheme_indices(true) {
+    for (offset, cluster) in clusters(&text[line.clone()]) {
         let at = line.start + offset;
         if at < skip_to {
             continue;
         }
-        let wide = cluster.width();
+        let wide = columns_of(cluster);
         let space = cluster == " ";
         if at > start && (wide_before || wide > 1) && !space {
             chance = Some(Break { end: at, next: at });
@@ -139,8 +138,8 @@ pub(crate) fn folded(text: &str) -> Cow<'_, str> {
 /// The start of `text` that fits into `columns`, and how many columns it takes.
 pub(crate) fn fit(text: &str, columns: usize) -> (&str, usize) {
     let mut used = 0;
-    for (at, cluster) in text.grapheme_indices(true) {
-        let wide = cluster.width();
+    for (at, cluster) in clusters(text) {
+        let wide = columns_of(cluster);
         if used + wide > columns {
             return (&text[..at], used);
         }

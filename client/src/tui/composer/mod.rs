@@ -10,6 +10,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::typed;
+use crate::text::clusters::{clusters, columns as columns_of};
 use crate::text::without_tabs;
 
 /// Bytes the box takes; a paste beyond it is refused.
@@ -346,13 +347,13 @@ impl Composer {
         let columns = columns.max(2);
         let mut rows = Vec::new();
         let (mut start, mut used, mut chance) = (0, 0, None);
-        for (at, cluster) in self.text.grapheme_indices(true) {
+        for (at, cluster) in clusters(&self.text) {
             if cluster.ends_with('\n') {
                 rows.push(start..at + cluster.len());
                 (start, used, chance) = (at + cluster.len(), 0, None);
                 continue;
             }
-            let wide = cluster.width();
+            let wide = columns_of(cluster);
             // What moves to the next row with a broken word may leave no room there either.
             while used > 0 && used + wide > columns && cluster != " " {
                 let end = chance.take().unwrap_or(at);

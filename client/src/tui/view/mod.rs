@@ -20,6 +20,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::layout::Areas;
 use super::model::Model;
 use super::theme::Theme;
+use crate::text::clusters::is_plain;
 use crate::text::wrap::width;
 
 pub(crate) use list::row_at as row_of_list;
@@ -91,10 +92,23 @@ impl Painter<'_> {
         if area.height == 0 || at >= area.width {
             return at;
         }
-        let start = area.x + at;
-        let (end, _) = self.buffer.set_stringn(start, area.y, text, usize::from(area.width - at), style);
+        let (start, room) = (area.x + at, usize::from(area.width - at));
+        if is_plain(text) {
+            return at + self.put_plain(start, area.y, &text[..text.len().min(room)], style);
+        }
+        let (end, _) = self.buffer.set_stringn(start, area.y, text, room, style);
         self.mark_second_halves(start, end, area.y);
         end - area.x
+    }
+
+    /// Puts letters that take a cell each. Returns how many.
+    fn put_plain(&mut self, start: u16, y: u16, text: &str, style: Style) -> u16 {
+        let mut x = start;
+        for letter in text.split_inclusive(|_| true) {
+            self.buffer[(x, y)].set_symbol(letter).set_style(style);
+            x += 1;
+        }
+        x - start
     }
 
     /// A terminal that draws a cluster of several characters in pieces, as tmux does with a flag, keeps the second one

@@ -1,6 +1,7 @@
 //! Screens as text, compared with files. `BELLHOP_WRITE_SCREENS=1` writes them anew, to be looked at before they are
 //! committed.
 
+mod letters;
 mod questions;
 mod reading;
 
