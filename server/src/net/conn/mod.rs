@@ -151,6 +151,7 @@ impl<S: Socket> Conn<S> {
             self.session.listen(now.up, self.takes_input());
             on |= self.poll_feed(cx, now.up, effects);
             on |= self.poll_write(cx, now.up, effects);
+            self.depart(effects);
             if self.end == End::Over {
                 return Poll::Ready(());
             }
@@ -177,6 +178,20 @@ impl<S: Socket> Conn<S> {
             Some(Door::Tls) => self.stream.is_handshaking(),
             Some(Door::Other) => self.entrance.plain,
             Some(Door::Frames | Door::Http) => false,
+        }
+    }
+
+    /// Whoever is told to go is here no longer, however long it takes them to read that: what they were written waits again,
+    /// they watch nobody, and those who watch them learn it.
+    fn depart(&mut self, effects: &mut Effects) {
+        if matches!(self.end, End::No | End::HalfClosed) {
+            return;
+        }
+        (self.fetching, self.caller.watcher) = (None, None);
+        if let Some(login) = self.caller.login.clone() {
+            delivery::leave(&self.caller.core, &login.account, login.session, effects);
+            // Only now: where that panics, it is done again with the end of the connection.
+            self.caller.login = None;
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod doors;
+mod ended;
 mod leave;
 mod limits;
 mod model;
