@@ -63,6 +63,8 @@ struct Inner {
     held: usize,
     /// True where a push found no room that writing would make.
     starved: bool,
+    /// How long the last one of those was.
+    refused: usize,
     due: Due,
     waker: Option<Waker>,
     state: State,
@@ -189,10 +191,15 @@ impl Outbox {
         self.all.has_share(len)
     }
 
-    /// True where a push may find room: only then is it worth reading what would be pushed.
+    /// True where the push that found no room for want of budget would find some: only then is it worth reading it once
+    /// more from where it lies.
     pub fn has_room(&self) -> bool {
-        let unwritten = self.inner.lock().unwritten;
-        unwritten < self.limit.min(self.all.share().max(OWN))
+        let Inner { unwritten, refused, .. } = *self.inner.lock();
+        unwritten < self.limit && self.has_budget(unwritten, refused)
+    }
+
+    fn has_budget(&self, unwritten: usize, len: usize) -> bool {
+        unwritten < self.all.share() || unwritten + len <= OWN
     }
 
     /// Bytes ever appended.
@@ -300,8 +307,8 @@ impl Outlet for Arc<Outbox> {
         if inner.state != State::Open || inner.unwritten >= self.limit {
             return None;
         }
-        if inner.unwritten >= self.all.share() && inner.unwritten + len > OWN {
-            inner.starved = true;
+        if !self.has_budget(inner.unwritten, len) {
+            (inner.starved, inner.refused) = (true, len);
             effects.wakes.extend(inner.waker.take());
             return None;
         }
@@ -434,6 +441,12 @@ mod tests {
         all.settle(100, 0);
         all.settle(all.held(), 0);
         assert!(outbox.has_room() && push(&outbox, &[1; OWN], &mut effects).is_some());
+        all.settle(0, 160_000);
+        let empty = Arc::new(Outbox::new(100_000, all.clone()));
+        assert!(
+            push(&empty, &[1; OWN + 1], &mut effects).is_none() && !empty.has_room(),
+            "not for more than its own"
+        );
     }
 
     #[test]
