@@ -174,6 +174,8 @@ impl Keeper {
         };
         for (account, device, cell) in loaded.windows {
             keeper.upkeep.window(&account, device, cell, now);
+            // The device may be new as well; and what is on no list never goes out of memory again.
+            keeper.list(&account);
         }
         keeper.watch_clock();
         keeper

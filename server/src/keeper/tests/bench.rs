@@ -279,7 +279,7 @@ impl Bench {
         let mut fetched = Vec::new();
         loop {
             match delivery::feed(&self.core, &party.login, &fetched, &mut Effects::default()) {
-                Fed::Fetching(rows) => fetched = rows.blocking_recv().unwrap().unwrap(),
+                Fed::Fetching(fetching) => fetched = fetching.rows.blocking_recv().unwrap().unwrap(),
                 Fed::Enough | Fed::Delivered => return,
                 Fed::Later => panic!("the reading thread is idle"),
             }

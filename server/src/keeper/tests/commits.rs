@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use bellhop_protocol::{Code, Username};
+use bellhop_protocol::{Code, DeviceId, Username};
 use tokio::sync::oneshot;
 
 use super::bench::{Bench, Party, SECOND};
@@ -14,7 +14,7 @@ use crate::mailbox::SEQ_BLOCK;
 use crate::store::faulty::{Fault, Plan};
 use crate::store::log::SEGMENT;
 use crate::store::memory::MemoryStore;
-use crate::store::{PasswordHash, StoreError};
+use crate::store::{Batch, PasswordHash, Store, StoreError, Write};
 
 #[test]
 fn nobody_is_answered_where_a_commit_failed() {
@@ -468,6 +468,25 @@ fn a_start_needs_no_room_on_the_disk() {
     bench.seconds(5);
     let mut bench = bench.restart();
     assert!(bench.log().is_empty());
+    let mut alice = bench.party("alice", Some(1));
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok seenbefore");
+}
+
+/// Whoever had sent something stayed in memory for as long as the server ran.
+#[test]
+fn who_is_brought_in_by_a_start_without_room_goes_again() {
+    let mut bench = Bench::new();
+    let mut alice = bench.party("alice", Some(1));
+    bench.away("bob");
+    assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok stored");
+    // Her device is saved a second later, which the server did not live to.
+    let mut batch = Batch::default();
+    batch.push(Write::ForgetDevice(alice.login.account.id, DeviceId([1; 16])));
+    bench.store.commit(&batch).unwrap();
+    let mut bench = bench.restart_without_room();
+    assert!(bench.core.hub.by_name("alice").is_some(), "her counters are nowhere else");
+    bench.seconds(20);
+    assert!(bench.core.hub.by_name("alice").is_none());
     let mut alice = bench.party("alice", Some(1));
     assert_eq!(bench.sent(&mut alice, "bob", "one", false), "ok seenbefore");
 }
