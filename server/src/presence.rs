@@ -24,14 +24,17 @@ use bellhop_protocol::presence::{HIDDEN, PRESENCE};
 use bellhop_protocol::{Address, Code};
 
 use self::list::{List, Standing};
+use crate::budget;
 use crate::limits::Limits;
 use crate::mailbox::stream::Outlet;
 use crate::mailbox::{Effects, SessionId};
 use crate::outbox::{OWN, Outbox};
 use crate::sync::Mutex;
 
+/// So many names each session may watch, however many others do.
+pub const OWN_NAMES: usize = 4;
 /// What a name that is watched costs, with everything that belongs to it and a name of the longest kind.
-pub const COST: u64 = 384;
+pub const COST: u64 = 512;
 /// Where a reader has not taken what was written before, it is looked again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 /// No clock is due.
@@ -44,7 +47,7 @@ pub struct Presence {
     grace: Duration,
     /// How many names a session may watch.
     most: usize,
-    /// How many all sessions may watch.
+    /// How many all sessions may watch, beside what each has for itself.
     most_all: usize,
     registry: Mutex<Registry>,
 }
@@ -110,7 +113,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// `too-long` where the session, `busy` where all sessions may not watch so many; what was watched before still is.
+    /// `too-long` where the session may not watch so many; what was watched before still is.
     pub fn watch<'a>(
         &self,
         session: SessionId,
@@ -122,8 +125,10 @@ impl Presence {
         let mut asked: Vec<(Option<Box<str>>, &str)> = Vec::new();
         for address in names {
             if asked.len() >= self.most {
-                let sentence = format!("a session watches at most {} names", self.most);
-                return Err(Refusal::new(Code::TOO_LONG, sentence));
+                return Err(Refusal::new(
+                    Code::TOO_LONG,
+                    format!("a session watches at most {} names", self.most),
+                ));
             }
             // Who is elsewhere is told from there, once there is an elsewhere.
             let key = address.realm.is_none().then(|| address.user.key().as_str().into());
@@ -215,8 +220,12 @@ impl Registry {
         is_online: impl Fn(&str) -> bool,
     ) -> Result<Option<Arc<Watcher>>, Refusal> {
         let before = self.sessions.get(&session).map_or(0, |watcher| watcher.list.lock().len());
-        if (self.watches - before).saturating_add(wanted.len()) > bounds.most_all && wanted.len() > before {
-            return Err(Refusal::new(Code::BUSY, "too many names are watched here; try again later"));
+        // As of memory that many share: whoever comes late finds room for a list of a usual length.
+        let left = bounds.most_all.saturating_sub(self.watches - before);
+        let most = (left / budget::PART).max(OWN_NAMES);
+        if wanted.len() > most && wanted.len() > before {
+            let sentence = format!("a session watches at most {most} names while so many are watched here");
+            return Err(Refusal::new(Code::TOO_LONG, sentence));
         }
         if wanted.is_empty() {
             self.forget(session);

@@ -205,12 +205,16 @@ fn a_hidden_session_makes_nobody_appear_online() {
 
 #[test]
 fn lists_are_bounded_and_go_with_the_login() {
-    let server = Local::start(&["--limit", "watch=2", "--limit", "watch-all=3"]);
+    let server = Local::start(&["--limit", "watch=5", "--limit", "watch-all=16"]);
     let mut alice = watcher(&server, "alice", 1);
     let mut bob = watcher(&server, "bob", 1);
     assert_eq!(watch(&mut alice, &["x", "y"]), [0, 0]);
-    assert_eq!(ask_watch(&mut alice, &["x", "y", "z"]), Err(Code::TOO_LONG));
-    assert_eq!(ask_watch(&mut bob, &["x", "y"]), Err(Code::BUSY));
+    assert_eq!(ask_watch(&mut alice, &["x", "y", "z", "1", "2", "3"]), Err(Code::TOO_LONG));
+    assert_eq!(
+        ask_watch(&mut bob, &["x", "y", "z", "1", "2"]),
+        Err(Code::TOO_LONG),
+        "no more than all have for themselves"
+    );
     assert_eq!(watch(&mut bob, &["x"]), [0]);
     assert_eq!(server.core().counters.refused_watches.get(), 2);
     let in_use = || server.core().presence.in_use();

@@ -214,14 +214,12 @@ fn another_list_takes_the_place_of_the_first() {
 
 #[test]
 fn lists_have_bounds_and_what_is_refused_changes_nothing() {
-    let mut bench = Bench::new(&["watch=3", "watch-all=5"]);
+    let mut bench = Bench::new(&["watch=3"]);
     assert_eq!(bench.watch(1, &["a", "b", "c"], 0), Ok(vec![0; 3]));
     assert_eq!(bench.watch(1, &["a", "b", "c", "d"], 0), Err(Code::TOO_LONG));
     assert_eq!(bench.watch(2, &["x@1", "x@2", "x@3", "x@4"], 0), Err(Code::TOO_LONG), "of any realm");
-    assert_eq!(bench.watch(2, &["a", "b", "c"], 0), Err(Code::BUSY));
-    assert_eq!(bench.watch(2, &["a", "b"], 0), Ok(vec![0; 2]));
-    assert_eq!(bench.watch(2, &["a", "b", "c"], 0), Err(Code::BUSY));
-    assert_eq!(bench.watch(2, &["c", "d"], 0), Ok(vec![0; 2]), "as many as before");
+    assert_eq!(bench.watch(2, &["c", "d"], 0), Ok(vec![0; 2]));
+    assert_eq!(bench.watch(2, &["a", "b", "c", "d"], 0), Err(Code::TOO_LONG));
     assert_eq!(bench.presence.in_use(), InUse { sessions: 2, names: 5, most: 3 });
     bench.comes("c", 1_000);
     assert_eq!((bench.hear(1, 1_000), bench.hear(2, 1_000)), (vec!["+c".into()], vec!["+c".into()]));
@@ -234,6 +232,31 @@ fn lists_have_bounds_and_what_is_refused_changes_nothing() {
     bench.presence.leave(SessionId(3));
     assert_eq!(bench.presence.in_use(), InUse::default());
     assert!(bench.presence.registry.lock().names.is_empty(), "nothing is kept of anybody");
+}
+
+/// Whoever came first had everything, and the others nothing.
+#[test]
+fn whoever_comes_late_finds_room_for_a_list_of_a_usual_length() {
+    let mut bench = Bench::new(&["watch-all=1600"]);
+    let names: Vec<String> = (0..256).map(|number| format!("n{number}")).collect();
+    let list = |most: usize| names.iter().take(most).map(String::as_str).collect::<Vec<_>>();
+    let longest = |bench: &mut Bench, session: u64| {
+        let lengths = (1..=256).rev();
+        lengths.into_iter().find(|length| bench.watch(session, &list(*length), 0).is_ok()).unwrap()
+    };
+    // Two hundred who each take as much as they get.
+    let took: Vec<usize> = (0..200).map(|session| longest(&mut bench, session)).collect();
+    assert_eq!((took[0], took[1]), (100, 93), "a sixteenth of what is left");
+    assert!(took.windows(2).all(|pair| pair[0] >= pair[1]) && took[199] == OWN_NAMES, "{took:?}");
+    assert!(took.iter().sum::<usize>() <= 1_600 + 200 * OWN_NAMES, "{took:?}");
+    assert!(bench.presence.in_use().names >= 1_500);
+    // Who has a list keeps it, and may have another one of its length.
+    let others: Vec<String> = (0..100).map(|number| format!("m{number}")).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    assert_eq!(bench.watch(0, &others, 0), Ok(vec![0; 100]));
+    assert_eq!(bench.watch(1, &others, 0), Err(Code::TOO_LONG));
+    (0..50).for_each(|session| bench.presence.leave(SessionId(session)));
+    assert!(longest(&mut bench, 300) > 50, "and what goes is there for others");
 }
 
 #[test]
