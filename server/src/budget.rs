@@ -4,10 +4,11 @@
 //! the fuller it is the less each may take, a greedy one is held to what it has, and somebody who needs little still
 //! finds it (the dynamic threshold of Choudhury and Hahne, 1998, for shared buffers of switches).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The part of what is left that one may hold.
-const PART: usize = 16;
+pub const PART: usize = 16;
 
 /// So many bytes for all.
 #[derive(Debug)]
@@ -50,6 +51,48 @@ impl Budget {
             self.held.fetch_sub(before - after, Ordering::Relaxed);
         }
     }
+
+    /// Holds so many bytes for something that is underway.
+    pub fn hold(self: &Arc<Budget>, bytes: usize) -> Held {
+        self.settle(0, bytes);
+        Held { all: self.clone(), bytes }
+    }
+
+    /// Holds so many bytes where they are left, or where nobody else holds any.
+    pub fn try_hold(self: &Arc<Budget>, bytes: usize) -> Option<Held> {
+        let fits = |held: usize| held == 0 || held.saturating_add(bytes) <= self.bytes;
+        let more = |held: usize| fits(held).then_some(held.saturating_add(bytes));
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Held { all: self.clone(), bytes })
+    }
+}
+
+/// Bytes that are held until this goes.
+#[derive(Debug)]
+pub struct Held {
+    all: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Holds so many bytes from now on.
+    pub fn settle(&mut self, bytes: usize) {
+        if bytes != self.bytes {
+            self.all.settle(self.bytes, bytes);
+            self.bytes = bytes;
+        }
+    }
+
+    /// What the bytes are of.
+    pub fn all(&self) -> &Budget {
+        &self.all
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.settle(self.bytes, 0);
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +111,24 @@ mod tests {
         assert_eq!((budget.share(), budget.held()), (0, 64 * 1024 + 8));
         budget.settle(64 * 1024 + 8, 0);
         assert_eq!((budget.share(), budget.held()), (4_096, 0));
+    }
+
+    #[test]
+    fn what_is_held_is_given_back() {
+        let budget = Arc::new(Budget::new(1_000));
+        let (first, second) = (budget.try_hold(600), budget.try_hold(400));
+        assert!(first.is_some() && second.is_some() && budget.try_hold(1).is_none());
+        drop(first);
+        assert_eq!(budget.held(), 400);
+        assert!(budget.try_hold(601).is_none());
+        drop(second);
+        let mut large = budget.try_hold(5_000).expect("nobody else has any");
+        assert!(budget.try_hold(1).is_none(), "and it is alone");
+        large.settle(300);
+        let more = budget.hold(900);
+        assert_eq!((budget.held(), budget.share()), (1_200, 0));
+        drop((large, more));
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

@@ -23,6 +23,10 @@ use crate::throttle::Throttle;
 
 /// Bytes that wait to be handled, of all connections together.
 pub const INBOXES: u64 = 32 * 1024 * 1024;
+/// Bytes of the newest messages that mailboxes keep in memory beside the store, of all together.
+pub const TAILS: u64 = 16 * 1024 * 1024;
+/// Bytes that were asked of the store for mailboxes, and are not yet where they belong.
+pub const FETCHED: u64 = 8 * 1024 * 1024;
 
 /// The memory that connections share.
 #[derive(Debug)]
@@ -31,13 +35,18 @@ pub struct Memory {
     pub outboxes: Arc<Budget>,
     /// For what came and is not handled yet.
     pub inboxes: Arc<Budget>,
+    /// For the newest messages of mailboxes, which the store has too.
+    pub tails: Arc<Budget>,
+    /// For what is read from the store.
+    pub fetched: Arc<Budget>,
 }
 
 impl Memory {
     /// What the limits allow.
     pub fn new(limits: &Limits) -> Memory {
-        let inboxes = Arc::new(Budget::new(INBOXES));
-        Memory { outboxes: Arc::new(Budget::new(limits.outbox_all)), inboxes }
+        let [outboxes, inboxes, tails, fetched] =
+            [limits.outbox_all, INBOXES, TAILS, FETCHED].map(|bytes| Arc::new(Budget::new(bytes)));
+        Memory { outboxes, inboxes, tails, fetched }
     }
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use bellhop_protocol::item::Message;
 
-use crate::core::INBOXES;
+use crate::core::{FETCHED, INBOXES, TAILS};
 use crate::keeper::queue::WORDS_MAX;
 use crate::mailbox::Bounds;
 use crate::mailbox::items::Load;
@@ -178,7 +178,7 @@ limits! {
     list_rate = "list-rate", 5, 1..=1_000_000, PerSecond, off;
     /// Names that a session watches: each change of one of them is told.
     watch = "watch", 256, 1..=65_535, Count, fixed;
-    /// Names that all sessions watch: each costs memory.
+    /// Names that all sessions watch, beside four of each: a session has a sixteenth of what others leave.
     watch_all = "watch-all", 50_000, 1..=100_000_000, Count, fixed;
     /// WATCHes of a connection a second; further ones wait.
     watch_rate = "watch-rate", 2, 1..=1_000_000, PerSecond, off;
@@ -200,15 +200,39 @@ limits! {
     log_rate = "log-rate", 100, 1..=1_000_000, PerSecond, off;
 }
 
-/// What a connection costs without what is underway: its task, and its TLS session.
-const CONNECTION: u64 = 24 * 1024;
+/// What a connection costs without what is underway: its task, its TLS session, who is logged in; half of it is what an
+/// allocator loses between them.
+const CONNECTION: u64 = 20 * 1024;
 /// What hashing a password takes.
 const HASH: u64 = 19 * 1024 * 1024;
 /// The pages that the writer's and two readers' connections keep of the database.
 const DATABASE: u64 = (16 + 2 * 4) * 1024 * 1024;
+/// What a thread that runs connections reads into, and decrypts from.
+const WORKER: u64 = 160 * 1024;
+/// Whoever guessed a password or connected of late, with every table full; the lines of the log that wait.
+const TABLES: u64 = 12 * 1024 * 1024;
 
 /// What only waits for further devices is bounded by these even where `mailbox` is off: it refuses nothing.
 const HAD: Load = Load { count: 10_000, bytes: 16_777_216 };
+
+/// What memory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Connections as such, with what each has for itself, and the threads that run them.
+    Connections,
+    /// Who watches whom.
+    Watches,
+    /// What waits for slow readers.
+    Outboxes,
+    /// What came and is not handled yet.
+    Inboxes,
+    /// The newest messages of mailboxes, and what is read from the store for others.
+    Mailboxes,
+    /// Hashes of passwords.
+    Passwords,
+    /// The database's pages, the writing thread's words, and tables of addresses and names.
+    Fixed,
+}
 
 impl Limits {
     /// Sets one limit, or all that can be, from `NAME=VALUE`.
@@ -240,19 +264,35 @@ impl Limits {
     }
 
     /// The memory that this many connections can make the server hold, on a machine with so many processors: the sum
-    /// of all bounds on what is on its way in or out.
+    /// of all bounds on what is on its way in or out. `tests/memory` compares each part of it with what a crowd takes.
     ///
-    /// It leaves out what grows with what is kept and not with who comes: 24 bytes for each message that waits, and up
-    /// to 64 KiB of the newest messages of each account that is here.
+    /// It leaves out what grows with what is kept and not with who comes: 24 bytes for each message that waits, and as
+    /// many for each session without the extension that was written it and has not taken it; where messages are not
+    /// durable, the messages.
     pub fn memory_max(&self, connections: u64, processors: u64) -> u64 {
+        self.memory(connections, processors).iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The parts of [`memory_max`](Limits::memory_max).
+    pub fn memory(&self, connections: u64, processors: u64) -> [(Part, u64); 7] {
         let wide = |bytes: usize| bytes as u64;
         // Buffers double as they grow.
         let connection = CONNECTION + 2 * wide(outbox::OWN) + 2 * wide(inbox::OWN);
-        let hashes = self.hashes_at_once(processors);
         // The words of messages that wait, and of the batch that is being written.
         let words = 2 * 2 * wide(WORDS_MAX);
-        let watches = self.watch_all.min(connections.saturating_mul(self.watch)) * presence::COST;
-        connections * connection + watches + self.outbox_all + INBOXES + hashes * HASH + words + DATABASE
+        let own = connections.saturating_mul(wide(presence::OWN_NAMES));
+        let names = self.watch_all.saturating_add(own).min(connections.saturating_mul(self.watch));
+        // One row is fetched whatever its length.
+        let fetched = FETCHED.max(self.text);
+        [
+            (Part::Connections, connections * connection + processors * WORKER),
+            (Part::Watches, names * presence::COST),
+            (Part::Outboxes, self.outbox_all),
+            (Part::Inboxes, INBOXES),
+            (Part::Mailboxes, TAILS + fetched),
+            (Part::Passwords, self.hashes_at_once(processors) * HASH),
+            (Part::Fixed, words + DATABASE + TABLES),
+        ]
     }
 
     /// How many passwords are hashed at once on a machine with so many processors. Where all of them hash, whoever has
@@ -351,8 +391,10 @@ mod tests {
         let limits = Limits::default();
         let sum = limits.memory_max(3_840, 2);
         assert!((250_000_000..=350_000_000).contains(&sum), "{sum}");
-        let more = Limits { outbox_all: limits.outbox_all + 1, hashes: 3, ..limits };
+        let more = Limits { outbox_all: limits.outbox_all + 1, hashes: 3, ..limits.clone() };
         assert_eq!(more.memory_max(3_840, 2), sum + 1 + 2 * HASH);
+        let longer = Limits { text: 2 * FETCHED, ..limits };
+        assert_eq!(longer.memory_max(3_840, 2), sum + FETCHED);
     }
 
     #[test]

@@ -135,6 +135,15 @@ impl Peer {
         }
     }
 
+    /// Says by TLS that other keys hold from now on, on either side.
+    pub fn refresh_keys(&mut self) {
+        let tls = self.tls.as_mut().unwrap();
+        tls.refresh_traffic_keys().unwrap();
+        while tls.wants_write() {
+            tls.write_tls(&mut self.stream).unwrap();
+        }
+    }
+
     /// Writes as much as the server takes.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()

@@ -245,7 +245,7 @@ fn open(
     let devices = store.devices(id)?;
     if let Some(row) = store.account_by_id(id)? {
         let mailbox = mailbox(row.reserved, &devices, core.in_memory);
-        return Ok(Place::Live(assemble(&row, mailbox)));
+        return Ok(Place::Live(assemble(core, &row, mailbox)));
     }
     match graves.get(&id) {
         Some(name) => {

@@ -18,7 +18,7 @@ use crate::store::{Author, Span};
 
 /// With so many bytes of words, no further ones are taken: with the longest legal frame beyond that, pieces of the
 /// arena can still be found by 32 bits.
-pub(crate) const WORDS_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const WORDS_MAX: usize = 4 * 1024 * 1024;
 
 /// What a sender asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::hub::Account;
 use crate::mailbox::Mailbox;
 use crate::mailbox::device::Device;
+use crate::outbox::Outbox;
 use crate::rate::Bucket;
 use crate::store::{AccountId, AccountRow, DeviceRow, Store, StoreError};
 use crate::sync;
@@ -62,7 +63,8 @@ impl Residents {
 
     /// An account that the batch makes: known to the batch at once, to everybody when it is committed.
     pub(super) fn make(&mut self, row: &AccountRow) -> Arc<Account> {
-        let account = Arc::new(assemble(row, Mailbox::new(0, row.reserved, self.core.in_memory)));
+        let mailbox = Mailbox::new(0, row.reserved, self.core.in_memory);
+        let account = Arc::new(assemble(&self.core, row, mailbox));
         self.fresh.insert(account.folded.clone(), account.clone());
         account
     }
@@ -85,7 +87,8 @@ impl Residents {
 
     fn bring_in(&mut self, row: &AccountRow) -> Result<Arc<Account>, StoreError> {
         let devices = self.store.devices(row.id)?;
-        let account = Arc::new(assemble(row, mailbox(row.reserved, &devices, self.core.in_memory)));
+        let mailbox = mailbox(row.reserved, &devices, self.core.in_memory);
+        let account = Arc::new(assemble(&self.core, row, mailbox));
         self.core.hub.insert(account.clone());
         // It goes again by way of the list of what is to be saved, unless something keeps it.
         account.mailbox.lock().list();
@@ -111,13 +114,13 @@ pub(super) fn mailbox<O: crate::mailbox::stream::Outlet>(
     mailbox
 }
 
-pub(super) fn assemble(row: &AccountRow, mailbox: Mailbox<Arc<crate::outbox::Outbox>>) -> Account {
+pub(super) fn assemble(core: &Core, row: &AccountRow, mailbox: Mailbox<Arc<Outbox>>) -> Account {
     Account {
         id: row.id,
         uuid: row.uuid,
         name: row.name.as_str().into(),
         folded: row.folded.as_str().into(),
-        mailbox: sync::Mutex::new(mailbox),
+        mailbox: sync::Mutex::new(mailbox.with_tails(&core.memory.tails)),
         sends: Bucket::default(),
         unknown: Bucket::default(),
     }

@@ -155,7 +155,7 @@ impl Bench {
         let mut fetched = Vec::new();
         loop {
             match self.mailbox.feed(id, &fetched, &mut self.effects) {
-                Feed::Fetch(rows) => {
+                Feed::Fetch(rows, _) => {
                     assert!(!rows.is_empty());
                     fetched = rows.iter().map(|row| self.fetch(*row)).collect();
                 }

@@ -25,6 +25,7 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use bellhop_protocol::code::Refusal;
@@ -36,11 +37,12 @@ use self::device::{Device, NAMELESS, NAMELESS_SLOT, Slot, is_settled};
 use self::items::{Item, Items, Load, Marks};
 use self::stream::{Attached, Outlet};
 use self::tail::Tail;
+use crate::budget::Budget;
 use crate::store::RowId;
 
 /// How many seq numbers are reserved durably at a time.
 pub const SEQ_BLOCK: u64 = 1024;
-/// Bytes of the newest items that a mailbox with live sessions keeps in memory beside the store.
+/// Bytes of the newest items that a mailbox with live sessions keeps in memory beside the store, at the most.
 const TAIL_BYTES: usize = 64 * 1024;
 
 /// What a mailbox may hold.
@@ -151,6 +153,14 @@ impl<O: Outlet> Mailbox<O> {
             windows_dropped: 0,
             revocations: 0,
         }
+    }
+
+    /// The same mailbox, which shares the memory for its newest items with others where the store has them too.
+    pub fn with_tails(mut self, all: &Arc<Budget>) -> Mailbox<O> {
+        if !self.in_memory {
+            self.tail = Tail::sharing(all);
+        }
+        self
     }
 
     /// Whether the mailbox may be used.

@@ -24,6 +24,8 @@ pub const WINDOW_BYTES: u64 = 256 * 1024;
 const FETCH_ROWS: usize = 256;
 /// How many bytes of text are asked of the store at once.
 const FETCH_BYTES: u64 = 64 * 1024;
+/// What a row that is fetched takes beside its text: its place among those asked for and those found, and a name.
+const FETCHED_ROW: usize = size_of::<RowId>() + size_of::<Fetched>() + 64;
 
 /// Where the frames of a session go.
 pub trait Outlet {
@@ -81,8 +83,8 @@ pub enum Feed {
     Idle,
     /// There is more, but no room in its window or its outbox.
     Blocked,
-    /// The next items lie in these rows of the store.
-    Fetch(Vec<RowId>),
+    /// The next items lie in these rows of the store, which take so many bytes in memory.
+    Fetch(Vec<RowId>, usize),
     /// The DELIVER of a text session is answered: it brought this many messages.
     Delivered(u64),
 }
@@ -324,7 +326,7 @@ impl<O: Outlet> Mailbox<O> {
                 Some(content) => content,
                 None => match found {
                     Some(found) => fetched[found].content.as_content(),
-                    None => return Feed::Fetch(self.rows_from(at, item.seq)),
+                    None => return self.fetch_from(at, item.seq),
                 },
             };
             if !self.sessions[at].give(&item, &content, effects) {
@@ -383,18 +385,18 @@ impl<O: Outlet> Mailbox<O> {
     }
 
     /// The rows of the next items for the session at `at`, from `seq` on, that are not in memory.
-    fn rows_from(&self, at: usize, seq: u64) -> Vec<RowId> {
+    fn fetch_from(&self, at: usize, seq: u64) -> Feed {
         let session = &self.sessions[at];
-        let Some(device) = self.devices.iter().find(|device| device.slot == session.slot) else {
-            return Vec::new();
-        };
+        let device = self.devices.iter().find(|device| device.slot == session.slot);
+        let Some(device) = device else { return Feed::Idle };
         // What the window has no room for would only be fetched again.
         let room = match &session.stream {
             Stream::Open { in_flight, .. } => WINDOW_ITEMS.saturating_sub(in_flight.count) as usize,
             _ => FETCH_ROWS,
         };
-        let mut bytes = 0;
-        self.items
+        let (mut bytes, mut held) = (0, 0);
+        let rows = self
+            .items
             .from(seq)
             .take_while(|item| item.seq < self.tip)
             .filter(|item| device.is_addressed_by(item) && !device.acked.contains(item.seq))
@@ -403,8 +405,9 @@ impl<O: Outlet> Mailbox<O> {
                 bytes <= FETCH_BYTES + u64::from(item.size()) && self.tail.find(item.seq).is_none()
             })
             .take(FETCH_ROWS.min(room))
-            .map(|item| item.row)
-            .collect()
+            .inspect(|item| held += FETCHED_ROW + item.size() as usize)
+            .map(|item| item.row);
+        Feed::Fetch(rows.collect(), held)
     }
 
     /// ACK of a session with the extension: its device has these ranges, as far as the session was sent them.

@@ -4,11 +4,13 @@
 //! are not (`--durability none`) it is where they live, and holds every item of the mailbox.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bellhop_protocol::MessageId;
 use bellhop_protocol::item::ReceiptState;
 
 use super::content::{Body, Content};
+use crate::budget::{Budget, Held};
 use crate::store::Author;
 
 #[derive(Debug)]
@@ -49,12 +51,21 @@ pub struct Tail {
     base: u64,
     /// Bytes of removed entries that are not the oldest.
     dead: usize,
+    /// What is had of the memory of all tails, where there is a bound on that.
+    share: Option<Held>,
 }
 
+/// Bytes that an item takes beside its words.
+const ENTRY: usize = size_of::<Entry>();
 /// Below this many dead bytes nothing is moved.
 const COMPACT_FROM: usize = 4096;
 
 impl Tail {
+    /// An empty tail that has its memory from `all`.
+    pub fn sharing(all: &Arc<Budget>) -> Tail {
+        Tail { share: Some(all.hold(0)), ..Tail::default() }
+    }
+
     /// Adds an item, whose seq is above all others.
     pub fn push(&mut self, seq: u64, content: &Content<'_>) {
         let (kind, text) = match content.body {
@@ -67,6 +78,7 @@ impl Tail {
         let (name_len, text_len) = (content.name.len() as u32, text.len() as u32);
         let (id, time_ms) = (content.id, content.time_ms);
         self.entries.push_back(Entry { seq, start, name_len, text_len, id, time_ms, kind });
+        self.settle();
     }
 
     /// The item `seq`, where it is here.
@@ -97,10 +109,15 @@ impl Tail {
         self.reclaim();
     }
 
-    /// Forgets the oldest items until at most `bytes` of text are held.
+    /// Forgets the oldest items until at most `bytes` are held, or what one may have of the memory of all tails where that
+    /// is less.
     pub fn limit(&mut self, bytes: usize) {
+        let bytes = self.share.as_ref().map_or(bytes, |share| bytes.min(share.all().share()));
         let end = self.base + self.bytes.len() as u64;
-        while let Some(entry) = self.entries.front_mut().filter(|entry| end - entry.start > bytes as u64) {
+        loop {
+            let entries = self.entries.len() * ENTRY;
+            let over = |entry: &Entry| (end - entry.start) as usize + entries > bytes;
+            let Some(entry) = self.entries.front_mut().filter(|entry| over(entry)) else { break };
             if !entry.is_removed() {
                 entry.kind = Kind::Removed;
                 self.dead += entry.len();
@@ -108,11 +125,35 @@ impl Tail {
             self.reclaim_front();
         }
         self.reclaim();
+        self.give_back();
+    }
+
+    /// Where the memory of all tails is short, nothing is held without need.
+    fn give_back(&mut self) {
+        if !self.share.as_ref().is_some_and(|share| share.all().is_pressed()) {
+            return;
+        }
+        if self.bytes.capacity() > 2 * self.bytes.len() {
+            self.bytes.shrink_to_fit();
+        }
+        if self.entries.capacity() > 2 * self.entries.len() {
+            self.entries.shrink_to_fit();
+        }
+        self.settle();
+    }
+
+    /// Tells what is held.
+    fn settle(&mut self) {
+        if let Some(share) = &mut self.share {
+            share.settle(self.bytes.capacity() + self.entries.capacity() * ENTRY);
+        }
     }
 
     /// Forgets everything and gives the memory back.
     pub fn clear(&mut self) {
-        *self = Tail::default();
+        let share = self.share.take();
+        *self = Tail { share, ..Tail::default() };
+        self.settle();
     }
 
     /// Gives back the memory of an empty tail.
@@ -186,10 +227,47 @@ mod tests {
         let mut tail = Tail::default();
         for seq in 1..=10 {
             tail.push(seq, &content("bob", "1234567"));
-            tail.limit(35);
+            tail.limit(35 + 3 * ENTRY);
         }
         let here: Vec<u64> = (1..=10).filter(|seq| tail.find(*seq).is_some()).collect();
         assert_eq!(here, [8, 9, 10]);
+    }
+
+    /// Messages without a text, of somebody with a short name, were held by the ten thousand.
+    #[test]
+    fn the_bound_is_on_what_items_take_beside_their_words_too() {
+        let mut tail = Tail::default();
+        for seq in 1..=10_000 {
+            tail.push(seq, &content("b", ""));
+            tail.limit(64 * 1024);
+        }
+        let held = tail.bytes.capacity() + tail.entries.capacity() * ENTRY;
+        assert!(held <= 4 * 64 * 1024 && tail.find(10_000).is_some(), "{held}");
+    }
+
+    /// A thousand mailboxes of 64 KiB each, and what a vector grows by, were a quarter of a gigabyte.
+    #[test]
+    fn all_tails_share_their_memory() {
+        let all = Arc::new(Budget::new(1024 * 1024));
+        let mut tails: Vec<Tail> = (0..200).map(|_| Tail::sharing(&all)).collect();
+        let (text, mut most) = ("x".repeat(1_000), 0);
+        for seq in 1..200 {
+            for tail in &mut tails {
+                tail.push(seq, &content("bob", &text));
+                tail.limit(64 * 1024);
+                let held: usize = tail.bytes.capacity() + tail.entries.capacity() * ENTRY;
+                assert!(held <= 4 * 64 * 1024, "{held}");
+            }
+            most = most.max(all.held());
+        }
+        let held = |tail: &Tail| tail.bytes.capacity() + tail.entries.capacity() * ENTRY;
+        assert_eq!(tails.iter().map(held).sum::<usize>(), all.held());
+        assert!((512 * 1024..=1024 * 1024).contains(&most), "{most}");
+        let newest = tails.iter().filter(|tail| tail.find(199).is_some()).count();
+        assert!(newest >= 100, "each has something: {newest}");
+        tails.truncate(100);
+        tails.iter_mut().for_each(Tail::clear);
+        assert_eq!(all.held(), 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::rate::Bucket;
 /// Above this many addresses, those with nothing to remember are forgotten.
 const ADDRESSES_KEPT: usize = 4096;
 /// Above this many, also those that were here a moment ago are forgotten.
-const ADDRESSES_MAX: usize = 64 * 1024;
+const ADDRESSES_MAX: usize = 16 * 1024;
 /// How long an address that is gone is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 

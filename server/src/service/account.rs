@@ -117,7 +117,10 @@ pub(super) fn list(
         bytes_max: LIMIT_AFTER_LOGIN as usize - "more|".len(),
     };
     let Context { core, outbox, .. } = Context::of(caller);
+    // The page grows by doubling, and is copied.
+    let held = core.memory.outboxes.hold(2 * LIMIT_AFTER_LOGIN as usize);
     Flow::Work(Box::pin(async move {
+        let _held = held;
         let page = match core.readers.list(job) {
             Some(page) => page.await,
             None => {

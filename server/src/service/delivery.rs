@@ -1,7 +1,8 @@
 //! Receiving: DELIVER, ACK and READ, and what a session is given when it has room.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bellhop_protocol::OpCode;
@@ -10,6 +11,7 @@ use bellhop_protocol::text::TextAnswer;
 use tokio::sync::oneshot;
 
 use super::{Caller, Done, Flow, Hold, account};
+use crate::budget::Held;
 use crate::core::Core;
 use crate::hub::{Account, Login};
 use crate::keeper::accounts::AccountJob;
@@ -93,8 +95,22 @@ pub(super) fn read(caller: &Caller, read: Read<'_>, now: Duration, waker: &Waker
     }
 }
 
-/// Rows that were asked of the store.
-pub type Fetching = oneshot::Receiver<Result<Vec<Fetched>, StoreError>>;
+/// Rows that were asked of the store, and the memory that they take.
+#[derive(Debug)]
+pub struct Fetching {
+    /// What comes of them.
+    pub rows: oneshot::Receiver<Result<Vec<Fetched>, StoreError>>,
+    /// Given back when what came has been given to the session, or nobody wants it any more.
+    pub held: Held,
+}
+
+impl Future for Fetching {
+    type Output = Result<Result<Vec<Fetched>, StoreError>, oneshot::error::RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.rows).poll(cx)
+    }
+}
 
 /// What a session was given.
 pub enum Fed {
@@ -104,7 +120,7 @@ pub enum Fed {
     Fetching(Fetching),
     /// A text session's DELIVER is done and answered.
     Delivered,
-    /// The reading thread has too much to do: try again later.
+    /// The reading thread has too much to do, or what it read is still in too many hands: try again later.
     Later,
 }
 
@@ -122,10 +138,13 @@ pub fn feed(core: &Core, login: &Arc<Login>, fetched: &[Fetched], effects: &mut 
             delivered(login, count, effects);
             Fed::Delivered
         }
-        Feed::Fetch(rows) => match core.readers.fetch(login.account.id, rows) {
-            Some(fetching) => Fed::Fetching(fetching),
-            None => Fed::Later,
-        },
+        Feed::Fetch(rows, bytes) => {
+            let Some(held) = core.memory.fetched.try_hold(bytes) else { return Fed::Later };
+            match core.readers.fetch(login.account.id, rows) {
+                Some(rows) => Fed::Fetching(Fetching { rows, held }),
+                None => Fed::Later,
+            }
+        }
     }
 }
 

@@ -145,7 +145,8 @@ fn a_mailbox_that_cannot_be_read_ends_the_connection_with_a_reason() {
     let mut bob = bench.enter("bob");
     let (reply, fetching) = tokio::sync::oneshot::channel();
     reply.send(Err(StoreError::Fault("injected".into()))).unwrap();
-    bob.conn.fetching = Some(fetching);
+    let held = bench.core.memory.fetched.hold(0);
+    bob.conn.fetching = Some(delivery::Fetching { rows: fetching, held });
     let (op, text) = bob.next();
     assert_eq!((op, text.split('|').nth(1)), (NOTICE, Some("storage")), "{text}");
     assert!(bob.kernel.lock().closed);

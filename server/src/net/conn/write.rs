@@ -25,14 +25,14 @@ impl<S: Socket> Conn<S> {
         if !matches!(self.end, End::No | End::HalfClosed) {
             return false;
         }
-        let mut fetched = Vec::new();
+        let (mut fetched, mut held) = (Vec::new(), None);
         if let Some(mut fetching) = self.fetching.take() {
             match Pin::new(&mut fetching).poll(cx) {
                 Poll::Pending => {
                     self.fetching = Some(fetching);
                     return false;
                 }
-                Poll::Ready(Ok(Ok(rows))) => fetched = rows,
+                Poll::Ready(Ok(Ok(rows))) => (fetched, held) = (rows, Some(fetching.held)),
                 Poll::Ready(Ok(Err(error))) => return self.give_up(&error, effects),
                 // The reading threads have ended: so does the server.
                 Poll::Ready(Err(_)) => {
@@ -59,7 +59,9 @@ impl<S: Socket> Conn<S> {
             return true;
         }
         self.starved = false;
-        match delivery::feed(&self.caller.core, &login, &fetched, effects) {
+        let fed = delivery::feed(&self.caller.core, &login, &fetched, effects);
+        drop((fetched, held));
+        match fed {
             Fed::Enough => {}
             Fed::Fetching(fetching) => self.fetching = Some(fetching),
             Fed::Delivered => {

@@ -55,6 +55,31 @@ fn a_list_waits_for_room_among_all_outboxes() {
     assert_eq!(bob.next(), (List.answer(), "ok|bob".into()));
 }
 
+/// What the reading thread had read lay with every connection that had asked, before their tasks got to it.
+#[test]
+fn what_is_read_from_the_store_has_a_bound_for_all_together() {
+    let bench = Bench::new(&[]);
+    let mut alice = bench.enter("alice");
+    drop(bench.enter("bob"));
+    assert!(alice.ask(Send, "bob|hi").starts_with("ok|queued|"));
+    let others = bench.core.memory.fetched.hold(crate::core::FETCHED as usize);
+    let mut bob = bench.enter("bob");
+    bob.says(Deliver, "");
+    bob.rest();
+    for _ in 0..3 {
+        assert_eq!(
+            (bob.read(), bob.conn.feed_again.is_some()),
+            (None, true),
+            "it asks again, and is not forgotten"
+        );
+        pass(&bench, &mut bob, 100);
+    }
+    drop(others);
+    pass(&bench, &mut bob, 100);
+    assert_eq!([bob.next().1, bob.next().1], ["alice|hi", "ok|1"]);
+    assert_eq!(bench.core.memory.fetched.held(), 0, "it is given back");
+}
+
 #[test]
 fn who_takes_nothing_for_twenty_seconds_is_closed_and_loses_nothing() {
     let bench = Bench::new(&[]);
