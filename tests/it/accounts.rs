@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use bellhop_protocol::{OpCode, Reply, Request};
+use bellhop_protocol::session::Hello;
+use bellhop_protocol::{DeviceId, OpCode, Reply, Request};
 use bellhop_tests::peer::Peer;
 use bellhop_tests::process::binary;
 use bellhop_tests::server::{Home, Local};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use OpCode::{Create, Delete, Deliver, List, Login, Logout, Send};
@@ -67,24 +70,27 @@ fn names_that_are_none_and_names_that_are_taken() {
     assert!(peer.ask(Create, "12345678901234567890123456789012").starts_with("ok|"));
 }
 
+/// Everything in a folder and below.
+fn files(folder: &Path) -> BTreeSet<PathBuf> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], BTreeSet::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            }
+            files.insert(entry.path());
+        }
+    }
+    files
+}
+
 /// S21: whatever people are called and write, no file is called after it.
 #[test]
 fn no_file_is_called_what_somebody_is_called() {
     let server = Local::start(&[]);
-    let files = || {
-        let (mut folders, mut files) = (vec![server.home().path().to_owned()], BTreeSet::new());
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-                if entry.file_type().unwrap().is_dir() {
-                    folders.push(entry.path());
-                }
-                files.insert(entry.path());
-            }
-        }
-        files
-    };
+    let all = || files(server.home().path());
     server.hello("somebody", 1).ask(Send, "somebody|hi");
-    let before = files();
+    let before = all();
     let mut made = Vec::new();
     for name in
         ["..", ".", "../x", "a/b", "a\\b", "con", "NUL", "aux.txt", "-rf", "~", "bellhop.db", "key.pem"]
@@ -96,7 +102,91 @@ fn no_file_is_called_what_somebody_is_called() {
         }
     }
     assert!(made.contains(&"con") && made.contains(&"bellhop.db") && !made.contains(&"a/b"), "{made:?}");
-    assert_eq!(files(), before);
+    assert_eq!(all(), before);
+}
+
+/// What somebody calls themselves, their program and their device, and what they say, ask for and are.
+fn words() -> impl Strategy<Value = String> {
+    let pieces = [
+        "..",
+        ".",
+        "/",
+        "\\",
+        "//",
+        "con",
+        "nul",
+        ":",
+        "::$data",
+        "~",
+        "-",
+        "%2e%2e%2f",
+        "%00",
+        "$HOME",
+        "`id`",
+        "*",
+        "?",
+        "a",
+        "ß",
+        "bellhop",
+        ".db",
+        "-wal",
+        ".mark",
+        "key",
+        ".pem",
+        "control",
+        "data",
+        "home",
+        "etc",
+        "tmp",
+        " ",
+        "\u{202e}",
+        "é",
+        "e\u{301}",
+        "\n",
+    ];
+    let joined = prop::collection::vec(prop::sample::select(pieces.to_vec()), 1..6);
+    prop_oneof![3 => joined.prop_map(|pieces| pieces.concat()), 1 => any::<String>()]
+}
+
+/// The same as a property: whatever anybody says, there are the files that there were, and no other ones anywhere that a
+/// path made of it leads to.
+#[test]
+fn no_word_of_anybody_names_a_file() {
+    let server =
+        Local::start(&["--limit", "sends=off", "--limit", "list-rate=off", "--limit", "unknown-rate=off"]);
+    let data = server.home().data();
+    let all = || files(server.home().path());
+    let led_to = |word: &str| {
+        let within = [data.join(word), server.home().path().join(word)];
+        within.iter().filter(|path| !word.contains('\0') && path.exists()).cloned().collect::<Vec<_>>()
+    };
+    server.hello("somebody", 1).ask(Send, "somebody|hi");
+    let (before, made) = (all(), std::cell::Cell::new(0));
+    let words = (words(), words(), words(), any::<[u8; 16]>());
+    let config =
+        proptest::test_runner::Config { cases: 200, failure_persistence: None, ..Default::default() };
+    let said = proptest::test_runner::TestRunner::new(config).run(&words, |(name, agent, text, device)| {
+        let there = [&name, &agent, &text].map(|word| led_to(word));
+        let mut peer = server.connect();
+        let agent: String = agent.chars().take(40).collect();
+        let hello = Hello { version: 1, device: DeviceId(device), features: 0, agent: &agent };
+        peer.request(&Request::Hello(hello));
+        peer.next();
+        if peer.ask(Create, &name).starts_with("ok|") {
+            made.set(made.get() + 1);
+            peer.ask(Deliver, "");
+            peer.ask(Send, &format!("{name}|{text}"));
+        }
+        for op in [Login, List, Send, Logout, Delete] {
+            peer.send(op, &text);
+            peer.answer(op.answer());
+        }
+        prop_assert_eq!(all(), before.clone());
+        prop_assert_eq!([&name, &agent, &text].map(|word| led_to(word)), there);
+        Ok(())
+    });
+    said.unwrap_or_else(|error| panic!("{error}"));
+    assert!(made.get() > 20, "{} names were names", made.get());
 }
 
 #[test]
