@@ -93,7 +93,8 @@ fn who_comes_and_goes_is_told_to_those_who_watch() {
 fn several_sessions_are_one_presence_and_a_reconnect_is_no_news() {
     let server = Local::start(&SHORT);
     let mut alice = watcher(&server, "alice", 1);
-    watch(&mut alice, &["bob"]);
+    let carol = server.login("carol");
+    assert_eq!(watch(&mut alice, &["bob", "carol"]), [0, 1]);
     let mut phone = server.hello("bob", 2);
     phone.ask(OpCode::Deliver, "");
     assert_eq!(hears(&mut alice), "+bob");
@@ -105,7 +106,9 @@ fn several_sessions_are_one_presence_and_a_reconnect_is_no_news() {
     again.ask(OpCode::Deliver, "");
     drop(phone);
     settled(&mut again);
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    // Whoever goes now is told as gone, and after that nothing is due of those who went before.
+    drop(carol);
+    assert_eq!(hears(&mut alice), "-carol");
     alice.is_quiet();
     drop(again);
     assert_eq!(hears(&mut alice), "-bob");
@@ -126,6 +129,26 @@ fn who_did_not_ask_for_it_is_told_nothing() {
     alice.ask(OpCode::Deliver, "");
     settled(&mut alice);
     bob.is_quiet();
+}
+
+/// On the default listener everybody sees which names there are, but not who is here.
+#[test]
+fn a_stranger_is_told_nothing() {
+    let server = Local::start(&SHORT);
+    let _bob = server.login("bob");
+    let mut stranger = server.connect();
+    assert_eq!(stranger.ask_features(1, PRESENCE), PRESENCE);
+    assert_eq!(ask_watch(&mut stranger, &["bob"]), Err(Code::NOT_LOGGED_IN));
+    types(&mut stranger, "bob");
+    assert!(stranger.next().text().starts_with("error|not-logged-in|"));
+    let mut plain = server.connect();
+    assert_eq!(ask_watch(&mut plain, &["bob"]), Err(Code::HELLO_FIRST));
+    assert_eq!(server.core().presence.in_use(), Default::default());
+    drop(server.login("bob"));
+    assert_eq!(
+        (stranger.ask(OpCode::List, ""), plain.ask(OpCode::List, "")),
+        ("ok|bob".into(), "ok|bob".into())
+    );
 }
 
 #[test]
