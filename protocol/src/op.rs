@@ -156,6 +156,12 @@ impl OpCode {
         self.byte() | ANSWER
     }
 
+    /// True if and only if there is an answer to it: a failure of another one is told as a notice.
+    pub const fn is_answered(self) -> bool {
+        let one_way = matches!(self.sender(), Sender::Server);
+        !one_way && !matches!(self, OpCode::Ack | OpCode::Read | OpCode::Typing)
+    }
+
     /// True if and only if the op destroys something that cannot be had back, so that a person is asked first.
     pub const fn destructive(self) -> bool {
         matches!(self, OpCode::Delete)

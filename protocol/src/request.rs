@@ -7,7 +7,7 @@ use crate::fields::exactly;
 use crate::frame;
 use crate::item::{Ack, Read};
 use crate::name::{Address, Name};
-use crate::op::{ANSWER, NOTICE, OpCode, PEER_FIRST};
+use crate::op::{ANSWER, Family, NOTICE, OpCode, PEER_FIRST};
 use crate::post::{Post, PostAnswer, PostFailure};
 use crate::presence::{self, Watch};
 use crate::session::{self, Hello, NewPassword, SessionToken};
@@ -233,17 +233,10 @@ pub fn put_refusal(out: &mut impl BufMut, op: u8, data: &[u8], refusal: &Refusal
             let failure = PostFailure { code: *code, retry_after_ms: 0, sentence };
             PostAnswer { counter: Post::counter_of(data), result: Err(failure) }.put(out);
         }
-        Some(
-            OpCode::Hello | OpCode::Ping | OpCode::Token | OpCode::Resume | OpCode::Watch | OpCode::Password,
-        ) => session::put_status(out, op | ANSWER, *code, sentence),
-        Some(
-            OpCode::Ack
-            | OpCode::Read
-            | OpCode::Message
-            | OpCode::Receipt
-            | OpCode::Presence
-            | OpCode::Typing,
-        ) => text::put_error(out, NOTICE, *code, sentence),
+        Some(known) if !known.is_answered() => text::put_error(out, NOTICE, *code, sentence),
+        Some(known) if known.family() == Family::Session => {
+            session::put_status(out, op | ANSWER, *code, sentence)
+        }
         Some(_) => text::put_error(out, op | ANSWER, *code, sentence),
         None if op < PEER_FIRST => text::put_error(out, op | ANSWER, *code, sentence),
         None => text::put_error(out, NOTICE, *code, sentence),

@@ -9,9 +9,10 @@ use std::thread;
 use bellhop_protocol::code::{Failure, Reason};
 use bellhop_protocol::item::Message;
 use bellhop_protocol::post::{PostAnswer, PostFailure};
-use bellhop_protocol::session::{SessionToken, Welcome};
+use bellhop_protocol::session::SessionToken;
 use bellhop_protocol::text::{Names, TextAnswer};
 use bellhop_protocol::{Code, MessageId, OpCode, Reply, Request, frame};
+use bellhop_tests::flooding::welcome;
 use bellhop_tests::fuzz::is_harmless;
 use bellhop_tests::process::{binary, run};
 use bellhop_tests::server::Home;
@@ -93,16 +94,7 @@ fn answer(op: u8, data: &[u8], word: usize) -> Vec<u8> {
     let (word, said) = (&words[word], short(&words[word]));
     let refused = |code| Failure { reason: Reason::Number(code), sentence: word };
     match Request::decode(op, data).unwrap() {
-        Request::Hello(_) => Reply::Welcome(Welcome {
-            version: 1,
-            features: 0,
-            max_data: 65_536,
-            window: 1_024,
-            heartbeat_s: 30,
-            agent: said,
-            node: said,
-        })
-        .to_bytes(),
+        Request::Hello(_) => welcome(said),
         Request::Create { .. } => {
             Reply::Text(OpCode::Create, TextAnswer::Created(Uuid::from_u128(1))).to_bytes()
         }

@@ -84,17 +84,9 @@ impl State {
 /// Under which op-code a refusal of an op is told.
 fn told_under(op: u8) -> u8 {
     match OpCode::from_byte(op) {
-        Some(
-            OpCode::Ack
-            | OpCode::Read
-            | OpCode::Message
-            | OpCode::Receipt
-            | OpCode::Presence
-            | OpCode::Typing,
-        ) => NOTICE,
-        Some(_) => op | ANSWER,
-        None if op < 0x40 => op | ANSWER,
-        None => NOTICE,
+        Some(known) if !known.is_answered() => NOTICE,
+        None if op >= 0x40 => NOTICE,
+        _ => op | ANSWER,
     }
 }
 

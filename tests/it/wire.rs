@@ -9,6 +9,7 @@ use bellhop_protocol::op::ANSWER;
 use bellhop_protocol::post::Post;
 use bellhop_protocol::text::TextAnswer;
 use bellhop_protocol::{Address, Code, OpCode, Reply, Request};
+use bellhop_tests::load::FREE;
 use bellhop_tests::peer::{Got, Peer};
 use bellhop_tests::process::binary;
 use bellhop_tests::server::{Home, Local};
@@ -38,18 +39,8 @@ fn refusal(got: &Got) -> Option<Code> {
 
 #[test]
 fn ten_thousand_frames_in_one_write_or_a_byte_a_write_are_answered_alike() {
-    let server = Local::start(&[
-        "--limit",
-        "sends=off",
-        "--limit",
-        "mailbox=off",
-        "--limit",
-        "mailbox-sender=off",
-        "--limit",
-        "list-rate=off",
-        "--limit",
-        "unknown-rate=off",
-    ]);
+    let further = ["--limit", "list-rate=off", "--limit", "unknown-rate=off"];
+    let server = Local::start(&[&FREE[..], &further[..]].concat());
     server.login("bob").ask(Logout, "");
     let mut bytes = Vec::new();
     for number in 0..10_000 {

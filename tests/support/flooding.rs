@@ -39,18 +39,23 @@ fn flood(mut socket: TcpStream) {
     }
 }
 
+/// How a server that calls itself this answers HELLO.
+pub fn welcome(name: &str) -> Vec<u8> {
+    Reply::Welcome(Welcome {
+        version: 1,
+        features: 0,
+        max_data: 65_536,
+        window: 1_024,
+        heartbeat_s: 30,
+        agent: name,
+        node: name,
+    })
+    .to_bytes()
+}
+
 fn answer(op: u8, data: &[u8]) -> Vec<u8> {
     match Request::decode(op, data).unwrap() {
-        Request::Hello(_) => Reply::Welcome(Welcome {
-            version: 1,
-            features: 0,
-            max_data: 65_536,
-            window: 1_024,
-            heartbeat_s: 30,
-            agent: "flood",
-            node: "flood",
-        })
-        .to_bytes(),
+        Request::Hello(_) => welcome("flood"),
         Request::Create { .. } => {
             Reply::Text(OpCode::Create, TextAnswer::Created(Uuid::from_u128(1))).to_bytes()
         }
