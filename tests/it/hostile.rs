@@ -53,6 +53,7 @@ fn a_hundred_thousand_hostile_cases_cost_an_honest_pair_nothing() {
             watch.look();
             match next.load(Ordering::Relaxed) as u64 / 500 > honest.said() {
                 true => honest.talk(),
+                // Nothing to wait for: a look now and then leaves the processor to the cases.
                 false => std::thread::sleep(Duration::from_millis(1)),
             }
         }

@@ -215,7 +215,7 @@ fn who_vanishes_without_a_word_is_let_go_and_loses_nothing() {
         let mut counter = 0;
         // Each time a fresh session: one that pauses would have to answer heartbeats too.
         let mut post = || {
-            // Not more than there is room for in a window.
+            // In time, and not more than there is room for in a window: what is shown takes a while.
             std::thread::sleep(Duration::from_millis(20));
             counter += 1;
             posted(&mut Peer::hello(addr, "alice", 2), counter, "bob")

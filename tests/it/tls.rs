@@ -228,6 +228,7 @@ fn a_certificate_changes_under_living_sessions() {
     after.enter("bob");
     // One that is no good changes nothing.
     put(make(home.path(), "old", (2020, 2021)));
+    // That nothing changes shows in time alone.
     std::thread::sleep(std::time::Duration::from_millis(100));
     assert!(connects(&next).is_some());
     assert!(before.ask(Send, "bob|hi").starts_with("ok|delivered|"));

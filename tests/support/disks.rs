@@ -141,6 +141,7 @@ pub fn delete_on_a_full_disk(args: &[&str]) -> String {
     let mut counter = 0;
     wait_for("the disk to be full", || {
         counter += 1;
+        // Whoever is refused is asked to wait; the disk fills all the same.
         thread::sleep(Duration::from_millis(20));
         (!is_kept(&mut alice, counter, &text)).then_some(())
     });

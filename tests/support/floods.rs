@@ -202,6 +202,7 @@ pub fn slow_senders(phase: Phase, slow: Slow, honest: u32, args: &[&str]) -> (u3
             let (from, name) = (source(0x00_D0_00_00 + number), format!("honest{number}"));
             // Whoever is turned away tries again a little later, twice.
             let entered = (0..3).any(|_| try_login(from, addr, &name) || pause_for(TRY_AGAIN));
+            // They come evenly over the time that it lasts.
             thread::sleep(slow.time / honest);
             entered
         };
@@ -286,6 +287,7 @@ impl Crowd {
                 self.turn(number);
             }
             while round.elapsed() < self.slow.pause && !stop.load(Ordering::Relaxed) {
+                // The pause of the crowd, in pieces, so that it ends when it is told to.
                 thread::sleep(Duration::from_millis(10));
             }
         }
@@ -381,6 +383,7 @@ fn flow(addr: SocketAddr, each_second: u32, stop: &AtomicBool) -> usize {
         while made.len() < due && !stop.load(Ordering::Relaxed) {
             made.push(connect_from(source(made.len() as u32 % 1_000), addr, None).ok());
         }
+        // As many as are due by the clock, a few at a time.
         thread::sleep(Duration::from_millis(5));
     }
     made.len()
@@ -401,6 +404,7 @@ pub fn few_files(connections: u32, time: Duration) -> Figures {
         (0..connections).map(|number| connect_from(source(number), addr, None).ok()).collect();
     wait_for("the server to be full", || (files(id) >= 100).then_some(()));
     let before = processor_time(id);
+    // What it costs in so much time is the question.
     thread::sleep(time);
     let used = processor_time(id) - before;
     // A hundredth of a second a tick.

@@ -198,6 +198,7 @@ fn persevere(shared: &Shared, mut party: impl FnMut(SocketAddr) -> bool) {
         if attempt.is_ok_and(|done| done) {
             return;
         }
+        // The server may be gone for a moment: a program that asks without a pause takes the processor from it.
         thread::sleep(Duration::from_millis(5));
     }
 }

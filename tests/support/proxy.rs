@@ -166,6 +166,7 @@ impl Pump {
                 _ if self.is_hole() => {
                     if !matches!(read, Ok(1..)) {
                         // It ended, and the other side never learns it.
+                        // Nothing comes of it any more, and the hole may be closed.
                         thread::sleep(LOOK);
                     }
                 }

@@ -79,6 +79,7 @@ pub fn over_sockets(cases: &[Case]) -> Met {
             watch.look();
             match next.load(Ordering::Relaxed) as u64 / 100 > honest.said() {
                 true => honest.talk(),
+                // Nothing to wait for: a look now and then leaves the processor to the cases.
                 false => std::thread::sleep(Duration::from_millis(1)),
             }
         }
