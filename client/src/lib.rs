@@ -10,7 +10,8 @@
 //! * [`text`]: what others write, made harmless. [`peer`]: whom a conversation is with. [`delivery`]: ticks.
 //!   [`raw`]: `5|bob|hi`.
 //! * `settings`: what a person has chosen, in files, variables and flags.
-//! * `tui`: the screen. `plain`: the same without one, in lines. [`cli`]: the command line. Both use the library like anybody else.
+//! * `tui`: the screen. `plain`: the same without one, in lines. [`cli`]: the command line. All three use the library
+//!   like anybody else.
 
 pub mod cli;
 pub mod client;

@@ -56,7 +56,6 @@ pub(crate) struct Prefs {
     pub(crate) ui: Ui,
     /// What waits at the server comes when somebody fetches it, from the next connection on.
     pub(crate) asks: bool,
-    #[allow(dead_code, reason = "read where people are told of messages")]
     pub(crate) notify: Notify,
 }
 

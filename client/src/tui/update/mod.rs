@@ -2,8 +2,9 @@
 //!
 //! Files: `events` is what the library tells, `keys` what keys do in a conversation, `submit` what Enter makes of the
 //! box, `complete` what Tab makes of it, `chats` moving between conversations and reading, `list`, `pick` and `search`
-//! what keys do where the box does not have them, `modal` what else they do for users of vim, `overlays` what stands over the rest, `jump` the palette, `mouse`,
-//! `editor`, `waiting` for whoever is asked before messages come, and `notices` for whoever looks elsewhere.
+//! what keys do where the box does not have them, `modal` what else they do for users of vim, `overlays` what stands
+//! over the rest, `jump` the palette, `chosen` settings, `waiting` for whoever is asked before messages come, `mouse`,
+//! `editor`, and `notices` for whoever looks elsewhere.
 
 mod chats;
 mod chosen;
