@@ -5,6 +5,7 @@ use crossterm::event::EventStream;
 use rustix::process::{Pid, Signal};
 
 use super::App;
+#[cfg(unix)]
 use crate::event::Event;
 use crate::tui::input::Input;
 use crate::tui::signals::{Signalled, is_of_keys};
