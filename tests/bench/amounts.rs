@@ -7,11 +7,30 @@ type Row = (&'static str, &'static str, u64, u64);
 
 /// All of them.
 const AMOUNTS: &[Row] = &[
-    ("rounds", "turns that everybody gets", 3, 5),
-    ("time-ms", "time of each run of a live work, in ms", 700, 2_000),
-    ("warm-ms", "time before that, which does not count, in ms", 200, 500),
-    ("quiet-s", "how long a quiet machine is waited for before each run, in s", 1, 5),
+    ("rounds", "turns that everybody gets", 1, 3),
+    ("time-ms", "time of each run of a live work, in ms", 500, 2_000),
+    ("warm-ms", "time before that, which does not count, in ms", 100, 500),
+    ("quiet-s", "how long a quiet machine is waited for before each run, in s", 0, 2),
     ("pairs", "pairs that talk", 50, 50),
+    ("stored", "messages that are stored for each of those who are away", 400, 4_000),
+    ("mailboxes", "mailboxes whose messages are interleaved", 200, 1_000),
+    ("upkeep-s", "how long a server is given for what it does later, in s", 1, 3),
+    ("sessions", "idle sessions", 500, 5_000),
+    ("idle-s", "how long sessions are idle, in s", 2, 10),
+    ("many-sessions", "idle sessions over TLS, of the work that has many", 1_000, 10_000),
+    ("many-idle-s", "how long those are idle, in s", 5, 600),
+    ("clients", "clients of a server that is killed", 200, 1_000),
+    ("paced-s", "time of the paced work, in s", 5, 600),
+    ("paced-per-s", "messages a second in it", 3_000, 3_000),
+    ("slow-s", "time of each run on the slow disk, in s", 2, 10),
+    ("slow-ms", "how long a sync takes there, in ms", 10, 10),
+    ("connections", "the most connections of growing works", 500, 5_000),
+    ("accounts", "the most accounts of growing works", 5_000, 1_000_000),
+    ("draws", "messages to accounts drawn at random", 20_000, 500_000),
+    ("backlog", "the most messages that wait, of growing works", 100_000, 10_000_000),
+    ("others-s", "time of each stretch of a pair that talks, in s", 1, 5),
+    ("codec-ms", "time of each run of the codec, in ms", 200, 1_000),
+    ("soak-s", "time of the long run, in s", 10, 60),
 ];
 
 /// The amounts of this run.
@@ -47,6 +66,11 @@ impl Amounts {
     /// An amount of ms, in s.
     pub(crate) fn seconds(&self, name: &str) -> f64 {
         self.of(name) as f64 / 1e3
+    }
+
+    /// All of them, in the shape in which they are set.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        AMOUNTS.iter().map(|(name, ..)| format!("{name}={}", self.of(name))).collect()
     }
 
     /// All of them, for a person.

@@ -16,6 +16,7 @@ use bellhop_tests::tls::client_config;
 use bellhop_tests::wait::waited;
 use tempfile::TempDir;
 
+use crate::clock;
 use crate::net::Place;
 use crate::peers::{self, Peer};
 use crate::proto::Proto;
@@ -38,6 +39,8 @@ pub(crate) struct Variant {
     pub(crate) receipts: bool,
     /// By the seven operations alone.
     pub(crate) text: bool,
+    /// Logins are made with tokens.
+    pub(crate) tokens: bool,
     /// Another server program, given by the user.
     pub(crate) other: bool,
 }
@@ -45,7 +48,7 @@ pub(crate) struct Variant {
 impl Variant {
     /// With this durability, and nothing else that is special.
     pub(crate) const fn of(durability: &'static str) -> Variant {
-        Variant { durability, tls: false, receipts: false, text: false, other: false }
+        Variant { durability, tls: false, receipts: false, text: false, tokens: false, other: false }
     }
 }
 
@@ -67,9 +70,9 @@ impl fmt::Display for Subject {
             Subject::Relay(true) => f.write_str("relay, answers"),
             Subject::Peer(peer) => f.write_str(peer.name()),
             Subject::Bellhop(variant) => {
-                let Variant { durability, tls, receipts, text, other } = *variant;
+                let Variant { durability, tls, receipts, text, tokens, other } = *variant;
                 write!(f, "{} {durability}", if other { "other" } else { "bellhop" })?;
-                let more = [(tls, " tls"), (receipts, " receipts"), (text, " text")];
+                let more = [(tls, " tls"), (receipts, " receipts"), (text, " text"), (tokens, " tokens")];
                 more.iter().filter(|(is, _)| *is).try_for_each(|(_, word)| f.write_str(word))
             }
         }
@@ -141,8 +144,8 @@ impl Field {
         };
         let proto: Box<dyn Proto> = match subject {
             Subject::Relay(answers) => Box::new(Relay { answers }),
-            Subject::Bellhop(Variant { text, receipts, .. }) => {
-                Box::new(Bellhop { text, receipts, ..Bellhop::default() })
+            Subject::Bellhop(Variant { text, receipts, tokens, .. }) => {
+                Box::new(Bellhop { text, receipts, tokens: tokens.then(Default::default) })
             }
             Subject::Peer(peer) => peer.proto(),
         };
@@ -163,16 +166,8 @@ impl Field {
     fn start(&self, subject: Subject) -> Result<Host, String> {
         match subject {
             Subject::Bellhop(variant) => {
-                let path = match (&self.other, variant.other) {
-                    (Some(other), true) => other.clone(),
-                    (None, true) => return Err("no other server was given".to_owned()),
-                    (_, false) => self.server.clone().unwrap_or_else(|| binary("bellhop-server")),
-                };
                 let home = Home::new();
-                let args: Vec<&str> =
-                    FREE.iter().copied().chain(["--durability", variant.durability]).collect();
-                let server = Process::try_start_as(&mut bound(&path), &home.data(), &args);
-                let server = server.map_err(|status| format!("the server did not start: {status}"))?;
+                let server = Field::start_bellhop(&mut bound(&self.program(variant.other)?), variant, &home)?;
                 Ok(Host::Bellhop { server: Box::new(server), home })
             }
             Subject::Relay(answers) => {
@@ -191,6 +186,54 @@ impl Field {
             }
             Subject::Peer(peer) => start_peer(peer),
         }
+    }
+
+    /// The server program.
+    pub(crate) fn program(&self, other: bool) -> Result<PathBuf, String> {
+        match (&self.other, other) {
+            (Some(other), true) => Ok(other.clone()),
+            (None, true) => Err("no other server was given".to_owned()),
+            (_, false) => Ok(self.server.clone().unwrap_or_else(|| binary("bellhop-server"))),
+        }
+    }
+
+    /// Starts a server by a command that ends with its program.
+    pub(crate) fn start_bellhop(
+        command: &mut Command,
+        variant: Variant,
+        home: &Home,
+    ) -> Result<Process, String> {
+        let args: Vec<&str> = FREE.iter().copied().chain(["--durability", variant.durability]).collect();
+        let server = Process::try_start_as(command, &home.data(), &args);
+        server.map_err(|status| format!("the server did not start: {status}"))
+    }
+
+    /// Takes a server over that was started otherwise, in place of the usual one.
+    pub(crate) fn adopt(&mut self, subject: Subject, server: Process, home: Home) {
+        self.hosts.insert(host_of(subject), Host::Bellhop { server: Box::new(server), home });
+    }
+
+    /// Ends Bellhop's server, in order or by killing it, and starts it anew on its folder; how many seconds the start
+    /// took.
+    pub(crate) fn restart(&mut self, subject: Subject, killed: bool) -> Result<f64, String> {
+        let Subject::Bellhop(variant) = subject else { return Err("only Bellhop is restarted".to_owned()) };
+        let Some(Host::Bellhop { server, home }) = self.hosts.get_mut(&host_of(subject)) else {
+            return Err("it does not run".to_owned());
+        };
+        if !killed {
+            let id = server.id().to_string();
+            let _ = Command::new("kill").arg(&id).status();
+            let _ = waited(START, || server.ended());
+        }
+        server.end();
+        let program = match (&self.other, &self.server) {
+            (Some(other), _) if variant.other => other.clone(),
+            (_, Some(server)) => server.clone(),
+            _ => binary("bellhop-server"),
+        };
+        let start = clock::now();
+        **server = Field::start_bellhop(&mut bound(&program), variant, home)?;
+        Ok(clock::seconds(start, clock::now()))
     }
 
     /// The folder of Bellhop's data, where it runs.

@@ -20,6 +20,33 @@ pub(crate) const OWN: Measure = "load_us";
 /// Processors that were busy with something else.
 pub(crate) const OTHERS: Measure = "others";
 
+/// Processor time of the servers for a message that is fetched, in µs.
+pub(crate) const FETCH_CPU: Measure = "fetch_cpu_us";
+/// Messages fetched a second.
+pub(crate) const FETCH_RATE: Measure = "fetch_per_s";
+/// Memory of a session, in KiB.
+pub(crate) const KIB: Measure = "kib";
+/// Logins a second.
+pub(crate) const LOGINS: Measure = "logins_per_s";
+/// Processor time in ten seconds without work, in ms.
+pub(crate) const IDLE: Measure = "idle_ms";
+/// Wake-ups a second without work.
+pub(crate) const WAKES: Measure = "wakes_per_s";
+/// Memory of the whole process, in MiB.
+pub(crate) const RSS: Measure = "rss_mib";
+/// How long something took, in s.
+pub(crate) const TIME: Measure = "s";
+/// Memory of one more of what there are many of, in bytes.
+pub(crate) const BYTES: Measure = "bytes_each";
+/// The write-ahead log on the disk, in MiB.
+pub(crate) const WAL: Measure = "wal_mib";
+/// How many times as long something takes.
+pub(crate) const TIMES: Measure = "times";
+/// Instructions for a message.
+pub(crate) const INSTRUCTIONS: Measure = "instructions";
+/// Allocations for a message.
+pub(crate) const ALLOCATIONS: Measure = "allocations";
+
 /// What one subject did in one case.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
@@ -127,7 +154,7 @@ impl Figures {
 
 impl Row {
     /// The values of a measure.
-    pub(crate) fn spread(&self, measure: Measure) -> Option<Spread> {
+    pub(crate) fn spread(&self, measure: &str) -> Option<Spread> {
         let (_, values) = self.measures.iter().find(|(name, _)| name == measure)?;
         Spread::of(values)
     }

@@ -15,6 +15,8 @@ use crate::stamp::{self, Stamp};
 
 /// How many messages a sender may have unanswered, in all protocols as in Bellhop's (PROTOCOL.md, POST).
 const UNANSWERED_MAX: u64 = 1_024;
+/// How many receipts a sender may be owed: with 10,000, no more messages that want one are taken.
+const RECEIPTS_MAX: u64 = 8_000;
 /// How long is waited for what is on its way, in s.
 const PATIENCE: f64 = 30.0;
 
@@ -63,6 +65,15 @@ pub(crate) struct Load<'a> {
     ready: Vec<usize>,
     scratch: Vec<u8>,
     heard: Heard,
+    /// How many messages of a flow are sent in a row, where others have some too.
+    pub(crate) run: u64,
+    /// How many messages of a sender may be unanswered.
+    pub(crate) unanswered: u64,
+    /// Receipts are awaited where they are wanted.
+    pub(crate) awaits_receipts: bool,
+    /// Who sends, and who of them is next where the pace is given.
+    senders: Vec<usize>,
+    next: usize,
     /// Nothing is sent while this is false.
     pub(crate) is_sending: bool,
     /// How many messages may have been sent by now, where the pace is given.
@@ -110,16 +121,9 @@ impl<'a> Load<'a> {
         window: u64,
         size: usize,
     ) -> Result<Load<'a>, String> {
-        let poll = Poll::new();
-        let mut ends = Vec::with_capacity(parties.len());
-        for (link, state) in log_in(running, parties)? {
-            let conn = Conn::new(link, state, ends.len(), &poll).map_err(|error| error.to_string())?;
-            let (feeds, times) = Default::default();
-            ends.push(End { conn, feeds, turn: 0, sent: 0, answered: 0, times, is_dirty: false });
-        }
         let mut load = Load {
             running,
-            poll,
+            poll: Poll::new(),
             flows: Vec::new(),
             window,
             text: stamp::text(size),
@@ -127,6 +131,11 @@ impl<'a> Load<'a> {
             ready: Vec::new(),
             scratch: vec![0; SCRATCH],
             heard: Heard::default(),
+            run: u64::MAX,
+            unanswered: UNANSWERED_MAX,
+            awaits_receipts: running.receipts,
+            senders: Vec::new(),
+            next: 0,
             is_sending: false,
             allowed: None,
             sent: 0,
@@ -135,10 +144,52 @@ impl<'a> Load<'a> {
             is_timed: false,
             one_way: Hist::default(),
             to_answer: Hist::default(),
-            ends,
+            ends: Vec::with_capacity(parties.len()),
         };
-        (0..load.ends.len()).try_for_each(|end| load.hear_rest(end))?;
+        load.join(parties)?;
         Ok(load)
+    }
+
+    /// Logs others in too; the number of the first of them.
+    pub(crate) fn join(&mut self, parties: &[(u32, Role)]) -> Result<usize, String> {
+        let first = self.ends.len();
+        for (link, state) in log_in(self.running, parties)? {
+            self.add(link, state)?;
+        }
+        Ok(first)
+    }
+
+    /// Drives somebody who is logged in.
+    pub(crate) fn add(&mut self, link: Link, state: State) -> Result<(), String> {
+        let end = self.ends.len();
+        let conn = Conn::new(link, state, end, &self.poll).map_err(|error| error.to_string())?;
+        let (feeds, times) = Default::default();
+        self.ends.push(End { conn, feeds, turn: 0, sent: 0, answered: 0, times, is_dirty: false });
+        self.hear_rest(end)
+    }
+
+    /// Has one who joined take what waits for them; how much that is, with what has come already.
+    pub(crate) fn fetch(&mut self, end: usize) -> u64 {
+        let (party, mut wanted, mut all) = (self.party(end), 0, 0);
+        for flow in self.flows.iter_mut().filter(|flow| flow.recipient == party) {
+            flow.to = Some(end);
+            wanted += flow.sent - flow.received;
+            all += flow.sent;
+        }
+        let conn = &mut self.ends[end].conn;
+        conn.state.wanted = usize::try_from(wanted).unwrap();
+        self.running.proto.fetch(&mut conn.state, &mut conn.out);
+        mark(&mut self.ends, &mut self.dirty, end);
+        all
+    }
+
+    /// Has the next ones send, so that so many will have been sent in all.
+    pub(crate) fn pace(&mut self, allowed: u64) {
+        self.allowed = Some(allowed);
+        for _ in 0..allowed.saturating_sub(self.sent).min(self.senders.len() as u64) {
+            self.next = (self.next + 1) % self.senders.len();
+            mark(&mut self.ends, &mut self.dirty, self.senders[self.next]);
+        }
     }
 
     fn proto(&self) -> &'a dyn Proto {
@@ -158,16 +209,17 @@ impl<'a> Load<'a> {
     /// A flow to somebody who is not here.
     pub(crate) fn flow_to(&mut self, from: usize, recipient: u32, limit: u64) {
         let target = self.proto().target(self.party(from), recipient, self.text.len());
+        if self.ends[from].feeds.is_empty() {
+            self.senders.push(from);
+        }
         self.ends[from].feeds.push(self.flows.len());
         self.flows.push(Flow { from, target, to: None, recipient, sent: 0, received: 0, limit });
     }
 
     /// Has everybody who sends look whether they may.
     pub(crate) fn wake(&mut self) {
-        for end in 0..self.ends.len() {
-            if !self.ends[end].feeds.is_empty() {
-                mark(&mut self.ends, &mut self.dirty, end);
-            }
+        for end in &self.senders {
+            mark(&mut self.ends, &mut self.dirty, *end);
         }
     }
 
@@ -192,21 +244,25 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// Sends what the windows allow.
+    /// Sends what the windows allow, a run of each flow by turns.
     fn fill(&mut self, from: usize, now: u64) {
         let proto = self.proto();
         let end = &mut self.ends[from];
-        let mut room = self.allowed.map_or(u64::MAX, |allowed| allowed.saturating_sub(self.sent));
+        // Where the pace is given, each is told when to send one.
+        let mut room = self.allowed.map_or(u64::MAX, |allowed| allowed.saturating_sub(self.sent).min(1));
         if proto.answers() {
-            room = room
-                .min((self.window * end.feeds.len() as u64).min(UNANSWERED_MAX) - (end.sent - end.answered));
+            let most = self.window.saturating_mul(end.feeds.len() as u64).min(self.unanswered);
+            room = room.min(most.saturating_sub(end.sent - end.answered));
         }
-        for _ in 0..end.feeds.len() {
+        if self.running.receipts && self.awaits_receipts {
+            room = room.min(RECEIPTS_MAX.saturating_sub(end.sent - end.conn.state.receipts.1));
+        }
+        let mut full = 0;
+        while room > 0 && full < end.feeds.len() {
             let number = end.feeds[end.turn % end.feeds.len()];
             let flow = &mut self.flows[number];
-            let arrived = if flow.to.is_some() { flow.received } else { 0 };
-            let window = if flow.to.is_some() { self.window - (flow.sent - arrived) } else { self.window };
-            let count = room.min(window).min(flow.limit - flow.sent);
+            let underway = if flow.to.is_some() { flow.sent - flow.received } else { 0 };
+            let count = room.min(self.window - underway).min(flow.limit - flow.sent).min(self.run);
             let id = u32::try_from(number).unwrap();
             Stamp { time: now, flow: id, number: flow.sent }.put(&mut self.text);
             for number in flow.sent..flow.sent + count {
@@ -220,9 +276,7 @@ impl<'a> Load<'a> {
             if self.is_timed && proto.answers() || !end.times.is_empty() {
                 end.times.extend((0..count).map(|_| now));
             }
-            if room == 0 {
-                break;
-            }
+            full = if count == 0 { full + 1 } else { 0 };
             end.turn += 1;
         }
     }
@@ -247,8 +301,11 @@ impl<'a> Load<'a> {
     /// Judges and counts what was heard.
     fn take(&mut self, end: usize, now: u64) -> Result<(), String> {
         for message in &self.heard.messages {
-            let flow = self.flows.get_mut(message.flow as usize).filter(|flow| flow.to == Some(end));
+            let party = self.ends[end].conn.state.party;
+            let flow = self.flows.get_mut(message.flow as usize).filter(|flow| flow.recipient == party);
             let flow = flow.ok_or("a message that is for somebody else")?;
+            // Some servers bring what waits before they are asked.
+            flow.to = Some(end);
             if message.number != flow.received {
                 return Err(wrong(flow, message.number));
             }
@@ -276,7 +333,7 @@ impl<'a> Load<'a> {
             && self.ends.iter().all(|end| {
                 let state = &end.conn.state;
                 let is_answered = !answers || end.answered >= end.sent;
-                is_answered && (!self.running.receipts || state.receipts.1 >= state.answered.1)
+                is_answered && (!self.awaits_receipts || state.receipts.1 >= state.answered.1)
             })
     }
 
@@ -295,7 +352,7 @@ impl<'a> Load<'a> {
         self.settle()?;
         self.ends.iter().try_for_each(|end| {
             let state = &end.conn.state;
-            let same = !self.running.receipts || state.receipts == state.answered;
+            let same = !self.awaits_receipts || state.receipts == state.answered;
             same.then_some(()).ok_or("receipts that are not of the messages that were answered".to_owned())
         })
     }
@@ -319,12 +376,13 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Sends until each flow has reached its limit and everything has come.
+    /// Sends until each flow has reached its limit and everything is answered, and has come where somebody is there.
     pub(crate) fn send_all(&mut self) -> Result<(), String> {
         self.is_sending = true;
         self.wake();
         let (mut before, mut last) = (u64::MAX, clock::now());
-        while self.flows.iter().any(|flow| flow.sent < flow.limit) {
+        let all: u64 = self.flows.iter().map(|flow| flow.limit).sum();
+        while self.sent < all {
             self.turn(20_000)?;
             if std::mem::replace(&mut before, self.answered + self.received) != before {
                 last = clock::now();
@@ -333,6 +391,22 @@ impl<'a> Load<'a> {
             }
         }
         self.drain()
+    }
+
+    /// Sends so many messages more in each flow, at once, and waits until they have come.
+    pub(crate) fn send_more(&mut self, count: u64) -> Result<(), String> {
+        self.flows.iter_mut().for_each(|flow| flow.limit += count);
+        self.is_sending = true;
+        self.wake();
+        let end = clock::now() + clock::nanos(PATIENCE);
+        self.turn(0)?;
+        while !self.is_done() {
+            self.turn(20_000)?;
+            if clock::now() > end {
+                return Err(format!("lost: of {} sent {} arrived", self.sent, self.received));
+            }
+        }
+        Ok(())
     }
 
     /// Lets the server say what it wants for so long.

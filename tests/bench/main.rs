@@ -7,8 +7,13 @@
 //! cargo run --release -p bellhop-tests --bin bench -- live --window 64 --only bellhop --only nats
 //! cargo run --release -p bellhop-tests --bin bench -- --list
 //! ```
+//!
+//! A run of everything is kept in `tests/reports/bench.json`, with the two before it, and `bench.md` beside it is its
+//! page: what was measured, and each goal as held, missed or not run. Any other run prints its page, or keeps both
+//! files in the folder of `--out`. It ends with 1 where Bellhop failed, which a missed goal is not. It needs Linux and
+//! util-linux; strace and valgrind for some works; and measures beside whichever of nats-server, redis-server,
+//! mosquitto, ngircd and inspircd are installed.
 
-#![allow(dead_code, reason = "works that use the rest come next")]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap ends the bench")]
 #![expect(clippy::print_stdout, reason = "whoever runs the bench watches it")]
 
@@ -21,6 +26,8 @@ mod field;
 #[cfg(target_os = "linux")]
 mod figures;
 #[cfg(target_os = "linux")]
+mod goals;
+#[cfg(target_os = "linux")]
 mod hist;
 #[cfg(target_os = "linux")]
 mod load;
@@ -32,6 +39,8 @@ mod peers;
 mod proto;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(target_os = "linux")]
+mod report;
 #[cfg(target_os = "linux")]
 mod stamp;
 #[cfg(target_os = "linux")]
@@ -58,14 +67,17 @@ mod linux {
     use std::path::PathBuf;
     use std::process::ExitCode;
 
+    use bellhop_tests::machine;
     use clap::Parser;
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use crate::amounts::Amounts;
     use crate::field::Field;
-    use crate::figures::{Figures, short};
-    use crate::relay;
+    use crate::figures::{Figures, Row, short};
+    use crate::peers::PEERS;
+    use crate::report::Head;
     use crate::works::{Bench, WORKS, Work};
+    use crate::{clock, goals, relay, report};
 
     #[derive(Parser)]
     struct Args {
@@ -89,6 +101,12 @@ mod linux {
         /// Another server program, measured beside this one's by its durability
         #[arg(long, value_name = "PATH")]
         other: Option<PathBuf>,
+        /// Keeps what is counted, so that later counts are held against it
+        #[arg(long)]
+        keep: bool,
+        /// Keeps the report in this folder; a run of everything keeps it in tests/reports
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
         /// Lists works and amounts, and runs none
         #[arg(long)]
         list: bool,
@@ -124,29 +142,50 @@ mod linux {
         }
         let mut field = Field::default();
         (field.server, field.other) = (args.server, args.other);
-        let mut bench =
-            Bench { field, amounts, figures: Figures::default(), only: args.only, windows: args.window };
-        for work in chosen {
+        let mut bench = Bench {
+            field,
+            amounts,
+            figures: Figures::default(),
+            only: args.only,
+            windows: args.window,
+            keeps: args.keep,
+        };
+        let start = clock::now();
+        for work in &chosen {
             println!("== {}: {}", work.name, work.about);
             bench.perform(work);
         }
-        for row in &bench.figures.0 {
-            let measures = row.measures.iter().map(|(name, _)| name.as_str());
-            let words = ["cpu_us", "per_s", "p50_us", "p99_us", "load_us", "others"]
-                .into_iter()
-                .filter(|name| measures.clone().any(|other| other == *name));
-            let text: Vec<String> =
-                words.map(|name| format!("{name} {}", row.spread(name).unwrap())).collect();
-            println!(
-                "{} | {} | {} | {} {}",
-                row.work,
-                row.case,
-                row.subject,
-                text.join(" | "),
-                row.failure.as_deref().unwrap_or("")
-            );
+        let everything = bench.only.is_empty() && bench.windows.is_empty() && chosen.len() == WORKS.len();
+        let head = head(&bench, (clock::seconds(start, clock::now()) / 60.0).round() as u64);
+        let goals = goals::judge(&bench.figures, &bench.amounts);
+        let folder = args.out.or_else(|| (everything && !args.short).then(report::folder));
+        match &folder {
+            Some(folder) => report::write(folder, &head, &bench.figures, &goals).unwrap(),
+            None => println!("{}", report::page(&head, &bench.figures, &goals, &[])),
         }
-        if bench.figures.failures().count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let ours = |row: &&Row| !PEERS.iter().any(|peer| peer.name() == row.subject);
+        let failed: Vec<&Row> = bench.figures.failures().filter(ours).collect();
+        for Row { work, case, subject, failure, .. } in &failed {
+            println!("FAILED: {work}, {case}, {subject}: {}", failure.as_deref().unwrap_or_default());
+        }
+        if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn head(bench: &Bench, minutes: u64) -> Head {
+        let mut versions: Vec<String> =
+            PEERS.iter().filter(|peer| peer.path().is_some()).map(|peer| peer.version()).collect();
+        versions.dedup();
+        let args: Vec<String> = std::env::args().skip(1).collect();
+        let dashes = if args.is_empty() { "" } else { " -- " };
+        Head {
+            date: machine::date(),
+            commit: machine::commit(),
+            machine: machine::describe(),
+            versions,
+            command: format!("cargo run --release -p bellhop-tests --bin bench{dashes}{}", args.join(" ")),
+            amounts: bench.amounts.settings(),
+            minutes,
+        }
     }
 
     /// As many files as this user may have: each connection is one.

@@ -1,13 +1,14 @@
 //! Connections of the load: logged in one step after the other, then driven by one thread that waits for all of them.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop_tests::bounded::connect_from;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::time::Timespec;
 use rustls::{ClientConfig, ClientConnection};
 
@@ -115,13 +116,12 @@ impl Link {
 /// Waits for many connections at once.
 pub(crate) struct Poll {
     epoll: OwnedFd,
-    events: Vec<Event>,
 }
 
 impl Poll {
     /// One that waits for nothing yet.
     pub(crate) fn new() -> Poll {
-        Poll { epoll: epoll::create(CreateFlags::CLOEXEC).unwrap(), events: Vec::with_capacity(1_024) }
+        Poll { epoll: epoll::create(CreateFlags::CLOEXEC).unwrap() }
     }
 
     /// Waits for this too, by this number.
@@ -130,15 +130,15 @@ impl Poll {
     }
 
     /// Waits for something, for so many µs at most; the numbers of the connections that can be read or written.
-    pub(crate) fn wait(&mut self, micros: i64, ready: &mut Vec<usize>) {
+    pub(crate) fn wait(&self, micros: i64, ready: &mut Vec<usize>) {
         let timeout = Timespec { tv_sec: micros / 1_000_000, tv_nsec: micros % 1_000_000 * 1_000 };
-        self.events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let mut events = [MaybeUninit::uninit(); 512];
+        ready.clear();
+        match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => ready.extend(events.iter().map(|event| event.data.u64() as usize)),
+            Err(rustix::io::Errno::INTR) => {}
             Err(error) => panic!("epoll: {error}"),
         }
-        ready.clear();
-        ready.extend(self.events.iter().map(|event| event.data.u64() as usize));
     }
 }
 

@@ -33,6 +33,20 @@ pub(crate) enum Peer {
     Inspircd,
 }
 
+/// All of them.
+pub(crate) const PEERS: [Peer; 10] = [
+    Peer::Nats,
+    Peer::JetStream,
+    Peer::Redis,
+    Peer::RedisAlways,
+    Peer::RedisEverySecond,
+    Peer::MosquittoOnce,
+    Peer::Mosquitto,
+    Peer::MosquittoKeeps,
+    Peer::Ngircd,
+    Peer::Inspircd,
+];
+
 impl Peer {
     /// Its name in the report.
     pub(crate) fn name(self) -> &'static str {

@@ -21,8 +21,6 @@ mod fuzzed;
 #[cfg(target_os = "linux")]
 mod jumps;
 #[cfg(target_os = "linux")]
-mod machine;
-#[cfg(target_os = "linux")]
 mod report;
 #[cfg(target_os = "linux")]
 mod steps;
@@ -49,11 +47,12 @@ mod linux {
     use std::process::ExitCode;
     use std::time::Instant;
 
+    use bellhop_tests::machine;
     use clap::Parser;
 
     use crate::report::{Line, Report};
     use crate::steps::{STEPS, Shown, Step};
-    use crate::{machine, steps, vanish};
+    use crate::{steps, vanish};
 
     #[derive(Parser)]
     struct Args {

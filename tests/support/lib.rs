@@ -19,6 +19,8 @@ pub mod fuzz;
 pub mod hostile;
 pub mod line;
 pub mod load;
+#[cfg(target_os = "linux")]
+pub mod machine;
 pub mod mutant;
 pub mod peer;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 //!
 //! Frames are made and read here by hand: the load must cost less than what it measures, and not share its mistakes.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Mutex;
 
@@ -11,6 +12,7 @@ use crate::net::Link;
 
 const CREATE: u8 = 0x01;
 const LOGIN: u8 = 0x02;
+const LOGOUT: u8 = 0x03;
 const SEND: u8 = 0x05;
 const DELIVER: u8 = 0x06;
 const HELLO: u8 = 0x07;
@@ -38,7 +40,7 @@ pub(crate) struct Bellhop {
     /// Every POST asks for receipts, and they are acknowledged.
     pub(crate) receipts: bool,
     /// Tokens by person, where logins are made with them.
-    pub(crate) tokens: Option<Mutex<std::collections::HashMap<u32, Vec<u8>>>>,
+    pub(crate) tokens: Option<Mutex<HashMap<u32, Vec<u8>>>>,
 }
 
 fn put(op: u8, data: &[u8], out: &mut Vec<u8>) {
@@ -76,6 +78,17 @@ fn ask(link: &mut Link, op: u8, data: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Makes an account on a connection that makes others too.
+pub(crate) fn make(link: &mut Link, party: u32) -> io::Result<()> {
+    let mut both = Vec::new();
+    put(CREATE, name(party).as_bytes(), &mut both);
+    put(LOGOUT, b"", &mut both);
+    link.say(&both)?;
+    let (made, _left) = (link.hear(frame)?, link.hear(frame)?);
+    let is_there = made[HEADER..].starts_with(b"ok|") || made[HEADER..].starts_with(b"error|name-taken|");
+    if is_there { Ok(()) } else { Err(io::Error::other(refused(&made[HEADER..]))) }
+}
+
 impl Bellhop {
     fn hello(link: &mut Link, party: u32) -> io::Result<()> {
         let mut hello = vec![0, 1];
@@ -100,12 +113,7 @@ impl Bellhop {
     }
 
     /// Logs in with the token that this person has, or gets one.
-    fn resume(
-        &self,
-        link: &mut Link,
-        party: u32,
-        tokens: &Mutex<std::collections::HashMap<u32, Vec<u8>>>,
-    ) -> io::Result<()> {
+    fn resume(&self, link: &mut Link, party: u32, tokens: &Mutex<HashMap<u32, Vec<u8>>>) -> io::Result<()> {
         let token = tokens.lock().unwrap().get(&party).cloned();
         let next = match token {
             Some(token) => {

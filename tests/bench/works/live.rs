@@ -1,6 +1,6 @@
 //! Messages to those who are there.
 
-use super::Bench;
+use super::{Bench, Measures};
 use crate::clock::{self, Moment};
 use crate::field::{Running, Subject, Variant};
 use crate::figures::{CPU, OTHERS, OWN, P50, P99, RATE};
@@ -9,7 +9,7 @@ use crate::peers::Peer;
 use crate::proto::Role;
 
 /// Bellhop with a durability.
-const fn bellhop(durability: &'static str) -> Subject {
+pub(crate) const fn bellhop(durability: &'static str) -> Subject {
     Subject::Bellhop(Variant::of(durability))
 }
 
@@ -54,21 +54,23 @@ impl Shape {
         Shape { parties: u32::try_from(2 * pairs).unwrap(), flows, window, size }
     }
 
-    fn roles(&self) -> Vec<(u32, Role)> {
-        let receives = |party: u32| self.flows.iter().any(|(_, to)| *to == party as usize);
-        (0..self.parties)
-            .map(|party| (party, if receives(party) { Role::Receiver } else { Role::Sender }))
-            .collect()
+    /// Many who send to one, or one who sends to many.
+    pub(crate) fn star(many: u64, into_one: bool, window: u64, size: usize) -> Shape {
+        let many = usize::try_from(many).unwrap();
+        let flows = (1..=many).map(|other| if into_one { (other, 0) } else { (0, other) }).collect();
+        Shape { parties: u32::try_from(many + 1).unwrap(), flows, window, size }
+    }
+
+    /// Who is there, and why.
+    pub(crate) fn roles(&self) -> Vec<(u32, Role)> {
+        let mut roles: Vec<(u32, Role)> = (0..self.parties).map(|party| (party, Role::Sender)).collect();
+        self.flows.iter().for_each(|(_, to)| roles[*to].1 = Role::Receiver);
+        roles
     }
 }
 
 /// Runs a shape: some time to get warm, some that counts, and then whatever is underway arrives.
-pub(crate) fn run(
-    running: &Running,
-    shape: &Shape,
-    warm: f64,
-    time: f64,
-) -> Result<Vec<(&'static str, f64)>, String> {
+pub(crate) fn run(running: &Running, shape: &Shape, warm: f64, time: f64) -> Result<Measures, String> {
     running.proto.begin();
     let mut load = Load::meet(running, &shape.roles(), shape.window, shape.size)?;
     shape.flows.iter().for_each(|(from, to)| load.flow(*from, *to, u64::MAX));
@@ -103,18 +105,44 @@ pub(crate) fn case(window: u64, size: usize) -> String {
     format!("W={window}, {size} bytes")
 }
 
+/// Whether a window was chosen.
+fn is_chosen(bench: &Bench, window: u64) -> bool {
+    bench.windows.is_empty() || bench.windows.contains(&window)
+}
+
+/// Has somebody work in a shape for as long as live works do.
+pub(crate) fn work(bench: &mut Bench, subject: Subject, shape: &Shape) -> Result<Measures, String> {
+    // A line of IRC holds 512 bytes with who sent it.
+    let is_irc = matches!(subject, Subject::Peer(Peer::Ngircd | Peer::Inspircd));
+    let shape = Shape { size: if is_irc { shape.size.min(400) } else { shape.size }, ..shape.clone() };
+    let (warm, time) = (bench.amounts.seconds("warm-ms"), bench.amounts.seconds("time-ms"));
+    run(&bench.field.running(subject)?, &shape, warm, time)
+}
+
 pub(super) fn pairs(bench: &mut Bench) {
     for (window, size) in CASES {
-        if !bench.windows.is_empty() && !bench.windows.contains(&window) {
-            continue;
-        }
-        bench.by_turns("live", &case(window, size), EVERYBODY, |bench, subject| {
-            // A line of IRC holds 512 bytes with who sent it.
-            let is_irc = matches!(subject, Subject::Peer(Peer::Ngircd | Peer::Inspircd));
-            let size = if is_irc { size.min(400) } else { size };
+        if is_chosen(bench, window) {
             let shape = Shape::pairs(bench.amounts.of("pairs"), window, size);
-            let (warm, time) = (bench.amounts.seconds("warm-ms"), bench.amounts.seconds("time-ms"));
-            run(&bench.field.running(subject)?, &shape, warm, time)
-        });
+            bench.by_turns("live", &case(window, size), EVERYBODY, |bench, subject| {
+                work(bench, subject, &shape)
+            });
+        }
+    }
+}
+
+/// One pair, one message at a time: what one message takes where nothing else is going on.
+pub(super) fn alone(bench: &mut Bench) {
+    let shape = Shape::pairs(1, 1, 64);
+    bench.by_turns("alone", &case(1, 64), EVERYBODY, |bench, subject| work(bench, subject, &shape));
+}
+
+pub(super) fn stars(bench: &mut Bench) {
+    for into_one in [true, false] {
+        let name = if into_one { "many-to-one" } else { "one-to-many" };
+        let window = 64;
+        if is_chosen(bench, window) {
+            let shape = Shape::star(bench.amounts.of("pairs"), into_one, window, 64);
+            bench.by_turns(name, &case(window, 64), EVERYBODY, |bench, subject| work(bench, subject, &shape));
+        }
     }
 }

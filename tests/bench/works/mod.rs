@@ -5,7 +5,18 @@ use crate::clock;
 use crate::field::{Field, Subject};
 use crate::figures::Figures;
 
-mod live;
+pub(crate) mod accounts;
+pub(crate) mod backlog;
+pub(crate) mod codec;
+pub(crate) mod disk;
+mod growth;
+pub(crate) mod live;
+mod others;
+mod paced;
+mod sessions;
+pub(crate) mod soak;
+mod stored;
+mod storm;
 
 /// A work.
 pub(crate) struct Work {
@@ -16,12 +27,42 @@ pub(crate) struct Work {
     run: fn(&mut Bench),
 }
 
+/// What one run measured.
+pub(crate) type Measures = Vec<(&'static str, f64)>;
+
+const fn work(name: &'static str, about: &'static str, run: fn(&mut Bench)) -> Work {
+    Work { name, about, run }
+}
+
 /// All works, in the order in which they are done.
-pub(crate) const WORKS: &[Work] = &[Work {
-    name: "live",
-    about: "pairs: one sends, the other receives and acknowledges; so many messages underway for each pair (W)",
-    run: live::pairs,
-}];
+pub(crate) const WORKS: &[Work] = &[
+    work(
+        "live",
+        "pairs: one sends, the other receives and acknowledges; so many messages underway for each pair (W)",
+        live::pairs,
+    ),
+    work("alone", "one pair, one message at a time", live::alone),
+    work("stars", "many who send to one, and one who sends to many", live::stars),
+    work("connections", "pairs, by how many there are", growth::connections),
+    work("sizes", "pairs, by the size of a text", growth::sizes),
+    work("stored", "messages for those who are away, and then those come and take them", stored::stored),
+    work("mailboxes", "the same for some among many, whose messages are interleaved", stored::mailboxes),
+    work("sessions", "logins, and what idle sessions cost", sessions::sessions),
+    work("idle", "ten thousand idle sessions over TLS", sessions::many),
+    work("storm", "a killed server comes back, and all its clients with it", storm::storm),
+    work("paced", "so many messages a second over TLS, each fsynced before its answer", paced::paced),
+    work("disk", "what a commit costs, and a disk on which it takes long", disk::disk),
+    work("accounts", "messages to accounts drawn at random, by how many there are", accounts::accounts),
+    work("backlog", "pairs, start and memory, by how many messages wait for others", backlog::backlog),
+    work("others", "a pair that talks while somebody is up to something", others::others),
+    work("codec", "frames decoded and encoded", codec::codec),
+    work(
+        "instructions",
+        "instructions and allocations of a message, counted by valgrind",
+        codec::instructions,
+    ),
+    work("soak", "a long run: memory, files and threads", soak::soak),
+];
 
 /// What works work with.
 pub(crate) struct Bench {
@@ -35,6 +76,8 @@ pub(crate) struct Bench {
     pub(crate) only: Vec<String>,
     /// The windows of live works that are run; all of them where there are none.
     pub(crate) windows: Vec<u64>,
+    /// What is counted now is what later counts are held against.
+    pub(crate) keeps: bool,
 }
 
 impl Bench {
@@ -64,30 +107,58 @@ impl Bench {
         work: &str,
         case: &str,
         subjects: &[Subject],
-        mut run: impl FnMut(&mut Bench, Subject) -> Result<Vec<(&'static str, f64)>, String>,
+        mut run: impl FnMut(&mut Bench, Subject) -> Result<Measures, String>,
     ) {
         let mut subjects = self.taking_part(subjects);
         for round in 1..=self.amounts.of("rounds") {
             subjects.retain(|subject| {
                 clock::settle(self.amounts.of("quiet-s") as f64);
-                let name = subject.to_string();
                 let done = run(self, *subject);
-                crate::said(work, case, round, &name, &done);
-                match done {
-                    Ok(measures) => {
-                        for (measure, value) in measures {
-                            self.figures.add(work, case, &name, measure, value);
-                        }
-                        true
-                    }
-                    Err(why) => {
-                        self.figures.fail(work, case, &name, why);
-                        // What it did to the server is not the next case's.
-                        self.field.end(*subject);
-                        false
-                    }
+                let is_well = done.is_ok();
+                self.note(work, case, round, &subject.to_string(), done);
+                if !is_well {
+                    // What it did to the server is not the next case's.
+                    self.field.end(*subject);
                 }
+                is_well
             });
+        }
+    }
+
+    /// Has one do a case once.
+    pub(crate) fn once(
+        &mut self,
+        work: &str,
+        case: &str,
+        subject: Subject,
+        run: impl FnOnce(&mut Bench) -> Result<Measures, String>,
+    ) {
+        if self.taking_part(&[subject]).is_empty() {
+            return;
+        }
+        clock::settle(self.amounts.of("quiet-s") as f64);
+        let done = run(self);
+        if done.is_err() {
+            self.field.end(subject);
+        }
+        self.note(work, case, 1, &subject.to_string(), done);
+    }
+
+    /// Keeps what a run measured.
+    pub(crate) fn note(
+        &mut self,
+        work: &str,
+        case: &str,
+        round: u64,
+        subject: &str,
+        done: Result<Measures, String>,
+    ) {
+        crate::said(work, case, round, subject, &done);
+        match done {
+            Ok(measures) => measures
+                .into_iter()
+                .for_each(|(measure, value)| self.figures.add(work, case, subject, measure, value)),
+            Err(why) => self.figures.fail(work, case, subject, why),
         }
     }
 }

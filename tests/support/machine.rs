@@ -1,4 +1,4 @@
-//! What the drill runs on, without anything that would name the machine.
+//! What drill and bench run on, without anything that would name the machine.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,19 +15,19 @@ fn said(program: &str, args: &[&str]) -> String {
 }
 
 /// The commit that is checked out, and whether anything was changed since.
-pub(crate) fn commit() -> String {
+pub fn commit() -> String {
     let changed = !said("git", &["status", "--porcelain", "--", "..", ":!reports"]).is_empty();
     let commit = said("git", &["rev-parse", "--short=10", "HEAD"]);
     if changed { format!("{commit} and changes") } else { commit }
 }
 
 /// Today.
-pub(crate) fn date() -> String {
+pub fn date() -> String {
     said("date", &["-u", "+%Y-%m-%d"])
 }
 
 /// Processors, memory, kernel, file system, and how fast it syncs.
-pub(crate) fn describe() -> String {
+pub fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let memory = memory.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
