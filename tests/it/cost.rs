@@ -8,7 +8,7 @@ use std::thread;
 use bellhop_protocol::OpCode;
 use bellhop_protocol::OpCode::{Deliver, Send};
 use bellhop_tests::peer::Peer;
-use bellhop_tests::proc::wake_ups_in;
+use bellhop_tests::proc::{threads, wake_ups_in};
 use bellhop_tests::process::{Process, binary, run};
 use bellhop_tests::server::Home;
 use bellhop_tests::terminal::Terminal;
@@ -159,6 +159,7 @@ fn an_idle_screen_sleeps() {
     alice.shows("✓✓");
     settles(alice.id(), 0);
     assert_eq!(wake_ups_in(alice.id(), idle_s()), 0, "a talk that has paused");
+    assert!(threads(alice.id()) <= 4, "the loop, the connection, the keys, and one that looks after them");
 }
 
 #[test]

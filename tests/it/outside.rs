@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellhop_tests::flooding::flooding;
 use bellhop_tests::server::{Home, Local};
 use bellhop_tests::terminal::{Signal, Terminal};
-use bellhop_tests::wait::waited;
+use bellhop_tests::wait::{timed, waited};
 
 const SIZE: (u16, u16) = (80, 24);
 
@@ -164,20 +164,7 @@ fn ten_thousand_messages_keep_nobody_from_typing() {
     let variables = [("BELLHOP_STATS", stats.to_str().unwrap())];
     let mut terminal = Terminal::start_with(&[], home.path(), &flooding().to_string(), SIZE, &variables);
     terminal.shows("Welcome");
-    terminal.types("alice\x0e\r");
-    terminal.shows("online");
-    // Each letter is awaited before the next is pressed: the first with the mark before the box, later ones with so many
-    // before them that nothing else on the screen reads alike. None comes twice: what was typed before reads alike, too.
-    let mut typed = String::from(">");
-    for letter in ('a'..='z').chain('A'..='Z').chain('0'..='7') {
-        terminal.types(&letter.to_string());
-        typed.push(letter);
-        let tail = &typed[typed.len().saturating_sub(20)..];
-        terminal.comes_to(tail, |contents| contents.replace(['\n', ' '], "").contains(tail));
-    }
-    terminal.comes_within(Duration::from_secs(120), "all of them", |contents| {
-        contents.contains("99+") || contents.contains("10000 unread")
-    });
+    let ((), took) = timed(|| flooded(&mut terminal));
     terminal.signal(Signal::TERM);
     assert_eq!(terminal.ends(), 143);
     let report = std::fs::read_to_string(&stats).unwrap();
@@ -186,8 +173,29 @@ fn ten_thousand_messages_keep_nobody_from_typing() {
         line.unwrap_or_else(|| panic!("no {name} in {report}")).parse().unwrap()
     };
     assert!(count("most_events_at_once") <= 256.0, "{report}");
-    assert!(count("inputs") >= 60.0 && count("events") >= 256.0, "{report}");
-    assert!(count("frames") < 5_000.0, "frames are for eyes: {report}");
+    assert!(count("inputs") >= 50.0 && count("events") >= 256.0, "{report}");
+    // A key is drawn at once, what comes in four times a second; the rest is the login.
+    let most = count("inputs") + 4.0 * took.as_secs_f64() + 20.0;
+    assert!(count("frames") <= most, "frames are for eyes: {report} in {took:?}");
+}
+
+/// Logs in, and types while messages come.
+fn flooded(terminal: &mut Terminal) {
+    terminal.types("alice\x0e\r");
+    terminal.shows("online");
+    // Each letter is awaited before the next is pressed: the first with the mark before the box, later ones with so many
+    // before them that nothing else on the screen reads alike. None comes twice, for what was typed before would read
+    // alike, and all of them stand in one row.
+    let mut typed = String::from(">");
+    for letter in ('a'..='z').chain('A'..='X') {
+        terminal.types(&letter.to_string());
+        typed.push(letter);
+        let tail = &typed[typed.len().saturating_sub(20)..];
+        terminal.comes_to(tail, |contents| contents.replace(['\n', ' '], "").contains(tail));
+    }
+    terminal.comes_within(Duration::from_secs(120), "all of them", |contents| {
+        contents.contains("99+") || contents.contains("10000 unread")
+    });
 }
 
 /// The file with what was being written stayed in the folder for temporary files, and nothing of it in the draft.

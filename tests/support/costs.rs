@@ -10,11 +10,11 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 
 use crate::flooding::{BURST, flooding};
-use crate::proc::{processor_time, rss, wake_ups_in};
+use crate::proc::{processor_time, rss, threads, wake_ups_in};
 use crate::process::{Process, binary, run};
 use crate::server::Home;
 use crate::terminal::Terminal;
-use crate::wait::{PATIENCE, wait_for, waited};
+use crate::wait::{PATIENCE, timed, wait_for, waited};
 
 /// Messages of the long history.
 const STORED: u32 = 100_000;
@@ -123,14 +123,6 @@ fn megabytes(id: u32) -> f64 {
     rss(id) as f64 / 1e6
 }
 
-/// How long something takes.
-#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    let done = work();
-    (done, start.elapsed())
-}
-
 impl Person<'_> {
     /// Somebody who has written to herself.
     fn new(server: &Process) -> Person<'_> {
@@ -206,7 +198,7 @@ impl Person<'_> {
             wake_ups: wake_ups as f64,
             bytes: (screen.written().len() - bytes) as f64,
             processor_ms: (processor_time(screen.id()) - processor) as f64 * 10.0,
-            threads: fs::read_dir(format!("/proc/{}/task", screen.id())).unwrap().count() as f64,
+            threads: threads(screen.id()) as f64,
             rss: megabytes(screen.id()),
         };
         quit(screen);

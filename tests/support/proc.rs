@@ -54,6 +54,11 @@ pub fn all_time() -> (u64, u64) {
     (all - ticks[3] - ticks[4], all)
 }
 
+/// How many threads it has.
+pub fn threads(id: u32) -> usize {
+    fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count)
+}
+
 /// How many files it has open, sockets among them.
 pub fn files(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)

@@ -26,3 +26,11 @@ pub fn waited<T>(patience: Duration, mut state: impl FnMut() -> Option<T>) -> Op
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// How long something takes.
+#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let done = work();
+    (done, start.elapsed())
+}
