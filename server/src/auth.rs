@@ -317,8 +317,12 @@ mod tests {
     async fn without_a_turn_in_time_it_is_busy() {
         let hasher = Hasher::new(1);
         let _turn = hasher.turns.acquire().await.unwrap();
-        assert_eq!(hasher.hash(password("open sesame")).await.unwrap_err().code, Code::BUSY);
+        let hash = tokio::time::timeout(WAIT_MAX * 2, hasher.hash(password("open sesame")));
+        assert_eq!(hash.await.expect("it is told in time").unwrap_err().code, Code::BUSY);
+        let early = tokio::time::timeout(WAIT_MAX / 2, hasher.hash(password("open sesame")));
+        assert!(early.await.is_err(), "and not at once");
         let _places = hasher.queue.acquire_many(65).await.unwrap();
-        assert_eq!(hasher.verify(password("open sesame"), None).await.unwrap_err().code, Code::BUSY);
+        let at_once = tokio::time::timeout(WAIT_MAX / 2, hasher.verify(password("open sesame"), None));
+        assert_eq!(at_once.await.expect("it waits for no turn").unwrap_err().code, Code::BUSY);
     }
 }
