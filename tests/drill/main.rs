@@ -10,8 +10,8 @@
 //! A step is a line of [`steps::STEPS`]: its row, its name, and how it is run, a function or some tests of the workspace
 //! with amounts in their environment. What a step shows stands in `tests/reports/drill.json`, a line a step with the
 //! commit that it was run on, and `drill.md` beside it is the same for people; steps that are not run again keep their
-//! line. Steps named `fuzz` execute each target ten million times, or `RUNS`. It ends with 1 where a step failed. It needs Linux, strace,
-//! util-linux, faketime, and for some steps root or user namespaces.
+//! line. Steps named `fuzz` execute each target ten million times, or `RUNS`. It ends with 1 where a step failed. It needs Linux, and for
+//! some steps root or user namespaces; which packages are lacking is told before the first step.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the step")]
 #![expect(clippy::print_stdout, reason = "whoever runs the drill watches it")]
@@ -100,6 +100,11 @@ mod linux {
         if args.list || chosen.is_empty() {
             STEPS.iter().for_each(|step| println!("{}  {}", step.row, step.name));
             return if args.list { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+        let lacking = steps::lacking(chosen.iter().copied());
+        if !lacking.is_empty() {
+            println!("these steps need more than this machine has: apt-get install {}", lacking.join(" "));
+            return ExitCode::from(2);
         }
         let machine = machine::describe();
         let mut failed = 0;

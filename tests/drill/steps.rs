@@ -11,6 +11,7 @@ use bellhop_tests::disks::{full_disk, has_small_disks, slow_disk};
 use bellhop_tests::faults::{has_strace, sweep};
 use bellhop_tests::floods::{self, Figures, Look, PHASES, Slow};
 use bellhop_tests::powerloss::Recording;
+use bellhop_tests::tools::has;
 
 /// A step of the drill.
 pub(crate) struct Step {
@@ -110,10 +111,30 @@ pub(crate) const STEPS: &[Step] = &[
     run("B2 B3", "fuzz session", |seed| fuzzed("session", seed)),
 ];
 
+/// The packages of Debian that a step needs and this machine does not have, told before the first step: a drill of hours
+/// is not to end with a step that could not be run.
+pub(crate) fn lacking<'a>(chosen: impl Iterator<Item = &'a Step>) -> Vec<&'static str> {
+    let [mut clocks, mut networks, mut tests] = [false; 3];
+    for step in chosen {
+        clocks |= step.row == "F23";
+        networks |= step.name == "network taken away";
+        tests |= matches!(step.how, How::Tests { package: IT, .. });
+    }
+    let mut needs = vec![("strace", has_strace()), ("util-linux", has_prlimit())];
+    if clocks {
+        needs.push(("faketime", jumps::has_faketime()));
+    }
+    if networks {
+        needs.push(("iproute2", has("ip", &["-V"])));
+    }
+    if tests {
+        needs.extend([("tmux", has("tmux", &["-V"])), ("python3", has("python3", &["--version"]))]);
+    }
+    needs.into_iter().filter(|(_, is_here)| !is_here).map(|(package, _)| package).collect()
+}
+
 /// Runs a step; a panic is a failure that says what was wrong.
 pub(crate) fn perform(step: &Step, seed: u64) -> Shown {
-    let needs = has_strace() && has_prlimit();
-    assert!(needs, "the drill needs strace and prlimit");
     match &step.how {
         How::Run(work) => catch_unwind(AssertUnwindSafe(|| work(seed))).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
