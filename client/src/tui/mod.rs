@@ -39,6 +39,7 @@ mod pace;
 mod palette;
 mod pane;
 mod passwords;
+mod pen;
 mod people;
 mod run;
 mod signals;

@@ -19,9 +19,9 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 
 use super::model::Model;
+use super::pen::Pen;
 use super::view;
 
 /// The terminal is ours.
@@ -55,7 +55,7 @@ impl Write for Sheet {
 
 /// The screen, while it is ours.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<Sheet>>,
+    terminal: Terminal<Pen<Sheet>>,
     sheet: Sheet,
     kitty: bool,
     mouse: bool,
@@ -73,7 +73,7 @@ impl Screen {
             }));
         });
         let sheet = Sheet::default();
-        let terminal = Terminal::new(CrosstermBackend::new(sheet.clone()))?;
+        let terminal = Terminal::new(Pen::new(sheet.clone()))?;
         let mut screen = Screen { terminal, sheet, kitty, mouse: false };
         screen.enter()?;
         Ok(screen)

@@ -12,13 +12,14 @@ mod status;
 mod tests;
 
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::layout::Areas;
 use super::model::Model;
+use super::pen::in_pieces;
 use super::theme::Theme;
 use crate::text::clusters::is_plain;
 use crate::text::wrap::width;
@@ -42,7 +43,7 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn screen(model: &Model, buffer: &mut Buffer) -> Caret {
     // The model's size may lag behind the terminal's by one event; nothing is drawn outside of either.
     let size = (model.size.0.min(buffer.area.width), model.size.1.min(buffer.area.height));
-    let painter = &mut Painter { buffer, theme: &model.prefs.theme };
+    let painter = &mut Painter::new(buffer, &model.prefs.theme);
     painter.ground();
     let fits = size == model.size;
     let Some(areas) = model.areas().filter(|_| fits) else {
@@ -85,6 +86,12 @@ pub(crate) struct Painter<'a> {
     pub(crate) theme: &'a Theme,
 }
 
+impl<'a> Painter<'a> {
+    pub(crate) fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Painter<'a> {
+        Painter { buffer, theme }
+    }
+}
+
 impl Painter<'_> {
     /// Puts a line at column `at` of the first row of `area`. Returns the column behind it.
     pub(crate) fn put(&mut self, area: Rect, at: u16, text: &str, style: Style) -> u16 {
@@ -118,9 +125,22 @@ impl Painter<'_> {
         for x in start..end.saturating_sub(1) {
             let symbol = self.buffer[(x, y)].symbol();
             // Behind a cluster with a variation selector the library draws what is there.
+            let wide = width(symbol);
+            let spilt = in_pieces(symbol).saturating_sub(wide);
             let pieces = symbol.chars().nth(1).is_some() && !symbol.contains('\u{FE0F}');
-            if pieces && width(symbol) > 1 {
+            if pieces && wide > 1 {
                 self.buffer[(x + 1, y)].set_symbol(SECOND_HALF);
+            }
+            self.write_always(x, y, wide..wide + spilt);
+        }
+    }
+
+    /// These columns behind `x` may lie under pieces of what stands there, whenever that is drawn.
+    fn write_always(&mut self, x: u16, y: u16, columns: std::ops::Range<usize>) {
+        for column in columns {
+            let at = u16::try_from(column).unwrap_or(u16::MAX).saturating_add(x);
+            if let Some(cell) = self.buffer.cell_mut((at, y)) {
+                cell.set_diff_option(CellDiffOption::AlwaysUpdate);
             }
         }
     }
