@@ -113,6 +113,15 @@ pub struct Untrusted {
 }
 
 impl Untrusted {
+    /// What was known of the server when it was not trusted.
+    pub(crate) fn before(&self) -> Option<Known> {
+        match self.doubt {
+            Doubt::Changed { kept } => Some(Known::Key(kept)),
+            Doubt::NoAuthority => Some(Known::Authority),
+            Doubt::Unknown | Doubt::NotVouched | Doubt::NotGiven { .. } => None,
+        }
+    }
+
     /// The command that makes it trusted from now on.
     pub fn command(&self) -> String {
         let server = self.server.to_string();

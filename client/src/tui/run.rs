@@ -392,7 +392,7 @@ impl App {
     fn trust(&mut self, untrusted: &Untrusted) {
         let Some(home) = &self.home else { return };
         let known = Known::Key(untrusted.shown);
-        match KnownServers::of(home).replace(&untrusted.server, None, known) {
+        match KnownServers::of(home).replace(&untrusted.server, untrusted.before(), known) {
             Ok(()) => self.effect(Effect::Reconnect),
             Err(error) => self.take(Msg::Event(Event::Problem(error.to_string()))),
         }

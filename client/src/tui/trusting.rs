@@ -1,7 +1,7 @@
 //! What is said of a server that is not trusted, and how a person answers.
 //!
-//! A server that was never met may be trusted here, by a word that nobody types by accident, and only where the whole
-//! fingerprint is on the screen. One that has changed has no answer here: the command to give is shown.
+//! A server that was never met, and one that has changed, may be trusted here: each by a word of its own that nobody
+//! types by accident, and only where the whole fingerprint is on the screen. Elsewhere the command to give is shown.
 
 use crate::event::{Doubt, Guard, Untrusted};
 use crate::text::wrap::wrap;
@@ -13,8 +13,15 @@ use super::model::{Effect, Model, Overlay};
 
 /// Columns of the question, where the screen has them.
 pub(crate) const COLUMNS: u16 = 72;
-/// The word that trusts.
-const YES: &str = "yes";
+/// The word that trusts; none where nothing that is typed can: another key was given, or an authority is wanted.
+pub(crate) fn word(doubt: &Doubt) -> Option<&'static str> {
+    match doubt {
+        Doubt::Unknown => Some("yes"),
+        Doubt::Changed { .. } | Doubt::NoAuthority => Some("replace"),
+        Doubt::NotVouched | Doubt::NotGiven { .. } => None,
+    }
+}
+
 /// Rows that are not for what is said: two of the frame and two around it, the field and the keys.
 const OTHER_ROWS: usize = 6;
 
@@ -61,8 +68,8 @@ pub(crate) fn lines(untrusted: &Untrusted, columns: usize) -> Vec<String> {
         }
         Doubt::Changed { .. } | Doubt::NoAuthority => {
             say(
-                "Somebody may stand in between; nothing was sent. Where whoever runs the server says that it is the \
-                 new key:",
+                "Somebody may stand in between, or whoever runs the server has made a new key. Nothing was sent, \
+                 no password either. Have them read you the new fingerprint, and compare. A script says",
             );
             say("");
             say(&untrusted.command());
@@ -101,18 +108,18 @@ fn keys(untrusted: &Untrusted) -> Vec<String> {
     }
 }
 
-/// True where a person may say yes: nothing was known, and the fingerprint is on the screen as a whole.
+/// True where a person may trust it: there is a word for that, and the fingerprints are on the screen as a whole.
 pub(crate) fn may_be_answered(size: (u16, u16), untrusted: &Untrusted) -> bool {
     let rows = |text: &String| wrap(text, columns(size)).len();
     let needed: usize = keys(untrusted).iter().map(rows).sum();
-    untrusted.doubt == Doubt::Unknown && columns(size) >= 16 && needed + OTHER_ROWS <= usize::from(size.1)
+    word(&untrusted.doubt).is_some() && columns(size) >= 16 && needed + OTHER_ROWS <= usize::from(size.1)
 }
 
 impl Model {
     /// The client has given up on a server that is not trusted. Whoever can say yes is asked; anybody else is told.
     pub(super) fn untrusted(&mut self, effects: &mut Vec<Effect>) {
         let asks = |overlay: &Overlay| match overlay {
-            Overlay::Trust { untrusted, .. } => untrusted.doubt == Doubt::Unknown,
+            Overlay::Trust { untrusted, .. } => word(&untrusted.doubt).is_some(),
             _ => false,
         };
         if !self.overlay.as_ref().is_some_and(asks) {
@@ -128,17 +135,18 @@ impl Model {
         effects: &mut Vec<Effect>,
     ) {
         let leaves = key.code == Code::Esc || key == Key::ctrl(Code::Char('c'));
-        let asks = may_be_answered(self.size, &untrusted);
-        match key.code {
-            _ if leaves && untrusted.doubt == Doubt::Unknown => {
+        let word = word(&untrusted.doubt);
+        let asked = word.filter(|_| may_be_answered(self.size, &untrusted));
+        match (key.code, asked) {
+            _ if leaves && word.is_some() => {
                 return self.stay_away("not trusted", effects);
             }
             _ if leaves => return,
-            Code::Enter if asks && typed.text().trim().eq_ignore_ascii_case(YES) => {
+            (Code::Enter, Some(word)) if typed.text().trim().eq_ignore_ascii_case(word) => {
                 return effects.push(Effect::Trust(untrusted));
             }
-            Code::Enter if asks => self.hint("type yes, or press Esc"),
-            _ if asks => {
+            (Code::Enter, Some(word)) => self.hint(format!("type {word}, or press Esc")),
+            (_, Some(_)) => {
                 edit_line(&mut typed, key);
             }
             _ => {}

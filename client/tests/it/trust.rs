@@ -389,10 +389,15 @@ fn a_screen_asks_as_well_and_goes_on_where_it_was() {
     screen.shows("THE SERVER HAS CHANGED");
     screen.shows(&other.fingerprint());
     assert_eq!(abroad.front.heard(), b"");
-    screen.keys.write_all(b"\x1b").expect("it reads");
-    // Escape and a key right behind it would be another key.
+    screen.keys.write_all(b"yes\r").expect("it reads");
+    screen.shows("type replace");
+    assert!(abroad.front.heard().is_empty() && abroad.known().contains(&identity.fingerprint()));
+    screen.keys.write_all(b"\x15replace\r").expect("it reads");
+    until("bob is back", || !abroad.front.heard().is_empty());
+    assert!(
+        abroad.known().contains(&other.fingerprint()) && !abroad.known().contains(&identity.fingerprint())
+    );
     screen.hides("THE SERVER HAS CHANGED");
-    screen.shows("offline, /reconnect");
     screen.keys.write_all(b"\x11").expect("it reads");
     screen.ends_with(0);
 }

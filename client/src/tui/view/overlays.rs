@@ -230,7 +230,10 @@ fn passwords(model: &Model, passwords: &Passwords, painter: &mut Painter<'_>) ->
 
 fn trust(model: &Model, untrusted: &Untrusted, typed: &Composer, painter: &mut Painter<'_>) -> Caret {
     let lines = trusting::lines(untrusted, trusting::columns(model.size));
-    let field = Field { prompts: &["Type yes to trust it: ", "yes? "], typed, here: true };
+    let word = trusting::word(&untrusted.doubt).unwrap_or_default();
+    let prompts = [format!("Type {word} to trust it: "), format!("{word}? ")];
+    let prompts = [prompts[0].as_str(), prompts[1].as_str()];
+    let field = Field { prompts: &prompts, typed, here: true };
     let (fields, keys): (&[Field<'_>], &[&str]) = match trusting::may_be_answered(model.size, untrusted) {
         true => (
             std::slice::from_ref(&field),

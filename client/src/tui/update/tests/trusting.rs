@@ -52,7 +52,7 @@ fn a_new_server_is_trusted_by_a_whole_word_alone() {
 }
 
 #[test]
-fn a_server_that_has_changed_has_no_answer_here() {
+fn a_server_that_has_changed_is_trusted_by_another_word_alone() {
     let mut stage = Stage::usual();
     stage.say("half a thought");
     stage.event(untrusted(Doubt::Changed { kept: Fingerprint::of_key(b"old") }));
@@ -61,12 +61,49 @@ fn a_server_that_has_changed_has_no_answer_here() {
         stage.shows(&key.to_string());
     }
     stage.shows("bellhop trust add chat.example:2050");
-    stage.enter("yes");
-    assert!(!trusts(&mut stage));
+    for wrong in ["", "y", "yes", "replaced"] {
+        stage.ctrl('u');
+        stage.enter(wrong);
+        assert!(!trusts(&mut stage), "{wrong}");
+        stage.shows("HAS CHANGED");
+    }
+    stage.shows("type replace, or press Esc");
     stage.press(Code::Esc);
     stage.hides("HAS CHANGED");
+    stage.shows("not trusted; nothing was sent");
     stage.shows("> half a thought");
     stage.shows("offline, /reconnect");
+    for doubt in [Doubt::Changed { kept: Fingerprint::of_key(b"old") }, Doubt::NoAuthority] {
+        stage.event(untrusted(doubt));
+        stage.enter("replace");
+        assert!(trusts(&mut stage), "{doubt:?}");
+        stage.hides("HAS CHANGED");
+    }
+}
+
+/// Nothing that is typed makes up for a key that was given, or an authority that is wanted.
+#[test]
+fn a_server_that_cannot_be_the_one_has_no_answer_here() {
+    for doubt in [Doubt::NotVouched, Doubt::NotGiven { given: Fingerprint::of_key(b"old") }] {
+        let mut stage = Stage::usual();
+        stage.event(untrusted(doubt));
+        stage.event(stopped(StopKind::Untrusted, "not trusted"));
+        for typed in ["yes", "replace"] {
+            stage.enter(typed);
+        }
+        assert!(!trusts(&mut stage), "{doubt:?}");
+        stage.shows("NOT THIS SERVER");
+        stage.press(Code::Esc);
+        stage.hides("NOT THIS SERVER");
+    }
+}
+
+#[test]
+fn a_fingerprint_that_is_cut_cannot_be_trusted() {
+    let mut stage = Stage::new((80, 9), &UNICODE);
+    stage.event(untrusted(Doubt::Changed { kept: Fingerprint::of_key(b"old") }));
+    stage.enter("replace");
+    assert!(!trusts(&mut stage));
 }
 
 #[test]
