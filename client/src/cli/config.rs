@@ -87,7 +87,9 @@ async fn set(common: &Common, output: &Output, name: &str, typed: Option<&str>) 
     let kind = kind_of(name)?;
     let value = match typed {
         Some(text) => {
-            let wrong = || Failure::usage(format!("{name} is {text:?}: {}", kind.allowed()));
+            let wrong = || {
+                Failure::usage(format!("{name} is {text:?}: {}{}", kind.allowed(), table::hint(name, text)))
+            };
             Some(kind.typed(text).ok_or_else(wrong)?)
         }
         None => None,

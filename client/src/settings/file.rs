@@ -223,7 +223,7 @@ impl Reader<'_> {
 
 /// A value that is not allowed.
 fn wrong(name: &str, written: &str, kind: Kind) -> String {
-    format!("{name} is {}: {}", excerpt(written), kind.allowed())
+    format!("{name} is {}: {}{}", excerpt(written), kind.allowed(), table::hint(name, written))
 }
 
 /// The start of what somebody wrote, on one line.
@@ -301,6 +301,14 @@ mute = [\"build-bot\"]
         check(
             "\n[ui]\nglyphs = \"fancy\"",
             &["3:10: ui.glyphs is \"fancy\": one of auto, unicode, wgl4, ascii"],
+            &[],
+        );
+        check(
+            "notify.via = 'desktop'",
+            &[
+                "1:14: notify.via is 'desktop': one of auto, bell, osc9, none; notices of the desktop are not built in: \
+                 osc9 has the terminal show them, auto finds out whether it can",
+            ],
             &[],
         );
         check("ui.mouse = \"yes\"", &["1:12: ui.mouse is \"yes\": true or false"], &[]);

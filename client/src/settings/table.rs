@@ -101,6 +101,16 @@ impl Key {
     }
 }
 
+/// What to do for a value that is known and not built in; nothing for any other.
+pub(crate) fn hint(name: &str, written: &str) -> &'static str {
+    match (name, written.trim_matches(['"', '\''])) {
+        ("notify.via", "desktop") => {
+            "; notices of the desktop are not built in: osc9 has the terminal show them, auto finds out whether it can"
+        }
+        _ => "",
+    }
+}
+
 /// The key with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
     TABLE.iter().find(|key| key.name == name)

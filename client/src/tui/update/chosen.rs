@@ -1,6 +1,6 @@
 //! What a person chooses while the screen runs: checked here, kept by whoever has the file.
 
-use crate::settings::table::{TABLE, find_full, nearest};
+use crate::settings::table::{TABLE, find_full, hint, nearest};
 use crate::settings::value::{Kind, is_name};
 use crate::tui::keymap;
 use crate::tui::model::{Effect, Model, Prefs};
@@ -40,7 +40,7 @@ impl Model {
         let value = match text {
             Some(text) => {
                 let value = kind.typed(text.trim_matches('"'));
-                Some(value.ok_or_else(|| format!("{name} takes {}", kind.allowed()))?)
+                Some(value.ok_or_else(|| format!("{name} takes {}{}", kind.allowed(), hint(name, text)))?)
             }
             None => None,
         };
