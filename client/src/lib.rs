@@ -24,6 +24,7 @@ mod history;
 pub mod home;
 pub mod known;
 mod link;
+mod log;
 pub mod peer;
 mod plain;
 #[doc(hidden)]

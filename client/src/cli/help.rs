@@ -45,6 +45,7 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("BELLHOP_CONFIG", "the config file"),
     ("BELLHOP_TIMEOUT", "as --timeout"),
     ("BELLHOP_HOME", "the folder of the history, of what is known of servers, and of logins"),
+    ("BELLHOP_LOG", "a file that gets what happens on the connection, without texts and names"),
     ("BELLHOP_GLYPHS", "unicode, wgl4 or ascii: the signs on the screen"),
     ("VISUAL", "the editor of /edit; else EDITOR"),
     ("NO_COLOR", "anything: no colours"),

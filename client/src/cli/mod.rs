@@ -34,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
+use crate::log;
 use crate::plain;
 use crate::signals::Signals;
 use crate::tui;
@@ -54,7 +55,7 @@ pub fn main() -> ExitCode {
     };
     let Common { json, quiet, color, .. } = arguments.common;
     let output = Output::new(json, quiet, Colours::choose(color, |name| std::env::var(name).ok()));
-    let exit = match run(arguments, &output) {
+    let exit = match log().and_then(|()| run(arguments, &output)) {
         Ok(()) | Err(End::Gone(_)) => Exit::Done,
         Err(End::Signal(exit)) => exit,
         Err(End::Failed(failure)) => {
@@ -63,6 +64,14 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit.code())
+}
+
+/// Begins to write down what happens on the connection, where somebody wants that.
+fn log() -> Result<(), End> {
+    match std::env::var_os("BELLHOP_LOG").filter(|path| !path.is_empty()) {
+        Some(path) => log::begin(path.as_ref()).map_err(|error| Failure::usage(error).into()),
+        None => Ok(()),
+    }
 }
 
 /// Help and version are results; anything else is a mistake, told as an object where objects are wanted.

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::event::{Around, Event, Guard};
 use crate::history::{Chosen, History, HistoryError, Query, Seat};
+use crate::log;
 use crate::peer::Peer;
 
 /// Bytes taken from the socket at once; what one read holds is one write to disk and one acknowledgement.
@@ -128,6 +129,11 @@ impl Driver {
         }
     }
 
+    fn say(&mut self, event: Event) {
+        log::event(&event);
+        self.backlog.push_back(event);
+    }
+
     /// Works until the last handle is dropped.
     pub(crate) async fn run(mut self) {
         let mut incoming = vec![0; READ_MAX].into_boxed_slice();
@@ -178,7 +184,7 @@ impl Driver {
         let (read, write) = split(stream);
         self.socket = Socket::Open(read, write);
         (self.encrypted, self.held) = (secured.guard != Guard::Plain, false);
-        self.backlog.push_back(Event::Secured(secured));
+        self.say(Event::Secured(secured));
         self.input(Input::Connected(identity));
     }
 
@@ -215,7 +221,7 @@ impl Driver {
                     self.clogged = false;
                 }
                 Output::Write(bytes) => self.out.extend_from_slice(&bytes.0),
-                Output::Event(event) => self.backlog.push_back(event),
+                Output::Event(event) => self.say(event),
                 Output::Store(changes) => match self.history.apply(&self.seat, &changes) {
                     Ok(outcomes) => {
                         self.input(Input::Stored(changes.into_iter().zip(outcomes).collect()));
@@ -259,7 +265,7 @@ impl Driver {
         };
         match told {
             Ok(event) => self.backlog.extend(event),
-            Err(error) => self.backlog.push_back(Event::Problem(error.to_string())),
+            Err(error) => self.say(Event::Problem(error.to_string())),
         }
     }
 

@@ -168,3 +168,30 @@ fn no_password_is_in_the_home() {
     }
     assert!(looked_at > 0);
 }
+
+/// A log is sent to whoever looks for a fault.
+#[test]
+fn a_log_of_the_connection_holds_no_texts_no_names_and_no_passwords() {
+    let desk = desk();
+    desk.server.account("carol", Some(OLD));
+    desk.server.deliver("carol", "bob", "whispered");
+    let (log, password) = (desk.home.path().join("log"), write_private(&desk, "old", OLD));
+    let run = |arguments: &[&str]| {
+        let common = ["--user", "carol", "--password-file", &password];
+        let mut command = desk.command(&[&common[..], arguments].concat());
+        command.env("BELLHOP_LOG", &log).output().expect("it runs")
+    };
+    assert!(run(&["send", "bob", "murmured"]).status.success());
+    assert!(run(&["deliver"]).status.success());
+    let text = std::fs::read_to_string(&log).expect("it was written");
+    for there in ["connecting", "online", "message 1: Sending", "message 0 came"] {
+        assert!(text.contains(there), "no {there:?} in {text}");
+    }
+    for secret in ["murmured", "whispered", "bob", "carol", OLD] {
+        assert!(!text.contains(secret), "{secret:?} in {text}");
+    }
+    let nowhere = desk.home.path().join("none").join("log");
+    let refused = desk.command(&["list"]).env("BELLHOP_LOG", nowhere).output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("BELLHOP_LOG: "));
+}
