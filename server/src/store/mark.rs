@@ -17,7 +17,7 @@
 
 use std::fs::{self, File};
 use std::hash::Hasher;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use siphasher::sip::SipHasher13;
@@ -216,9 +216,20 @@ impl MarkFile {
     }
 
     fn put(&mut self) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(&self.mark.to_bytes())
+        overwrite(&mut self.file, &self.mark.to_bytes())
     }
+}
+
+/// Writes over the beginning of a file: one system call where the system has one for it.
+#[cfg(unix)]
+fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, 0)
+}
+
+#[cfg(not(unix))]
+fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    io::Seek::rewind(file)?;
+    file.write_all(bytes)
 }
 
 fn fault(path: &Path, error: &io::Error) -> StoreError {
