@@ -1,9 +1,7 @@
 //! The ids of POSTs: the same account, device and counter always have the same id, also after a restart.
 
-use std::hash::Hasher;
-
 use bellhop_protocol::{DeviceId, MessageId};
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::SipHasher24;
 use uuid::Uuid;
 
 use crate::store::{AccountId, Kind, LogRow, Origin};
@@ -20,11 +18,14 @@ impl IdKey {
 
     /// The id of a POST.
     pub fn id(&self, account: AccountId, device: DeviceId, counter: u64) -> MessageId {
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(&account.0.to_be_bytes());
-        hasher.write(&device.0);
-        hasher.write(&counter.to_be_bytes());
-        MessageId(Uuid::new_v8(hasher.finish128().as_bytes()))
+        // In one piece: the hasher takes small ones at several times the cost.
+        let mut bytes = [0; 32];
+        let (head, rest) = bytes.split_at_mut(8);
+        let (middle, tail) = rest.split_at_mut(16);
+        head.copy_from_slice(&account.0.to_be_bytes());
+        middle.copy_from_slice(&device.0);
+        tail.copy_from_slice(&counter.to_be_bytes());
+        MessageId(Uuid::new_v8(SipHasher24::new_with_key(&self.0).hash(&bytes).as_bytes()))
     }
 
     /// The id of a message in the log; for a receipt, of the message that it is about.
