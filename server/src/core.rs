@@ -141,6 +141,12 @@ impl Core {
         result
     }
 
+    /// The end of a turn: counts what was kept in it, together since all threads count in one place, and wakes the tasks.
+    pub fn finish(&self, effects: &mut Effects) {
+        self.counters.kept.many(std::mem::take(&mut effects.kept));
+        effects.wake();
+    }
+
     /// Frees the rows and gives back the receipts that the work on a mailbox left in `effects`.
     pub fn apply(&self, account: &Account, effects: &mut Effects) {
         if !effects.freed.is_empty() {

@@ -14,9 +14,11 @@ impl Counter {
         self.many(1);
     }
 
-    /// Counts so many more.
+    /// Counts so many more. Counting nothing leaves the number alone: where many threads count it is dear.
     pub fn many(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
+        if count > 0 {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     /// How many there were.

@@ -8,10 +8,14 @@
 //! What counts for the budget is the memory that is held, also by the task that writes. A session that found no room
 //! for want of budget is not woken by its own writing, since there is none: its task is told when it parks, and tries
 //! again later.
+//!
+//! What the connection asks before each request it reads (how much waits, what is owed) it finds without the lock: of
+//! each number there is one writer at a time.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::as_conversions))]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -35,6 +39,12 @@ const ANSWER_MAX: usize = 192;
 #[derive(Debug)]
 pub struct Outbox {
     inner: Mutex<Inner>,
+    /// Bytes ever appended. Changed under the lock.
+    appended: AtomicU64,
+    /// Bytes ever written. Changed by the connection's task alone.
+    written: AtomicU64,
+    /// What the writing thread owes: SENDs in the upper half, POSTs in the lower one.
+    due: AtomicU64,
     limit: usize,
     all: Arc<Budget>,
 }
@@ -48,15 +58,27 @@ pub struct Due {
     pub posts: u32,
 }
 
+impl Due {
+    /// One answer to a SEND.
+    pub const SEND: Due = Due { sends: 1, posts: 0 };
+    /// One answer to a POST.
+    pub const POST: Due = Due { sends: 0, posts: 1 };
+
+    fn packed(self) -> u64 {
+        u64::from(self.sends) << 32 | u64::from(self.posts)
+    }
+
+    fn unpacked(packed: u64) -> Due {
+        let half = |half: u64| u32::try_from(half).unwrap_or(u32::MAX);
+        Due { sends: half(packed >> 32), posts: half(packed & u64::from(u32::MAX)) }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     bytes: Vec<u8>,
     /// True where pushes are among them.
     pushed: bool,
-    /// Bytes appended and not written yet, whether or not the task has taken them.
-    unwritten: usize,
-    /// Bytes ever appended.
-    appended: u64,
     /// The memory that the task's own buffer has.
     lent: usize,
     /// The memory that the budget knows of.
@@ -65,8 +87,9 @@ struct Inner {
     starved: bool,
     /// How long the last one of those was.
     refused: usize,
-    due: Due,
     waker: Option<Waker>,
+    /// True while the task is parked and has to be woken.
+    parked: bool,
     state: State,
 }
 
@@ -100,7 +123,14 @@ pub enum Taken {
 impl Outbox {
     /// An outbox that takes pushes while fewer than `limit` bytes wait in it, and no more than its share of `all`.
     pub fn new(limit: u64, all: Arc<Budget>) -> Outbox {
-        Outbox { inner: Mutex::default(), limit: usize::try_from(limit).unwrap_or(usize::MAX), all }
+        Outbox {
+            inner: Mutex::default(),
+            appended: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            all,
+        }
     }
 
     /// An outbox that shares nothing.
@@ -115,28 +145,29 @@ impl Outbox {
     }
 
     /// Notes that the writing thread owes an answer.
-    pub fn owe(&self, owe: impl FnOnce(&mut Due)) {
-        owe(&mut self.inner.lock().due);
+    pub fn owe(&self, one: Due) {
+        self.due.fetch_add(one.packed(), Ordering::Relaxed);
     }
 
-    /// Appends an answer that the writing thread owed. A connection that sees the bytes also sees that they are owed
-    /// no longer, so that a request that waits for them is not forgotten.
-    pub fn answer_due(
-        &self,
-        pay: impl FnOnce(&mut Due),
-        effects: &mut Effects,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    /// Notes that it does not owe it after all.
+    pub fn forgive(&self, one: Due) {
+        self.due.fetch_sub(one.packed(), Ordering::Release);
+    }
+
+    /// Appends an answer that the writing thread owed. Paid after it is appended: whoever sees that nothing is owed sees
+    /// what waits. Paid under the lock: a connection that takes the bytes also sees that they are owed no longer, so that
+    /// a request that waits for them is not forgotten.
+    pub fn answer_due(&self, one: Due, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.inner.lock();
-        pay(&mut inner.due);
         if inner.state == State::Open {
-            inner.append(&self.all, effects, write);
+            self.append_to(&mut inner, effects, write);
         }
+        self.forgive(one);
     }
 
     /// The answers that the writing thread owes.
     pub fn due(&self) -> Due {
-        self.inner.lock().due
+        Due::unpacked(self.due.load(Ordering::Acquire))
     }
 
     /// Says why the connection is closed, and has it closed once that is written.
@@ -151,7 +182,7 @@ impl Outbox {
         if inner.state == State::Open {
             inner.state = State::Closing;
         }
-        if let Some(waker) = inner.waker.take() {
+        if let Some(waker) = inner.parked() {
             waker.wake();
         }
     }
@@ -159,31 +190,43 @@ impl Outbox {
     fn append(&self, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.inner.lock();
         if inner.state == State::Open {
-            inner.append(&self.all, effects, write);
+            self.append_to(&mut inner, effects, write);
         }
+    }
+
+    /// Appends under the lock; returns the number of bytes ever appended.
+    fn append_to(&self, inner: &mut Inner, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let len = inner.append(&self.all, effects, write);
+        // Under the lock, so there is no other writer, and this needs no costlier addition.
+        let appended = self.appended.load(Ordering::Relaxed) + u64::try_from(len).unwrap_or(u64::MAX);
+        self.appended.store(appended, Ordering::Release);
+        appended
     }
 
     /// Wakes the connection's task, which finds out by itself what there is to do.
     pub fn rouse(&self) {
-        let waker = self.inner.lock().waker.take();
+        let waker = self.inner.lock().parked();
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// How many bytes wait to be written.
+    /// How many bytes wait to be written, whether or not the task has taken them.
     pub fn unwritten(&self) -> usize {
-        self.inner.lock().unwritten
+        // In this order: what is written was appended before.
+        let written = self.written.load(Ordering::Acquire);
+        usize::try_from(self.appended().saturating_sub(written)).unwrap_or(usize::MAX)
     }
 
     /// True if and only if so much waits to be written that no further request should be read. Where the budget is
     /// short, what is owed counts as written: it will be.
     pub fn is_full(&self) -> bool {
-        let inner = self.inner.lock();
         let share = self.all.share();
         if share >= self.limit {
-            return inner.unwritten >= self.limit;
+            return self.unwritten() >= self.limit;
         }
-        let due = usize::try_from(inner.due.sends.saturating_add(inner.due.posts)).unwrap_or(usize::MAX);
-        inner.unwritten.saturating_add(due.saturating_mul(ANSWER_MAX)) >= share.max(OWN)
+        // In this order: an answer waits before it is no longer owed.
+        let Due { sends, posts } = self.due();
+        let due = usize::try_from(sends.saturating_add(posts)).unwrap_or(usize::MAX);
+        self.unwritten().saturating_add(due.saturating_mul(ANSWER_MAX)) >= share.max(OWN)
     }
 
     /// True if and only if the budget has room for `len` more bytes of one connection.
@@ -194,7 +237,8 @@ impl Outbox {
     /// True where the push that found no room for want of budget would find some: only then is it worth reading it once
     /// more from where it lies.
     pub fn has_room(&self) -> bool {
-        let Inner { unwritten, refused, .. } = *self.inner.lock();
+        let refused = self.inner.lock().refused;
+        let unwritten = self.unwritten();
         unwritten < self.limit && self.has_budget(unwritten, refused)
     }
 
@@ -204,7 +248,7 @@ impl Outbox {
 
     /// Bytes ever appended.
     pub fn appended(&self) -> u64 {
-        self.inner.lock().appended
+        self.appended.load(Ordering::Acquire)
     }
 
     /// Moves what waits to the end of `out`; where nothing does, parks the task.
@@ -214,7 +258,7 @@ impl Outbox {
             if inner.state != State::Open {
                 return Taken::Close;
             }
-            inner.waker = Some(waker.clone());
+            inner.park(waker);
             if self.all.is_pressed() {
                 inner.shrink(out);
                 inner.settle(&self.all, out.capacity());
@@ -232,15 +276,15 @@ impl Outbox {
     /// Notes that the task is awake: whoever appends need not wake it. Returns whether the outbox is open.
     pub fn unpark(&self) -> bool {
         let mut inner = self.inner.lock();
-        inner.waker = None;
+        inner.parked = false;
         inner.state == State::Open
     }
 
     /// Notes that so many of the bytes taken were written; returns how many still are not.
     pub fn wrote(&self, bytes: usize) -> usize {
-        let mut inner = self.inner.lock();
-        inner.unwritten -= bytes;
-        inner.unwritten
+        let written = self.written.load(Ordering::Relaxed) + u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.written.store(written, Ordering::Release);
+        self.unwritten()
     }
 
     /// Gives back the memory of an empty outbox, and of the task's own buffer where that is empty.
@@ -255,9 +299,8 @@ impl Outbox {
         let mut inner = self.inner.lock();
         let waker = inner.waker.take();
         self.all.settle(inner.held, 0);
-        // What is owed is still going to be paid.
-        let Inner { appended, due, .. } = *inner;
-        *inner = Inner { state: State::Closed, appended, due, ..Inner::default() };
+        *inner = Inner { state: State::Closed, ..Inner::default() };
+        self.written.store(self.appended(), Ordering::Release);
         drop(inner);
         drop(waker);
     }
@@ -270,17 +313,32 @@ impl Drop for Outbox {
 }
 
 impl Inner {
-    fn append(&mut self, all: &Budget, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends; returns how many bytes.
+    fn append(&mut self, all: &Budget, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let (before, room) = (self.bytes.len(), self.bytes.capacity());
         write(&mut self.bytes);
         let len = self.bytes.len() - before;
-        self.unwritten += len;
-        self.appended += u64::try_from(len).unwrap_or(u64::MAX);
         // Most of the time there was room, and the budget, which all touch, is left alone.
         if self.bytes.capacity() != room {
             self.settle(all, self.lent);
         }
-        effects.wakes.extend(self.waker.take());
+        effects.wakes.extend(self.parked());
+        len
+    }
+
+    /// Notes that the task has to be woken. It is mostly the same task: its waker stays, since cloning and dropping one
+    /// each time would cost four atomic operations.
+    fn park(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        self.parked = true;
+    }
+
+    /// What the task is woken with, once, where it is parked.
+    fn parked(&mut self) -> Option<Waker> {
+        std::mem::take(&mut self.parked).then(|| self.waker.clone()).flatten()
     }
 
     /// Tells the budget what is held, where the task's buffer has `lent` bytes.
@@ -304,17 +362,17 @@ impl Outlet for Arc<Outbox> {
     fn push(&self, len: usize, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
         let mut inner = self.inner.lock();
         // One frame may reach over the limit, so that a frame larger than the limit goes at all.
-        if inner.state != State::Open || inner.unwritten >= self.limit {
+        let unwritten = self.unwritten();
+        if inner.state != State::Open || unwritten >= self.limit {
             return None;
         }
-        if !self.has_budget(inner.unwritten, len) {
+        if !self.has_budget(unwritten, len) {
             (inner.starved, inner.refused) = (true, len);
-            effects.wakes.extend(inner.waker.take());
+            effects.wakes.extend(inner.parked());
             return None;
         }
-        inner.append(&self.all, effects, write);
         inner.pushed = true;
-        Some(inner.appended)
+        Some(self.append_to(&mut inner, effects, write))
     }
 }
 
@@ -470,12 +528,12 @@ mod tests {
     #[test]
     fn where_the_budget_is_short_answers_that_are_owed_count() {
         let (outbox, all, mut effects) = sharing(16 * 1024 * 1024);
-        outbox.owe(|due| due.posts = 1_024);
+        outbox.owe(Due { posts: 1_024, sends: 0 });
         assert!(!outbox.is_full(), "there is enough for everybody");
         all.settle(0, 16 * 1024 * 1024);
         assert!(outbox.is_full());
         let few = (OWN / ANSWER_MAX) as u32;
-        outbox.owe(|due| due.posts = few);
+        outbox.forgive(Due { posts: 1_024 - few, sends: 0 });
         assert!(!outbox.is_full(), "each connection has a little for itself");
         outbox.answer(&mut effects, |out| out.extend_from_slice(&[0; ANSWER_MAX]));
         assert!(outbox.is_full());
@@ -495,9 +553,9 @@ mod tests {
     #[test]
     fn what_is_owed_to_a_connection_that_is_gone_is_paid() {
         let (outbox, mut effects) = (Outbox::alone(10), Effects::default());
-        outbox.owe(|due| due.posts += 1);
+        outbox.owe(Due::POST);
         outbox.end();
-        outbox.answer_due(|due| due.posts -= 1, &mut effects, |out| out.push(1));
+        outbox.answer_due(Due::POST, &mut effects, |out| out.push(1));
         assert_eq!(outbox.due(), Due::default());
         assert_eq!(outbox.take(&mut Vec::new(), Waker::noop()), Taken::Close);
     }

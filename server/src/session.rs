@@ -160,18 +160,21 @@ impl Session {
         }
     }
 
-    /// Tells whether one more frame may be handled, where `given` bytes were ever written to the connection or wait.
+    /// Tells whether one more frame may be handled, where `given()` bytes were ever written to the connection or wait.
     ///
     /// # Errors
     ///
     /// The reason to close, where it is one too many before login.
-    pub fn has_frame_left(&self, given: u64) -> Result<(), Refusal> {
+    pub fn has_frame_left(&self, given: impl FnOnce() -> u64) -> Result<(), Refusal> {
+        if self.is_in() {
+            return Ok(());
+        }
         let most = if self.open { FRAMES_BEFORE_LOGIN_OPEN } else { FRAMES_BEFORE_LOGIN };
-        if !self.is_in() && self.frames >= most {
+        if self.frames >= most {
             return Err(Refusal::new(Code::NOT_LOGGED_IN, "too many frames before a login"));
         }
         let most = if self.open { OUT_BEFORE_LOGIN_OPEN } else { OUT_BEFORE_LOGIN };
-        if !self.is_in() && given.saturating_sub(self.out_from) >= most {
+        if given().saturating_sub(self.out_from) >= most {
             return Err(Refusal::new(Code::NOT_LOGGED_IN, "too much was asked before a login"));
         }
         Ok(())

@@ -245,6 +245,10 @@ impl Keeper {
                 entries.into_iter().try_for_each(|(id, sender)| self.stage_read(&reader, id, sender, jobs))
             }
             Job::Account(job) => self.stage_account(*job),
+            Job::Reserve(account) => {
+                self.stage_block(&account, jobs);
+                Ok(())
+            }
         }
     }
 
@@ -284,7 +288,7 @@ impl Keeper {
         self.batch.writes.clear();
         self.batch.durable = false;
         self.reserving.clear();
-        self.effects.wake();
+        self.core.finish(&mut self.effects);
         Ok(())
     }
 
@@ -335,7 +339,7 @@ impl Keeper {
                 let publish = |mailbox: &mut crate::mailbox::Mailbox<_>, effects: &mut Effects| {
                     mailbox.publish(seq, &content, effects)
                 };
-                self.core.counters.kept.one();
+                self.effects.kept += 1;
                 let handed_over = self.core.with_mailbox(&to, &mut self.effects, publish);
                 let posted = if handed_over { Posted::HandedOver } else { Posted::Stored };
                 mail::answer(

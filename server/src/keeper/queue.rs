@@ -78,6 +78,8 @@ pub enum Job {
         /// The messages, each with its sender's folded name in the arena.
         entries: Vec<(MessageId, Span)>,
     },
+    /// Reserve numbers of this mailbox, which lives in memory and runs short of them.
+    Reserve(Arc<Account>),
     /// Something about an account, with a reply.
     Account(Box<AccountJob>),
 }

@@ -16,7 +16,7 @@ use crate::mailbox::device::NAMELESS;
 use crate::mailbox::items::Marks;
 use crate::mailbox::{Life, Mailbox};
 use crate::outbox::Outbox;
-use crate::service::mail::{self, Kept, Mail};
+use crate::service::mail::{self, Kept, Mail, Recipient};
 use crate::store::readers::author;
 use crate::store::{Author, Batch, Kind, LogRow, Origin, RowId, Span, StoreError, Write};
 
@@ -136,12 +136,23 @@ impl Keeper {
         }
     }
 
+    /// Reserves the next numbers of a mailbox that runs short of them.
+    pub(super) fn stage_block(&mut self, to: &Arc<Account>, jobs: u64) {
+        let mailbox = to.mailbox.lock();
+        // One that went out of memory may be there again, with numbers of its own.
+        if mailbox.life() == Life::Live && self.reserving.insert(to.id) {
+            let reserved = mailbox.next_block(jobs) + jobs;
+            self.batch.push(Write::Reserve(to.id, reserved));
+            self.outcomes.push(Outcome::Reserved(to.clone(), reserved));
+        }
+    }
+
     pub(super) fn release_in_memory(&mut self, job: &MailJob) {
         let MailJob { login, sending, to, text, .. } = job;
         let words = &self.batch.words;
         let (to, text) = (to.of(words), text.of(words));
         let mail = Mail { sending: *sending, to, text, time_ms: self.now.wall_ms };
-        if !mail::send_in_memory(&self.core, login, &mail, true, &mut self.effects) {
+        if !mail::send_in_memory(&self.core, login, &mail, &mut Recipient::default(), true, &mut self.effects) {
             let busy = Refusal::new(Code::BUSY, "the recipient's account is changing; try again");
             mail::answer(&login.outbox, *sending, Err(&busy), true, &mut self.effects);
         }

@@ -42,6 +42,8 @@ use crate::store::RowId;
 
 /// How many seq numbers are reserved durably at a time.
 pub const SEQ_BLOCK: u64 = 1024;
+/// How many are at the most, for a mailbox that uses them up fast.
+const SEQ_BLOCK_MAX: u32 = 64 * 1024;
 /// Bytes of the newest items that a mailbox with live sessions keeps in memory beside the store, at the most.
 const TAIL_BYTES: usize = 64 * 1024;
 
@@ -92,11 +94,13 @@ pub struct Effects {
     pub dropped: u64,
     /// How many messages went because everybody who was to have them took them.
     pub taken: u64,
+    /// How many messages are kept that were not counted yet.
+    pub kept: u64,
     seqs: Vec<u64>,
 }
 
 impl Effects {
-    /// Wakes the tasks.
+    /// Wakes the tasks. Whoever had messages kept uses [`Core::finish`](crate::core::Core::finish).
     pub fn wake(&mut self) {
         self.wakes.drain(..).for_each(Waker::wake);
     }
@@ -122,6 +126,10 @@ pub struct Mailbox<O> {
     lost: Vec<DeviceId>,
     /// True where messages live in memory alone.
     in_memory: bool,
+    /// How many numbers are reserved ahead.
+    ahead: u32,
+    /// True from when numbers ran short until more are reserved.
+    short: bool,
     /// True while the mailbox is on the list of those to be saved.
     pub(crate) listed: bool,
     /// True while the writing thread has been asked to file what is owed.
@@ -148,6 +156,8 @@ impl<O: Outlet> Mailbox<O> {
             owed: Vec::new(),
             lost: Vec::new(),
             in_memory,
+            ahead: SEQ_BLOCK as u32,
+            short: false,
             listed: false,
             settling: false,
             windows_dropped: 0,
@@ -299,6 +309,23 @@ impl<O: Outlet> Mailbox<O> {
         (last > self.reserved).then_some(last + SEQ_BLOCK)
     }
 
+    /// True where half of a block is used, once until more are reserved: then the next one is asked for, so that no
+    /// message waits for it. Blocks double for a mailbox that uses them up, which then asks less often.
+    pub fn runs_short(&mut self) -> bool {
+        let left = self.reserved.saturating_sub(self.next_seq);
+        if self.short || left >= u64::from(self.ahead / 2) {
+            return false;
+        }
+        self.short = true;
+        self.ahead = (self.ahead * 2).min(SEQ_BLOCK_MAX);
+        true
+    }
+
+    /// The new end of the reserved numbers, a block further on and with room for `more` items after the next one.
+    pub fn next_block(&self, more: u64) -> u64 {
+        self.reserved.max(self.next_seq + more) + u64::from(self.ahead)
+    }
+
     /// Where the reserved numbers end.
     pub fn reserved(&self) -> u64 {
         self.reserved
@@ -307,6 +334,7 @@ impl<O: Outlet> Mailbox<O> {
     /// Notes that numbers up to `reserved` may be used.
     pub fn reserve(&mut self, reserved: u64) {
         self.reserved = reserved;
+        self.short = false;
     }
 
     /// Gives an item its seq. It is kept from now on and seen by nobody until it is published.

@@ -38,6 +38,26 @@ pub struct Mail<'a> {
     pub time_ms: u64,
 }
 
+/// Whom a connection sent to last, who is mostly whom it sends to next: found again without looking the name up, which
+/// takes a lock that all share. May be out of memory or deleted by now, which its mailbox tells.
+#[derive(Debug, Default)]
+pub struct Recipient(Option<Arc<Account>>);
+
+impl Recipient {
+    /// The account with this folded name, if it is or was in memory.
+    fn find(&mut self, core: &Core, folded: &str) -> Option<&Arc<Account>> {
+        if self.0.as_ref().is_none_or(|known| *known.folded != *folded) {
+            self.0 = core.hub.by_name(folded);
+        }
+        self.0.as_ref()
+    }
+
+    /// Keeps nobody in memory any more.
+    pub fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// A message that is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept {
@@ -59,28 +79,35 @@ pub fn send(
     core: &Core,
     login: &Arc<Login>,
     mail: &Mail<'_>,
+    recipient: &mut Recipient,
     waker: &Waker,
     effects: &mut Effects,
 ) -> Result<(), Full> {
     let Mail { sending, to, text, .. } = *mail;
     let due = login.outbox.due();
     // What a device sends keeps its order: nothing overtakes what is on the queue.
-    if core.in_memory && due == Due::default() && send_in_memory(core, login, mail, false, effects) {
+    if core.in_memory && due == Due::default() && send_in_memory(core, login, mail, recipient, false, effects) {
         return Ok(());
     }
     // Owed before it is on the queue: the writing thread may answer at once.
-    login.outbox.owe(|due| *sending.due(due) += 1);
-    core.queue.mail(login, sending, to, text, waker).inspect_err(|Full| {
-        login.outbox.owe(|due| *sending.due(due) -= 1);
-    })
+    login.outbox.owe(sending.due());
+    core.queue.mail(login, sending, to, text, waker).inspect_err(|Full| login.outbox.forgive(sending.due()))
 }
 
 impl Sending {
-    /// The count of answers that this is one of.
-    pub fn due(self, due: &mut Due) -> &mut u32 {
+    /// The answer that it gets, where the writing thread owes it.
+    pub fn due(self) -> Due {
         match self {
-            Sending::Send => &mut due.sends,
-            Sending::Post { .. } => &mut due.posts,
+            Sending::Send => Due::SEND,
+            Sending::Post { .. } => Due::POST,
+        }
+    }
+
+    /// How many answers of its kind are owed.
+    pub fn count_of(self, due: Due) -> u32 {
+        match self {
+            Sending::Send => due.sends,
+            Sending::Post { .. } => due.posts,
         }
     }
 
@@ -136,14 +163,14 @@ pub fn send_in_memory(
     core: &Core,
     login: &Arc<Login>,
     mail: &Mail<'_>,
+    recipient: &mut Recipient,
     due: bool,
     effects: &mut Effects,
 ) -> bool {
     let Mail { sending, to, .. } = *mail;
-    let Some(recipient) = core.hub.by_name(to) else { return false };
+    let Some(account) = recipient.find(core, to) else { return false };
     // Held over the mailbox, so that two connections of one device cannot both find the counter new.
-    let mut window = login.device.as_ref().map(|(_, cell)| cell.clone());
-    let mut guard = window.as_mut().map(|cell| cell.lock());
+    let mut guard = login.device.as_ref().map(|(_, cell)| cell.lock());
     if let (Sending::Post { counter, .. }, Some(cell)) = (sending, &guard) {
         match cell.window.check(counter) {
             Seen::New => {}
@@ -170,7 +197,7 @@ pub fn send_in_memory(
         answer(&login.outbox, sending, Err(&receipts_full()), due, effects);
         return true;
     }
-    let kept = keep_in_memory(core, login, mail, &recipient, effects);
+    let kept = keep_in_memory(core, login, mail, account, effects);
     if wanted && !matches!(kept, Some(Ok(_))) {
         core.hub.release_receipts(login.account.id, 1);
     }
@@ -180,7 +207,10 @@ pub fn send_in_memory(
         cell.unsaved = true;
     }
     match kept {
-        None => return false,
+        None => {
+            recipient.forget();
+            return false;
+        }
         Some(Ok(kept)) => answer(&login.outbox, sending, Ok(kept), due, effects),
         Some(Err(refusal)) => answer(&login.outbox, sending, Err(&refusal), due, effects),
     }
@@ -205,8 +235,11 @@ fn keep_in_memory(
             core.counters.refused_full.one();
             return Some(Err(refusal));
         }
-        core.counters.kept.one();
+        effects.kept += 1;
         let seq = mailbox.stage(RowId::NONE, text.len(), sending.marks(), sender);
+        if mailbox.runs_short() {
+            core.queue.control(Job::Reserve(recipient.clone()));
+        }
         let content = Content { id, time_ms, name: &login.account.name, body: Body::Message(author, text) };
         let posted = match mailbox.publish(seq, &content, effects) {
             true => Posted::HandedOver,
@@ -226,7 +259,7 @@ pub fn answer(
 ) {
     let write = |out: &mut Vec<u8>| put_answer(sending, result, out);
     match due {
-        true => outbox.answer_due(|due| *sending.due(due) -= 1, effects, write),
+        true => outbox.answer_due(sending.due(), effects, write),
         false => outbox.answer(effects, write),
     }
 }
@@ -281,6 +314,9 @@ pub fn file_in_memory(core: &Core, receipt: &FileJob, effects: &mut Effects) -> 
         match mailbox.party_of(author.device) {
             Some(party) => {
                 let seq = mailbox.stage(RowId::NONE, 0, Marks::RECEIPT, party);
+                if mailbox.runs_short() {
+                    core.queue.control(Job::Reserve(sender.clone()));
+                }
                 mailbox.publish(seq, &content, effects);
             }
             None => effects.receipts_ended += 1,

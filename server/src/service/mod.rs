@@ -78,6 +78,8 @@ pub struct Caller {
     pub watcher: Option<Arc<Watcher>>,
     /// Who is logged in.
     pub login: Option<Arc<Login>>,
+    /// Whom it sent to last.
+    pub recipient: mail::Recipient,
     /// What it may still LIST.
     pub lists: Bucket,
     /// What it may still WATCH.
@@ -100,6 +102,7 @@ impl Caller {
             features: 0,
             watcher: None,
             login: None,
+            recipient: mail::Recipient::default(),
             lists: Bucket::default(),
             watches: Bucket::default(),
             typings: Bucket::default(),
@@ -209,7 +212,7 @@ pub fn refuse(caller: &Caller, op: u8, data: &[u8], refusal: &Refusal, effects: 
 }
 
 fn send(
-    caller: &Caller,
+    caller: &mut Caller,
     sending: Sending,
     to: Address<'_>,
     text: &str,
@@ -218,8 +221,8 @@ fn send(
     effects: &mut Effects,
 ) -> Flow {
     let Some(login) = &caller.login else { return Flow::Done };
-    let mut due = caller.outbox.due();
-    if *sending.due(&mut due) >= DUE_MAX {
+    let due = sending.count_of(caller.outbox.due());
+    if due >= DUE_MAX {
         return Flow::Hold(Hold::Due);
     }
     let refusal = if text.len() as u64 > caller.core.limits.text {
@@ -230,7 +233,7 @@ fn send(
         None
     };
     if let Some(refusal) = refusal {
-        if *sending.due(&mut due) > 0 {
+        if due > 0 {
             return Flow::Hold(Hold::Due);
         }
         // A POST that was kept stays kept, whatever the limits are by now.
@@ -251,7 +254,7 @@ fn send(
     }
     let key = to.user.key();
     let mail = mail::Mail { sending, to: key.as_str(), text, time_ms: now.wall_ms };
-    match mail::send(&caller.core, login, &mail, waker, effects) {
+    match mail::send(&caller.core, login, &mail, &mut caller.recipient, waker, effects) {
         Ok(()) => Flow::Done,
         Err(Full) => {
             login.account.sends.give_back(1, caller.core.limits.sends);

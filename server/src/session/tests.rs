@@ -68,7 +68,7 @@ fn frames_before_login_are_few() {
     fn handled(session: &mut Session) -> usize {
         (0..100)
             .take_while(|_| {
-                let may = session.has_frame_left(0).is_ok();
+                let may = session.has_frame_left(|| 0).is_ok();
                 session.count_frame();
                 may
             })
@@ -86,7 +86,7 @@ fn frames_before_login_are_few() {
 
 #[test]
 fn answers_before_login_are_few() {
-    let is_left = |session: &Session, given| session.has_frame_left(given).is_ok();
+    let is_left = |session: &Session, given| session.has_frame_left(|| given).is_ok();
     for (open, most) in [(false, 4_096), (true, 262_144)] {
         let mut session = session(open);
         assert_eq!((is_left(&session, most - 1), is_left(&session, most)), (true, false));

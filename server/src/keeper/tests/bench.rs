@@ -295,8 +295,10 @@ impl Bench {
             }
         };
         let mail = mail::Mail { sending, to, text, time_ms: self.clock.now().wall_ms };
-        mail::send(&self.core, &party.login, &mail, std::task::Waker::noop(), &mut Effects::default())
-            .unwrap();
+        let (mut recipient, mut effects) = (mail::Recipient::default(), Effects::default());
+        let waker = std::task::Waker::noop();
+        mail::send(&self.core, &party.login, &mail, &mut recipient, waker, &mut effects).unwrap();
+        self.core.finish(&mut effects);
     }
 
     /// Sends and tells what was answered.

@@ -112,5 +112,6 @@ impl<S: Socket> Conn<S> {
         self.inbox.shrink();
         self.share.settle(&mut self.inbox, self.stream.memory());
         self.caller.outbox.shrink(&mut self.writing);
+        self.caller.recipient.forget();
     }
 }

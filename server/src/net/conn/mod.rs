@@ -275,7 +275,7 @@ impl<S: Socket> Future for Conn<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut effects = Effects::default();
         let over = self.turn(cx, &mut effects);
-        effects.wake();
+        self.caller.core.finish(&mut effects);
         over
     }
 }

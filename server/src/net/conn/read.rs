@@ -240,7 +240,7 @@ impl<S: Socket> Conn<S> {
         now: Now,
         effects: &mut Effects,
     ) -> bool {
-        if let Err(refusal) = self.session.has_frame_left(self.caller.outbox.appended()) {
+        if let Err(refusal) = self.session.has_frame_left(|| self.caller.outbox.appended()) {
             self.close(&refusal, effects);
             return true;
         }

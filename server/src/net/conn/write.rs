@@ -21,6 +21,9 @@ pub(super) const FETCHES_EMPTY_MAX: u32 = 5;
 
 impl<S: Socket> Conn<S> {
     pub(super) fn poll_feed(&mut self, cx: &mut Context<'_>, now: Duration, effects: &mut Effects) -> bool {
+        if self.fetching.is_none() && (!self.feeding || self.feed_again.is_some()) {
+            return false;
+        }
         let Some(login) = self.caller.login.clone() else { return false };
         if !matches!(self.end, End::No | End::HalfClosed) {
             return false;
@@ -49,8 +52,6 @@ impl<S: Socket> Conn<S> {
                 self.feed_again = Some(now + FETCH_AGAIN);
                 return true;
             }
-        } else if !self.feeding || self.feed_again.is_some() {
-            return false;
         }
         self.feeding = false;
         if self.starved && !self.caller.outbox.has_room() {

@@ -296,10 +296,10 @@ fn schedule_of_a_farewell(bench: &Bench, number: usize) {
     let mut party = Party::new(side);
     party.conn.end = crate::net::conn::End::HalfClosed;
     let outbox = party.conn.caller.outbox.clone();
-    outbox.owe(|due| due.sends += 1);
+    outbox.owe(Due::SEND);
     let pays = thread::spawn(move || {
         let mut effects = Effects::default();
-        outbox.answer_due(|due| due.sends -= 1, &mut effects, |out| out.extend(b"paid"));
+        outbox.answer_due(Due::SEND, &mut effects, |out| out.extend(b"paid"));
         effects.wake();
     });
     party.woken.0.store(true, Ordering::SeqCst);
