@@ -219,14 +219,19 @@ impl Outbox {
     /// True if and only if so much waits to be written that no further request should be read. Where the budget is
     /// short, what is owed counts as written: it will be.
     pub fn is_full(&self) -> bool {
+        self.is_full_with(0)
+    }
+
+    /// The same with so many more bytes, which are going to be appended.
+    pub fn is_full_with(&self, more: usize) -> bool {
         let share = self.all.share();
         if share >= self.limit {
-            return self.unwritten() >= self.limit;
+            return self.unwritten().saturating_add(more) >= self.limit;
         }
         // In this order: an answer waits before it is no longer owed.
         let Due { sends, posts } = self.due();
         let due = usize::try_from(sends.saturating_add(posts)).unwrap_or(usize::MAX);
-        self.unwritten().saturating_add(due.saturating_mul(ANSWER_MAX)) >= share.max(OWN)
+        self.unwritten().saturating_add(more).saturating_add(due.saturating_mul(ANSWER_MAX)) >= share.max(OWN)
     }
 
     /// True if and only if the budget has room for `len` more bytes of one connection.

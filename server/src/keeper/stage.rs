@@ -16,7 +16,7 @@ use crate::mailbox::device::NAMELESS;
 use crate::mailbox::items::Marks;
 use crate::mailbox::{Life, Mailbox};
 use crate::outbox::Outbox;
-use crate::service::mail::{self, Kept, Mail, Recipient};
+use crate::service::mail::{self, Addressee, Kept, Mail, Recipient};
 use crate::store::readers::author;
 use crate::store::{Author, Batch, Kind, LogRow, Origin, RowId, Span, StoreError, Write};
 
@@ -151,8 +151,9 @@ impl Keeper {
         let MailJob { login, sending, to, text, .. } = job;
         let words = &self.batch.words;
         let (to, text) = (to.of(words), text.of(words));
-        let mail = Mail { sending: *sending, to, text, time_ms: self.now.wall_ms };
-        if !mail::send_in_memory(&self.core, login, &mail, &mut Recipient::default(), true, &mut self.effects) {
+        let mail = Mail { sending: *sending, text, time_ms: self.now.wall_ms };
+        let to = Addressee { folded: to, last: &mut Recipient::default() };
+        if !mail::send_in_memory(&self.core, login, to, &mail, true, &mut self.effects) {
             let busy = Refusal::new(Code::BUSY, "the recipient's account is changing; try again");
             mail::answer(&login.outbox, *sending, Err(&busy), true, &mut self.effects);
         }

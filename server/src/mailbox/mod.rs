@@ -47,6 +47,9 @@ const SEQ_BLOCK_MAX: u32 = 64 * 1024;
 /// Bytes of the newest items that a mailbox with live sessions keeps in memory beside the store, at the most.
 const TAIL_BYTES: usize = 64 * 1024;
 
+/// Room for so many of each of the [`Effects`] stays between turns.
+const EFFECTS_KEPT: usize = 1024;
+
 /// What a mailbox may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -96,6 +99,8 @@ pub struct Effects {
     pub taken: u64,
     /// How many messages are kept that were not counted yet.
     pub kept: u64,
+    /// Answers that are appended together.
+    pub answers: Vec<u8>,
     seqs: Vec<u64>,
 }
 
@@ -103,6 +108,14 @@ impl Effects {
     /// Wakes the tasks. Whoever had messages kept uses [`Core::finish`](crate::core::Core::finish).
     pub fn wake(&mut self) {
         self.wakes.drain(..).for_each(Waker::wake);
+    }
+
+    /// Gives back what a long turn needed. The rest is for the next turn, which then allocates nothing.
+    pub fn shrink(&mut self) {
+        self.wakes.shrink_to(EFFECTS_KEPT);
+        self.freed.shrink_to(EFFECTS_KEPT);
+        self.seqs.shrink_to(EFFECTS_KEPT);
+        self.answers.shrink_to(EFFECTS_KEPT * size_of::<u64>());
     }
 }
 

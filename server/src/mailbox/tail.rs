@@ -46,7 +46,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Tail {
     entries: VecDeque<Entry>,
-    bytes: Vec<u8>,
+    /// Names and texts. Known to be text, so that nothing is checked again when it is read.
+    bytes: String,
     /// The first byte of `bytes`, counted from the first byte ever added.
     base: u64,
     /// Bytes of removed entries that are not the oldest.
@@ -73,8 +74,8 @@ impl Tail {
             Body::Receipt(state) => (Kind::Receipt(state), ""),
         };
         let start = self.base + self.bytes.len() as u64;
-        self.bytes.extend_from_slice(content.name.as_bytes());
-        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.push_str(content.name);
+        self.bytes.push_str(text);
         let (name_len, text_len) = (content.name.len() as u32, text.len() as u32);
         let (id, time_ms) = (content.id, content.time_ms);
         self.entries.push_back(Entry { seq, start, name_len, text_len, id, time_ms, kind });
@@ -87,11 +88,8 @@ impl Tail {
         let entry = &self.entries[at];
         let start = (entry.start - self.base) as usize;
         let (name, rest) = self.bytes.get(start..)?.split_at_checked(entry.name_len as usize)?;
-        let name = std::str::from_utf8(name).ok()?;
         let body = match entry.kind {
-            Kind::Message(author) => {
-                Body::Message(author, std::str::from_utf8(rest.get(..entry.text_len as usize)?).ok()?)
-            }
+            Kind::Message(author) => Body::Message(author, rest.get(..entry.text_len as usize)?),
             Kind::Receipt(state) => Body::Receipt(state),
             Kind::Removed => return None,
         };
@@ -164,9 +162,10 @@ impl Tail {
     }
 
     fn position(&self, seq: u64) -> Option<usize> {
-        // What is acknowledged is mostly the oldest, what is looked at mostly the oldest or the newest.
-        if self.entries.front()?.seq == seq {
-            return Some(0);
+        // Mostly no number is missing, and the place is known.
+        let guess = usize::try_from(seq.checked_sub(self.entries.front()?.seq)?).ok()?;
+        if self.entries.get(guess).is_some_and(|entry| entry.seq == seq) {
+            return Some(guess);
         }
         if self.entries.back()?.seq == seq {
             return Some(self.entries.len() - 1);
@@ -196,14 +195,16 @@ impl Tail {
 
     fn compact(&mut self) {
         self.entries.retain(|entry| !entry.is_removed());
+        let mut bytes = std::mem::take(&mut self.bytes).into_bytes();
         let mut kept = 0;
         for entry in &mut self.entries {
             let from = (entry.start - self.base) as usize;
-            self.bytes.copy_within(from..from + entry.len(), kept);
+            bytes.copy_within(from..from + entry.len(), kept);
             entry.start = self.base + kept as u64;
             kept += entry.len();
         }
-        self.bytes.truncate(kept);
+        bytes.truncate(kept);
+        self.bytes = String::from_utf8(bytes).expect("whole texts were moved");
         self.dead = 0;
     }
 }

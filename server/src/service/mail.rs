@@ -19,8 +19,9 @@ use crate::hub::{Account, Login};
 use crate::keeper::queue::{FileJob, Full, Job, Sending};
 use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::content::{Body, Content};
+use crate::mailbox::device::WindowCell;
 use crate::mailbox::items::Marks;
-use crate::mailbox::{Effects, Life};
+use crate::mailbox::{Effects, Life, Mailbox};
 use crate::outbox::{Due, Outbox};
 use crate::store::{Author, RowId};
 use crate::window::Seen;
@@ -30,12 +31,19 @@ use crate::window::Seen;
 pub struct Mail<'a> {
     /// What the sender asked for.
     pub sending: Sending,
-    /// The recipient's folded name.
-    pub to: &'a str,
     /// The text.
     pub text: &'a str,
     /// The time, in ms since 1970.
     pub time_ms: u64,
+}
+
+/// Whom a message is for.
+#[derive(Debug)]
+pub struct Addressee<'a> {
+    /// The recipient's folded name.
+    pub folded: &'a str,
+    /// Whom the connection sent to last.
+    pub last: &'a mut Recipient,
 }
 
 /// Whom a connection sent to last, who is mostly whom it sends to next: found again without looking the name up, which
@@ -78,20 +86,23 @@ pub struct Kept {
 pub fn send(
     core: &Core,
     login: &Arc<Login>,
+    to: Addressee<'_>,
     mail: &Mail<'_>,
-    recipient: &mut Recipient,
     waker: &Waker,
     effects: &mut Effects,
 ) -> Result<(), Full> {
-    let Mail { sending, to, text, .. } = *mail;
+    let Mail { sending, text, .. } = *mail;
+    let folded = to.folded;
     let due = login.outbox.due();
     // What a device sends keeps its order: nothing overtakes what is on the queue.
-    if core.in_memory && due == Due::default() && send_in_memory(core, login, mail, recipient, false, effects) {
+    if core.in_memory && due == Due::default() && send_in_memory(core, login, to, mail, false, effects) {
         return Ok(());
     }
     // Owed before it is on the queue: the writing thread may answer at once.
     login.outbox.owe(sending.due());
-    core.queue.mail(login, sending, to, text, waker).inspect_err(|Full| login.outbox.forgive(sending.due()))
+    core.queue
+        .mail(login, sending, folded, text, waker)
+        .inspect_err(|Full| login.outbox.forgive(sending.due()))
 }
 
 impl Sending {
@@ -132,7 +143,7 @@ pub fn check_counter(core: &Core, login: &Login, sending: Sending) -> Result<Opt
     match cell.lock().window.check(counter) {
         Seen::New => Ok(None),
         Seen::Before => Ok(Some(core.ids.id(login.account.id, *device, counter))),
-        Seen::Stale => Err(Refusal::new(Code::STALE_COUNTER, "the counter is older than the last 1024")),
+        Seen::Stale => Err(stale()),
     }
 }
 
@@ -161,92 +172,138 @@ pub fn receipts_full() -> Refusal {
 /// true where that thread does it now.
 pub fn send_in_memory(
     core: &Core,
-    login: &Arc<Login>,
+    login: &Login,
+    to: Addressee<'_>,
     mail: &Mail<'_>,
-    recipient: &mut Recipient,
     due: bool,
     effects: &mut Effects,
 ) -> bool {
-    let Mail { sending, to, .. } = *mail;
-    let Some(account) = recipient.find(core, to) else { return false };
-    // Held over the mailbox, so that two connections of one device cannot both find the counter new.
-    let mut guard = login.device.as_ref().map(|(_, cell)| cell.lock());
-    if let (Sending::Post { counter, .. }, Some(cell)) = (sending, &guard) {
-        match cell.window.check(counter) {
-            Seen::New => {}
-            Seen::Before => {
-                let id = identify(core, login, sending).0;
-                answer(
-                    &login.outbox,
-                    sending,
-                    Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }),
-                    due,
-                    effects,
-                );
-                return true;
-            }
-            Seen::Stale => {
-                let stale = Refusal::new(Code::STALE_COUNTER, "the counter is older than the last 1024");
-                answer(&login.outbox, sending, Err(&stale), due, effects);
-                return true;
-            }
-        }
+    let Some(account) = to.last.find(core, to.folded) else { return false };
+    let mut window = login.device.as_ref().map(|(_, cell)| cell.lock());
+    let kept = core.with_mailbox(account, effects, |mailbox, effects| {
+        Keeping { core, login, account, mailbox, window: window.as_deref_mut() }.keep(mail, effects)
+    });
+    drop(window);
+    match &kept {
+        // It is not in memory any more, or has no number left.
+        None => to.last.forget(),
+        Some(result) => answer(&login.outbox, mail.sending, result.as_ref().copied(), due, effects),
     }
-    let wanted = sending.marks().has(Marks::WANTED);
-    if wanted && !core.hub.reserve_receipt(login.account.id) {
-        answer(&login.outbox, sending, Err(&receipts_full()), due, effects);
-        return true;
-    }
-    let kept = keep_in_memory(core, login, mail, account, effects);
-    if wanted && !matches!(kept, Some(Ok(_))) {
-        core.hub.release_receipts(login.account.id, 1);
-    }
-    if let (Some(Ok(_)), Sending::Post { counter, .. }, Some(cell)) = (&kept, sending, &mut guard) {
-        cell.window.accept(counter);
-        // Saved when its session has left: the store answers a repeat after that.
-        cell.unsaved = true;
-    }
-    match kept {
-        None => {
-            recipient.forget();
-            return false;
-        }
-        Some(Ok(kept)) => answer(&login.outbox, sending, Ok(kept), due, effects),
-        Some(Err(refusal)) => answer(&login.outbox, sending, Err(&refusal), due, effects),
-    }
-    true
+    kept.is_some()
 }
 
-fn keep_in_memory(
+/// The most messages that are taken under one lock of their recipient's mailbox: others want it as well.
+const RUN_MAX: usize = 64;
+
+/// Keeps, pushes and answers messages for `last` in memory, as far as `next` has any that begin at a byte and are for a
+/// folded name. Nothing may be owed to the sender. Returns how many bytes were done with, and how many messages `next`
+/// gave that were not.
+pub fn send_run_in_memory<'m>(
     core: &Core,
     login: &Login,
-    mail: &Mail<'_>,
-    recipient: &Arc<Account>,
+    last: &Recipient,
+    next: impl Fn(usize, &str) -> Option<(usize, Mail<'m>)>,
     effects: &mut Effects,
-) -> Option<Result<Kept, Refusal>> {
-    let Mail { sending, text, time_ms, .. } = *mail;
-    let (id, author) = identify(core, login, sending);
-    core.with_mailbox(recipient, effects, |mailbox, effects| {
-        if mailbox.life() != Life::Live || mailbox.block_needed(0).is_some() {
+) -> (usize, u64) {
+    let Some(account) = &last.0 else { return (0, 0) };
+    let Some(mut coming) = next(0, &account.folded) else { return (0, 0) };
+    let mut window = login.device.as_ref().map(|(_, cell)| cell.lock());
+    let run = core.with_mailbox(account, effects, |mailbox, effects| {
+        let mut keeping = Keeping { core, login, account, mailbox, window: window.as_deref_mut() };
+        let mut done = 0;
+        for left in (0..RUN_MAX).rev() {
+            let (len, mail) = coming;
+            let Some(result) = keeping.keep(&mail, effects) else { return (done, 1) };
+            put_answer(mail.sending, result.as_ref().copied(), &mut effects.answers);
+            done += len;
+            let stop = left == 0 || login.outbox.is_full_with(effects.answers.len());
+            match (!stop).then(|| next(done, &account.folded)).flatten() {
+                Some(further) => coming = further,
+                None => break,
+            }
+        }
+        (done, 0)
+    });
+    drop(window);
+    let answers = std::mem::take(&mut effects.answers);
+    if !answers.is_empty() {
+        login.outbox.answer(effects, |out| out.extend_from_slice(&answers));
+    }
+    effects.answers = answers;
+    effects.answers.clear();
+    run
+}
+
+/// A mailbox in memory that is locked for what somebody sends to it.
+struct Keeping<'a> {
+    core: &'a Core,
+    login: &'a Login,
+    account: &'a Arc<Account>,
+    mailbox: &'a mut Mailbox<Arc<Outbox>>,
+    /// The counters of the sender's device: locked with the mailbox, and before it, so that two connections of one device
+    /// cannot both find a counter new.
+    window: Option<&'a mut WindowCell>,
+}
+
+impl Keeping<'_> {
+    /// Keeps and pushes a message; `None` where the writing thread has to do something first.
+    fn keep(&mut self, mail: &Mail<'_>, effects: &mut Effects) -> Option<Result<Kept, Refusal>> {
+        let Mail { sending, .. } = *mail;
+        if let (Sending::Post { counter, .. }, Some(window)) = (sending, &self.window) {
+            match window.window.check(counter) {
+                Seen::New => {}
+                Seen::Before => {
+                    let id = identify(self.core, self.login, sending).0;
+                    return Some(Ok(Kept { id, time_ms: 0, posted: Posted::SeenBefore }));
+                }
+                Seen::Stale => return Some(Err(stale())),
+            }
+        }
+        if self.mailbox.life() != Life::Live || self.mailbox.block_needed(0).is_some() {
             return None;
         }
+        let wanted = sending.marks().has(Marks::WANTED);
+        if wanted && !self.core.hub.reserve_receipt(self.login.account.id) {
+            return Some(Err(receipts_full()));
+        }
+        let kept = self.keep_new(mail, effects);
+        match (&kept, sending, &mut self.window) {
+            (Ok(_), Sending::Post { counter, .. }, Some(window)) => {
+                window.window.accept(counter);
+                // Saved when its session has left: the store answers a repeat after that.
+                window.unsaved = true;
+            }
+            (Err(_), ..) if wanted => self.core.hub.release_receipts(self.login.account.id, 1),
+            _ => {}
+        }
+        Some(kept)
+    }
+
+    fn keep_new(&mut self, mail: &Mail<'_>, effects: &mut Effects) -> Result<Kept, Refusal> {
+        let Keeping { core, login, mailbox, .. } = self;
+        let Mail { sending, text, time_ms } = *mail;
+        let (id, author) = identify(core, login, sending);
         let sender = login.account.id.short();
         if let Err(refusal) = mailbox.admit(sender, text.len(), &core.bounds) {
             core.counters.refused_full.one();
-            return Some(Err(refusal));
+            return Err(refusal);
         }
         effects.kept += 1;
         let seq = mailbox.stage(RowId::NONE, text.len(), sending.marks(), sender);
         if mailbox.runs_short() {
-            core.queue.control(Job::Reserve(recipient.clone()));
+            core.queue.control(Job::Reserve(self.account.clone()));
         }
         let content = Content { id, time_ms, name: &login.account.name, body: Body::Message(author, text) };
         let posted = match mailbox.publish(seq, &content, effects) {
             true => Posted::HandedOver,
             false => Posted::Stored,
         };
-        Some(Ok(Kept { id, time_ms, posted }))
-    })
+        Ok(Kept { id, time_ms, posted })
+    }
+}
+
+fn stale() -> Refusal {
+    Refusal::new(Code::STALE_COUNTER, "the counter is older than the last 1024")
 }
 
 /// Answers a SEND or a POST; `due` where the writing thread owed it.

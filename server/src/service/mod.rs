@@ -32,6 +32,7 @@ use crate::mailbox::stream::WINDOW_ITEMS;
 use crate::outbox::{Due, Outbox};
 use crate::presence::Watcher;
 use crate::rate::Bucket;
+use crate::service::mail::Addressee;
 
 /// How many answers the writing thread may owe a connection.
 const DUE_MAX: u32 = 1024;
@@ -253,14 +254,67 @@ fn send(
         return Flow::Hold(Hold::Rate(until));
     }
     let key = to.user.key();
-    let mail = mail::Mail { sending, to: key.as_str(), text, time_ms: now.wall_ms };
-    match mail::send(&caller.core, login, &mail, &mut caller.recipient, waker, effects) {
+    let mail = mail::Mail { sending, text, time_ms: now.wall_ms };
+    let to = Addressee { folded: key.as_str(), last: &mut caller.recipient };
+    match mail::send(&caller.core, login, to, &mail, waker, effects) {
         Ok(()) => Flow::Done,
         Err(Full) => {
             login.account.sends.give_back(1, caller.core.limits.sends);
             Flow::Hold(Hold::Full)
         }
     }
+}
+
+/// Frames that have come, and which of their ops are allowed now.
+pub struct Frames<'a, A> {
+    /// Their bytes. The last frame may be incomplete.
+    pub bytes: &'a [u8],
+    /// The limit on a frame's data.
+    pub limit: u32,
+    /// True where an op may be asked.
+    pub allowed: A,
+}
+
+/// Handles the messages at the beginning of `frames` that go to whom the caller sent to last, as far as nothing is
+/// special about them; returns how many bytes they took. Whatever is special is left for [`dispatch`], with all its
+/// refusals. Where messages live in memory this takes the locks once for all of them: they are the greater part of what
+/// a message costs there.
+pub fn send_run(
+    caller: &mut Caller,
+    frames: Frames<'_, impl Fn(u8) -> bool>,
+    now: Now,
+    effects: &mut Effects,
+) -> usize {
+    let Caller { core, outbox, login: Some(login), recipient, .. } = caller else { return 0 };
+    let is_message = |op: u8| op == OpCode::Post.byte() || op == OpCode::Send.byte();
+    let begins = frames.bytes.get(frame::HEADER - 1).is_some_and(|op| is_message(*op));
+    if !begins || !core.in_memory || outbox.due() != Due::default() {
+        return 0;
+    }
+    let sends = &login.account.sends;
+    let next = |at: usize, to: &str| -> Option<(usize, mail::Mail<'_>)> {
+        let frame = frame::parse(frames.bytes.get(at..)?, frames.limit).ok().flatten()?;
+        if !is_message(frame.op) || !(frames.allowed)(frame.op) {
+            return None;
+        }
+        let (sending, address, text) = match Request::decode(frame.op, frame.data).ok()? {
+            Request::Send { to, text } => (Sending::Send, to, text),
+            Request::Post(post) => {
+                (Sending::Post { counter: post.counter, wanted: post.receipts }, post.to, post.text)
+            }
+            _ => return None,
+        };
+        let special = text.len() as u64 > core.limits.text || address.realm.is_some();
+        if special || address.user.key().as_str() != to {
+            return None;
+        }
+        login.account.unknown.has_one(now.up, core.limits.unknown_rate).ok()?;
+        sends.take(1, now.up, core.limits.sends).ok()?;
+        Some((frame.wire_len(), mail::Mail { sending, text, time_ms: now.wall_ms }))
+    };
+    let (taken, unused) = mail::send_run_in_memory(core, login, recipient, next, effects);
+    sends.give_back(unused, core.limits.sends);
+    taken
 }
 
 fn greet(caller: &mut Caller, hello: &Hello<'_>, effects: &mut Effects) -> Flow {

@@ -294,10 +294,11 @@ impl Bench {
                 Sending::Post { counter: party.counter, wanted }
             }
         };
-        let mail = mail::Mail { sending, to, text, time_ms: self.clock.now().wall_ms };
+        let mail = mail::Mail { sending, text, time_ms: self.clock.now().wall_ms };
         let (mut recipient, mut effects) = (mail::Recipient::default(), Effects::default());
         let waker = std::task::Waker::noop();
-        mail::send(&self.core, &party.login, &mail, &mut recipient, waker, &mut effects).unwrap();
+        let to = mail::Addressee { folded: to, last: &mut recipient };
+        mail::send(&self.core, &party.login, to, &mail, waker, &mut effects).unwrap();
         self.core.finish(&mut effects);
     }
 

@@ -14,6 +14,7 @@ mod read;
 mod tests;
 mod write;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,11 @@ use crate::outbox::Due;
 use crate::service::delivery::{self, Fetching};
 use crate::service::{Caller, Done, Flow, Hold, Work};
 use crate::session::{Session, TakenClock};
+
+thread_local! {
+    /// What a turn of any connection of this thread collects, empty between turns: its room is used again.
+    static EFFECTS: Cell<Effects> = Cell::default();
+}
 
 /// After so much quiet the buffers are given back.
 const SHRINK_AFTER: Duration = Duration::from_secs(5);
@@ -273,9 +279,11 @@ impl<S: Socket> Future for Conn<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut effects = Effects::default();
+        let mut effects = EFFECTS.take();
         let over = self.turn(cx, &mut effects);
         self.caller.core.finish(&mut effects);
+        effects.shrink();
+        EFFECTS.set(effects);
         over
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::mailbox::Effects;
 use crate::net::door::{Door, NO_HTTP};
 use crate::service::delivery;
-use crate::service::{self, Hold};
+use crate::service::{self, Frames, Hold};
 
 /// How much is read at a time.
 const READ: usize = 64 * 1024;
@@ -209,6 +209,12 @@ impl<S: Socket> Conn<S> {
             match frame::parse(bytes.get(at..).unwrap_or_default(), self.session.frame_limit()) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
+                    let run = self.handle_run(bytes.get(at..).unwrap_or_default(), now, effects);
+                    if run > 0 {
+                        at += run;
+                        self.session.frame_done();
+                        continue;
+                    }
                     if !self.handle_frame(frame, mark(at), cx, now, effects) {
                         break;
                     }
@@ -229,6 +235,17 @@ impl<S: Socket> Conn<S> {
             }
         }
         at
+    }
+
+    /// Handles as many messages as go to one recipient in one go; returns how many bytes they took. Who has messages that
+    /// may be taken with each frame is served frame by frame.
+    fn handle_run(&mut self, bytes: &[u8], now: Now, effects: &mut Effects) -> usize {
+        if self.untaken {
+            return 0;
+        }
+        let session = &self.session;
+        let frames = Frames { bytes, limit: session.frame_limit(), allowed: |op| session.check(op).is_ok() };
+        service::send_run(&mut self.caller, frames, now, effects)
     }
 
     /// Handles a frame; false where it is held back.

@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod panics;
 mod passwords;
+mod runs;
 mod schedules;
 mod wall;
 mod watchers;
