@@ -306,10 +306,7 @@ impl<'a> Load<'a> {
             let flow = flow.ok_or("a message that is for somebody else")?;
             // Some servers bring what waits before they are asked.
             flow.to = Some(end);
-            if message.number != flow.received {
-                return Err(wrong(flow, message.number));
-            }
-            flow.received += 1;
+            flow.arrives(message.number)?;
             if self.is_timed {
                 self.one_way.add(now.saturating_sub(message.time));
             }
@@ -425,9 +422,51 @@ fn mark(ends: &mut [End], dirty: &mut Vec<usize>, end: usize) {
     }
 }
 
-/// What is wrong with a message that has this number.
-fn wrong(flow: &Flow, number: u64) -> String {
-    let expected = flow.received;
-    let what = if number < expected { "doubled or out of order" } else { "lost or out of order" };
-    format!("{what}: message {number} of a flow of which {expected} was due")
+impl Flow {
+    /// A message with this number arrives: the next one, or something is wrong.
+    fn arrives(&mut self, number: u64) -> Result<(), String> {
+        let due = self.received;
+        let what = match number {
+            _ if number >= self.sent => "was never sent",
+            _ if number < due => "is doubled or out of order",
+            _ if number > due => "comes before one that is lost or out of order",
+            _ => {
+                self.received += 1;
+                return Ok(());
+            }
+        };
+        Err(format!("message {number} of a flow of which {due} was due {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_doubled_or_out_of_order_is_noticed() {
+        let flow = |sent, received| Flow {
+            from: 0,
+            target: Target::default(),
+            to: Some(1),
+            recipient: 1,
+            sent,
+            received,
+            limit: sent,
+        };
+        let arrives = |numbers: &[u64]| {
+            let mut flow = flow(4, 0);
+            let wrong = numbers.iter().find_map(|number| flow.arrives(*number).err());
+            (wrong.unwrap_or_default(), flow.received)
+        };
+        assert_eq!(arrives(&[0, 1, 2, 3]), (String::new(), 4));
+        for (numbers, what) in [
+            (&[0, 2, 3][..], "message 2 of a flow of which 1 was due comes before one that is lost"),
+            (&[0, 1, 1, 2], "message 1 of a flow of which 2 was due is doubled"),
+            (&[1, 0], "message 1 of a flow of which 0 was due comes before"),
+            (&[0, 1, 2, 3, 4], "message 4 of a flow of which 4 was due was never sent"),
+        ] {
+            assert!(arrives(numbers).0.starts_with(what), "{numbers:?}: {}", arrives(numbers).0);
+        }
+    }
 }

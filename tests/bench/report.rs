@@ -205,12 +205,12 @@ fn plot(page: &mut String, rows: &[&Row]) {
             subjects.push(&row.subject);
         }
     }
-    let grows = ["connections", "sizes", "accounts", "backlog"];
+    let grows = ["connections", "sizes", "accounts", "backlog", "crowds"];
     if !rows.first().is_some_and(|row| grows.contains(&row.work.as_str())) {
         return;
     }
     page.push_str("```text\n");
-    for measure in ["cpu_us", "s", "bytes_each", "rss_mib"] {
+    for measure in ["cpu_us", "s", "bytes_each", "kib", "rss_mib"] {
         for subject in &subjects {
             let values: Vec<(&str, f64)> = rows
                 .iter()

@@ -11,6 +11,7 @@ use bellhop_tests::disks::{full_disk, has_small_disks, slow_disk};
 use bellhop_tests::faults::{has_strace, sweep};
 use bellhop_tests::floods::{self, Figures, Look, PHASES, Slow};
 use bellhop_tests::powerloss::Recording;
+use bellhop_tests::process::binary;
 use bellhop_tests::tools::has;
 
 /// A step of the drill.
@@ -93,6 +94,7 @@ pub(crate) const STEPS: &[Step] = &[
     tests("S5", "times of unknown names", IT, "an_unknown_name_takes_as_long", &[("BELLHOP_TIMINGS", "200")]),
     run("B9", "passwords by the hundred", |_| judged(floods::passwords(100, VOLLEYS))),
     run("56", "screen costs", |_| screen_costs()),
+    run("P10", "instructions", |_| instructions()),
     tests("37", "screens of every size", "bellhop", "every_size_draws", &[("BELLHOP_SIZES", "all")]),
     // The longest come last.
     run("B18", "fuzz limits", |seed| fuzzed("limits", seed)),
@@ -186,6 +188,21 @@ fn screen_costs() -> Shown {
         amount: format!("{} figures", figures.len()),
         failures: figures.iter().filter(|figure| figure.is_missed()).count() as u64,
         remark: remarks.join(", "),
+    }
+}
+
+/// Instructions of a message, against those that are kept: a failure where there are more than 5 % more.
+fn instructions() -> Shown {
+    let mut bench = Command::new(binary("bench"));
+    // Skipped for want of valgrind, it would show nothing.
+    let output = bench.args(["instructions", "--amount", "quiet-s=0"]).env("CI", "true").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines = said.lines().filter(|line| line.starts_with("   instructions") || line.starts_with("FAILED"));
+    let remark: Vec<&str> = lines.map(str::trim).collect();
+    Shown {
+        amount: format!("{} counts", remark.len()),
+        failures: u64::from(!output.status.success()),
+        remark: remark.join("; "),
     }
 }
 

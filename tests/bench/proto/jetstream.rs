@@ -15,9 +15,9 @@ pub(crate) struct JetStream {
     pub(crate) batch: usize,
 }
 
-/// A request to the server, and its answer.
-fn request(link: &mut Link, subject: &str, body: &str) -> io::Result<String> {
-    link.say(format!("PUB {subject} _INBOX.asked {}\r\n{body}\r\n", body.len()).as_bytes())?;
+/// A request to the server, and its answer, which comes to nobody else.
+fn request(link: &mut Link, name: &str, subject: &str, body: &str) -> io::Result<String> {
+    link.say(format!("PUB {subject} _INBOX.{name} {}\r\n{body}\r\n", body.len()).as_bytes())?;
     let answer = link.hear(|bytes| {
         let mut at = 0;
         while let Ok(Some((line, len))) = parse(&bytes[at..]) {
@@ -42,7 +42,7 @@ fn prepare(link: &mut Link, name: &str) -> io::Result<()> {
         (format!("$JS.API.STREAM.CREATE.{STREAM}"), stream, "already in use"),
         (format!("$JS.API.CONSUMER.DURABLE.CREATE.{STREAM}.{name}"), consumer, "already exists"),
     ] {
-        let answer = request(link, &what, &body)?;
+        let answer = request(link, name, &what, &body)?;
         if answer.contains("\"error\"") && !answer.contains(known) {
             return Err(io::Error::other(refused(answer.as_bytes())));
         }
@@ -57,8 +57,7 @@ impl Proto for JetStream {
 
     fn login(&self, link: &mut Link, state: &mut State, role: Role) -> io::Result<()> {
         let name = name(state.party);
-        let inbox = if role == Role::Absent { "asked" } else { &name };
-        enter(link, &format!("SUB _INBOX.{inbox} 1\r\n"))?;
+        enter(link, &format!("SUB _INBOX.{name} 1\r\n"))?;
         if role == Role::Absent { prepare(link, &name) } else { Ok(()) }
     }
 

@@ -57,15 +57,20 @@ fn wal(folder: &Path) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Kills the server and starts it again.
+/// Kills the server and starts it again: how long that took, and its memory then.
+fn restart(bench: &mut Bench) -> Result<(f64, u64), String> {
+    // What was acknowledged a moment before a kill may come again.
+    thread::sleep(SAVED);
+    let seconds = bench.field.restart(bellhop("power"), true)?;
+    Ok((seconds, rss(bench.field.running(bellhop("power"))?.ids[0])))
+}
+
+/// What a start after a kill costs, with so much waiting.
 fn start(bench: &mut Bench, waiting: u64, empty: u64) -> Result<Measures, String> {
     let subject = bellhop("power");
     let folder = bench.field.data(subject).ok_or("it does not run")?;
-    // What was acknowledged a moment before a kill may come again.
-    thread::sleep(SAVED);
     let wal = wal(&folder);
-    let seconds = bench.field.restart(subject, true)?;
-    let memory = rss(bench.field.running(subject)?.ids[0]);
+    let (seconds, memory) = restart(bench)?;
     let mut measures = vec![(TIME, seconds), (WAL, wal), (RSS, memory as f64 / f64::from(1 << 20))];
     if waiting > 0 {
         measures.push((BYTES, memory.saturating_sub(empty) as f64 / waiting as f64));
@@ -115,9 +120,7 @@ pub(super) fn backlog(bench: &mut Bench) {
             return;
         }
         if waiting == 0 {
-            let started = bench.field.running(subject).and_then(|_| bench.field.restart(subject, true));
-            let running = started.and_then(|_| bench.field.running(subject));
-            empty = running.map_or(0, |running| rss(running.ids[0]));
+            empty = restart(bench).map_or(0, |(_, memory)| memory);
         }
         bench.by_turns("backlog", &start_case(waiting), &[subject], |bench, _| start(bench, waiting, empty));
     }

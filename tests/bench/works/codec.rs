@@ -24,6 +24,8 @@ use crate::load::Load;
 pub(crate) const CODEC: &str = "bellhop-protocol";
 /// Frames in a buffer, as one read brings them.
 const FRAMES: usize = 1_000;
+/// How often is counted: the least of them has the fewest wake-ups, which are chance.
+const LOOKS: usize = 5;
 /// What may be more than is kept before it is a failure.
 const SLACK: f64 = 1.05;
 
@@ -75,7 +77,7 @@ pub(super) fn codec(bench: &mut Bench) {
 
 /// True if and only if a program can be counted here.
 fn has_valgrind() -> bool {
-    has("valgrind", &["--version"]) && has("vgdb", &["--help"])
+    has("valgrind", &["--version"]) && has("vgdb", &["--help"]) && has("taskset", &["--version"])
 }
 
 /// A server under valgrind, and where that writes.
@@ -142,8 +144,9 @@ impl Counted {
     fn start(bench: &mut Bench, durability: &'static str) -> Result<Counted, String> {
         let (home, variant) = (Home::new(), Variant::of(durability));
         let out = home.path().join("callgrind");
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args(["--tool=callgrind", "--quiet", "--fair-sched=yes"]);
+        // On one processor: how often threads wake each other is not what is counted.
+        let mut valgrind = Command::new("taskset");
+        valgrind.args(["--cpu-list", "0", "valgrind", "--tool=callgrind", "--quiet", "--fair-sched=yes"]);
         valgrind.arg(format!("--callgrind-out-file={}", out.display()));
         valgrind.arg(bench.field.program(false)?);
         let server = Field::start_bellhop(&mut valgrind, variant, &home)?;
@@ -159,16 +162,22 @@ impl Counted {
         // Twice: buffers have the size that they keep.
         (0..2 * messages / at_once).try_for_each(|_| load.send_more(at_once))?;
         tell(self.running.ids[0], "zero")?;
-        (0..messages / at_once).try_for_each(|_| load.send_more(at_once))?;
-        tell(self.running.ids[0], "dump")?;
-        let (instructions, allocations) = counted(&self.out)?;
+        let mut least = (f64::MAX, f64::MAX);
+        for _ in 0..LOOKS {
+            (0..messages / at_once).try_for_each(|_| load.send_more(at_once))?;
+            // What is written down is counted from zero again.
+            tell(self.running.ids[0], "dump")?;
+            let counted = counted(&self.out)?;
+            least = if counted.0 < least.0 { counted } else { least };
+        }
+        let (instructions, allocations) = least;
         Ok(vec![(INSTRUCTIONS, instructions / messages as f64), (ALLOCATIONS, allocations / messages as f64)])
     }
 }
 
 /// What is counted: by durability, how many messages at a time, and how many in all.
 pub(crate) const COUNTS: [(&str, u64, u64); 3] =
-    [("none", 1, 1_000), ("none", 64, 6_400), ("power", 64, 3_200)];
+    [("none", 1, 500), ("none", 64, 3_200), ("power", 64, 3_200)];
 
 /// What a count is called.
 pub(crate) fn count_case(at_once: u64) -> String {

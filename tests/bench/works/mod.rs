@@ -48,6 +48,7 @@ pub(crate) const WORKS: &[Work] = &[
     work("stored", "messages for those who are away, and then those come and take them", stored::stored),
     work("mailboxes", "the same for some among many, whose messages are interleaved", stored::mailboxes),
     work("sessions", "logins, and what idle sessions cost", sessions::sessions),
+    work("crowds", "the same, by how many sessions there are", sessions::growing),
     work("idle", "ten thousand idle sessions over TLS", sessions::many),
     work("storm", "a killed server comes back, and all its clients with it", storm::storm),
     work("paced", "so many messages a second over TLS, each fsynced before its answer", paced::paced),

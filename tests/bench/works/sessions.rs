@@ -1,5 +1,6 @@
 //! People who come and say nothing: how fast they are logged in, and what they cost while they are there.
 
+use super::growth::steps;
 use super::live::bellhop;
 use super::{Bench, Measures};
 use crate::clock::{self, Moment};
@@ -84,6 +85,23 @@ pub(super) fn sessions(bench: &mut Bench) {
         bench.field.end(subject);
         done
     });
+}
+
+/// What a session costs, by how many there are.
+pub(super) fn growing(bench: &mut Bench) {
+    let idle = bench.amounts.of("idle-s");
+    for sessions in steps(100, bench.amounts.of("sessions")) {
+        bench.by_turns(
+            "crowds",
+            &format!("{sessions} sessions"),
+            &[bellhop("power"), TLS],
+            |bench, subject| {
+                let done = run(bench, subject, sessions, idle);
+                bench.field.end(subject);
+                done
+            },
+        );
+    }
 }
 
 /// Once: it takes long.
