@@ -207,7 +207,7 @@ const CONNECTION: u64 = 20 * 1024;
 const HASH: u64 = 19 * 1024 * 1024;
 /// The pages that the writer's and two readers' connections keep of the database.
 const DATABASE: u64 = (16 + 2 * 4) * 1024 * 1024;
-/// What a thread that runs connections reads into, and decrypts from.
+/// What a thread that runs connections reads into, decrypts from, and collects in a turn.
 const WORKER: u64 = 160 * 1024;
 /// Whoever guessed a password or connected of late, with every table full; the lines of the log that wait.
 const TABLES: u64 = 12 * 1024 * 1024;

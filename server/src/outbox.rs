@@ -64,6 +64,16 @@ impl Due {
     /// One answer to a POST.
     pub const POST: Due = Due { sends: 0, posts: 1 };
 
+    /// Both.
+    pub fn and(self, more: Due) -> Due {
+        Due { sends: self.sends + more.sends, posts: self.posts + more.posts }
+    }
+
+    /// So many times as much.
+    pub fn times(self, count: u32) -> Due {
+        Due { sends: self.sends * count, posts: self.posts * count }
+    }
+
     fn packed(self) -> u64 {
         u64::from(self.sends) << 32 | u64::from(self.posts)
     }
@@ -144,25 +154,25 @@ impl Outbox {
         self.append(effects, write);
     }
 
-    /// Notes that the writing thread owes an answer.
-    pub fn owe(&self, one: Due) {
-        self.due.fetch_add(one.packed(), Ordering::Relaxed);
+    /// Notes that the writing thread owes answers.
+    pub fn owe(&self, due: Due) {
+        self.due.fetch_add(due.packed(), Ordering::Relaxed);
     }
 
-    /// Notes that it does not owe it after all.
-    pub fn forgive(&self, one: Due) {
-        self.due.fetch_sub(one.packed(), Ordering::Release);
+    /// Notes that it does not owe them after all.
+    pub fn forgive(&self, due: Due) {
+        self.due.fetch_sub(due.packed(), Ordering::Release);
     }
 
-    /// Appends an answer that the writing thread owed. Paid after it is appended: whoever sees that nothing is owed sees
+    /// Appends answers that the writing thread owed. Paid after it is appended: whoever sees that nothing is owed sees
     /// what waits. Paid under the lock: a connection that takes the bytes also sees that they are owed no longer, so that
     /// a request that waits for them is not forgotten.
-    pub fn answer_due(&self, one: Due, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn answer_due(&self, due: Due, effects: &mut Effects, write: impl FnOnce(&mut Vec<u8>)) {
         let mut inner = self.inner.lock();
         if inner.state == State::Open {
             self.append_to(&mut inner, effects, write);
         }
-        self.forgive(one);
+        self.forgive(due);
     }
 
     /// The answers that the writing thread owes.

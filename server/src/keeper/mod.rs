@@ -28,8 +28,10 @@ mod upkeep;
 mod tests;
 
 use std::collections::HashSet;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec::Drain;
 
 use bellhop_protocol::code::Refusal;
 use bellhop_protocol::item::ReceiptState;
@@ -48,6 +50,7 @@ use crate::mailbox::Effects;
 use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::content::{Body, Content};
 use crate::mailbox::device::WindowCell;
+use crate::outbox::Due;
 use crate::service::mail::{self, Kept};
 use crate::store::log::Run;
 use crate::store::{AccountId, Author, Batch, RowId, Span, Store, StoreError};
@@ -61,17 +64,7 @@ const WORDS_KEPT: usize = 1024 * 1024;
 /// What is told when the batch is committed.
 enum Outcome {
     /// A message is kept: it is published and its sender answered.
-    Kept {
-        login: Arc<Login>,
-        sending: Sending,
-        to: Arc<Account>,
-        author: Author,
-        seq: u64,
-        row: RowId,
-        id: MessageId,
-        from: Span,
-        text: Span,
-    },
+    Kept(KeptMail),
     /// A message is not kept, or was before.
     Answer { login: Arc<Login>, sending: Sending, result: Result<Kept, Refusal> },
     /// A receipt is filed: it is published.
@@ -98,6 +91,26 @@ enum Outcome {
     Unclaimed(AccountId),
     /// Somebody waits for this.
     Reply(Box<dyn FnOnce(Result<(), Refusal>) + Send>),
+}
+
+/// A message that the batch keeps.
+struct KeptMail {
+    login: Arc<Login>,
+    sending: Sending,
+    to: Arc<Account>,
+    author: Author,
+    seq: u64,
+    row: RowId,
+    id: MessageId,
+    from: Span,
+    text: Span,
+}
+
+impl KeptMail {
+    /// True where both have the same sender and recipient.
+    fn goes_with(&self, login: &Arc<Login>, to: &Arc<Account>) -> bool {
+        Arc::ptr_eq(&self.login, login) && Arc::ptr_eq(&self.to, to)
+    }
 }
 
 /// What is taken back when the batch is rolled back.
@@ -229,6 +242,7 @@ impl Keeper {
             self.upkeep.unsaved(account, self.now);
         }
         self.stage_upkeep()?;
+        self.residents.forget_recent();
         self.commit()?;
         std::mem::swap(&mut self.batch.words, &mut taken.words);
         taken.words.clear();
@@ -317,39 +331,54 @@ impl Keeper {
             }
         }
         for outcome in &self.outcomes {
-            if let Outcome::Kept { row, .. } | Outcome::Filed { row, .. } = outcome {
+            if let Outcome::Kept(KeptMail { row, .. }) | Outcome::Filed { row, .. } = outcome {
                 log.append(*row, self.now.wall_ms, true);
             }
         }
         drop(log);
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        for outcome in outcomes.drain(..) {
-            self.release_one(outcome);
+        let mut drained = outcomes.drain(..).peekable();
+        while let Some(outcome) = drained.next() {
+            match outcome {
+                Outcome::Kept(first) => self.release_run(first, &mut drained),
+                other => self.release_one(other),
+            }
         }
+        drop(drained);
         self.outcomes = outcomes;
+    }
+
+    /// Tells of a message, and of those after it from the same sender to the same recipient, which are mostly many: the
+    /// locks of the mailbox and of the sender's outbox are taken once for all of them.
+    fn release_run(&mut self, first: KeptMail, outcomes: &mut Peekable<Drain<'_, Outcome>>) {
+        let (login, to, time_ms) = (first.login.clone(), first.to.clone(), self.now.wall_ms);
+        let Keeper { core, batch: Batch { words, .. }, effects, .. } = self;
+        let mut due = Due::default();
+        core.with_mailbox(&to, effects, |mailbox, effects| {
+            let mut kept = first;
+            for left in (0..mail::RUN_MAX).rev() {
+                let KeptMail { sending, author, seq, id, from, text, .. } = kept;
+                let body = Body::Message(author, text.of(words));
+                let content = Content { id, time_ms, name: from.of(words), body };
+                let handed_over = mailbox.publish(seq, &content, effects);
+                let posted = if handed_over { Posted::HandedOver } else { Posted::Stored };
+                mail::put_answer(sending, Ok(Kept { id, time_ms, posted }), &mut effects.answers);
+                effects.kept += 1;
+                due = due.and(sending.due());
+                let goes_with =
+                    |next: &Outcome| matches!(next, Outcome::Kept(kept) if kept.goes_with(&login, &to));
+                match outcomes.next_if(|next| left > 0 && goes_with(next)) {
+                    Some(Outcome::Kept(next)) => kept = next,
+                    _ => break,
+                }
+            }
+        });
+        mail::answer_all(&login.outbox, due, effects);
     }
 
     fn release_one(&mut self, outcome: Outcome) {
         let time_ms = self.now.wall_ms;
         match outcome {
-            Outcome::Kept { login, sending, to, author, seq, id, from, text, .. } => {
-                let words = &self.batch.words;
-                let body = Body::Message(author, text.of(words));
-                let content = Content { id, time_ms, name: from.of(words), body };
-                let publish = |mailbox: &mut crate::mailbox::Mailbox<_>, effects: &mut Effects| {
-                    mailbox.publish(seq, &content, effects)
-                };
-                self.effects.kept += 1;
-                let handed_over = self.core.with_mailbox(&to, &mut self.effects, publish);
-                let posted = if handed_over { Posted::HandedOver } else { Posted::Stored };
-                mail::answer(
-                    &login.outbox,
-                    sending,
-                    Ok(Kept { id, time_ms, posted }),
-                    true,
-                    &mut self.effects,
-                );
-            }
             Outcome::Answer { login, sending, result } => {
                 mail::answer(&login.outbox, sending, result.as_ref().copied(), true, &mut self.effects);
             }
@@ -371,7 +400,8 @@ impl Keeper {
                 self.release_moved(&account, seq, old, new, time_ms)
             }
             Outcome::Expired(account, seq) => self.release_expired(&account, seq),
-            Outcome::Reviewed(..) => {}
+            // Released as part of a run, and before all others.
+            Outcome::Kept(_) | Outcome::Reviewed(..) => {}
             Outcome::Dropped(run) => self.core.log.lock().dropped(run),
             Outcome::Saved(account) => self.release_saved(&account),
             Outcome::Purged(count) => self.release_purged(count),
@@ -388,7 +418,7 @@ impl Keeper {
         self.residents.forget_fresh();
         for outcome in std::mem::take(&mut self.outcomes) {
             match outcome {
-                Outcome::Kept { login, sending, .. } => {
+                Outcome::Kept(KeptMail { login, sending, .. }) => {
                     mail::answer(&login.outbox, sending, Err(refusal), true, &mut self.effects);
                 }
                 Outcome::InMemory(MailJob { login, sending, .. }) => {

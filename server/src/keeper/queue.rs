@@ -142,6 +142,37 @@ impl Queue {
         })
     }
 
+    /// Adds messages of one sender to one recipient, as many as `next` gives and there is room for, and not more than
+    /// `most`. Returns how many.
+    pub fn run<'a>(
+        &self,
+        login: &Arc<Login>,
+        to: &str,
+        most: u32,
+        mut next: impl FnMut() -> Option<(Sending, &'a str)>,
+    ) -> u32 {
+        let mut inner = self.inner.lock();
+        let mut names = None;
+        let mut count = 0;
+        while count < most && self.has_room(&inner) {
+            let Some((sending, text)) = next() else { break };
+            let words = &mut inner.taken.words;
+            let (to, from) =
+                *names.get_or_insert_with(|| (Span::push(words, to), Span::push(words, &login.account.name)));
+            let text = Span::push(words, text);
+            inner.taken.jobs.push(Job::Mail(MailJob { login: login.clone(), sending, to, from, text }));
+            count += 1;
+        }
+        if count > 0 {
+            self.rouse(inner);
+        }
+        count
+    }
+
+    fn has_room(&self, inner: &Inner) -> bool {
+        !inner.closed && inner.taken.jobs.len() < self.bound && inner.taken.words.len() < WORDS_MAX
+    }
+
     /// Adds what somebody has read, each with its sender's folded name.
     ///
     /// # Errors
@@ -164,7 +195,7 @@ impl Queue {
         if inner.closed {
             return Err(Full);
         }
-        if inner.taken.jobs.len() >= self.bound || inner.taken.words.len() >= WORDS_MAX {
+        if !self.has_room(&inner) {
             inner.waiting.push(waker.clone());
             return Err(Full);
         }

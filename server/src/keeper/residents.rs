@@ -19,22 +19,32 @@ pub(super) struct Residents {
     next_account: AccountId,
     /// Accounts that are made by the batch that is being staged.
     fresh: HashMap<Box<str>, Arc<Account>>,
+    /// Who was asked for by name last in this batch: mostly who is asked for next, found without the hub.
+    recent: Option<Arc<Account>>,
 }
 
 impl Residents {
     pub(super) fn new(core: Arc<Core>, store: Box<dyn Store>, next_account: AccountId) -> Residents {
-        Residents { core, store, next_account, fresh: HashMap::new() }
+        Residents { core, store, next_account, fresh: HashMap::new(), recent: None }
     }
 
     /// The account with this folded name, brought into memory where it is not.
     pub(super) fn by_name(&mut self, folded: &str) -> Result<Option<Arc<Account>>, StoreError> {
-        if let Some(account) = self.core.hub.by_name(folded).or_else(|| self.fresh.get(folded).cloned()) {
-            return Ok(Some(account));
+        if let Some(recent) = self.recent.as_ref().filter(|recent| *recent.folded == *folded) {
+            return Ok(Some(recent.clone()));
         }
-        match self.store.account(folded)? {
-            None => Ok(None),
-            Some(row) => self.bring_in(&row).map(Some),
-        }
+        let here = self.core.hub.by_name(folded).or_else(|| self.fresh.get(folded).cloned());
+        let found = match here {
+            Some(account) => Some(account),
+            None => self.store.account(folded)?.map(|row| self.bring_in(&row)).transpose()?,
+        };
+        self.recent.clone_from(&found);
+        Ok(found)
+    }
+
+    /// The batch is staged: from here on accounts may leave.
+    pub(super) fn forget_recent(&mut self) {
+        self.recent = None;
     }
 
     /// The account with this number, brought into memory where it is not.

@@ -9,7 +9,7 @@ use bellhop_protocol::{Code, MessageId};
 
 use super::queue::{FileJob, MailJob, Sending};
 use super::upkeep::device_rows;
-use super::{Keeper, Outcome, Undo};
+use super::{Keeper, KeptMail, Outcome, Undo};
 use crate::hub::{Account, Login};
 use crate::mailbox::acknowledge::Owed;
 use crate::mailbox::device::NAMELESS;
@@ -82,7 +82,8 @@ impl Keeper {
         let kind = Kind::Message { sender: author.account, origin: origin(sending, &author, id), wanted };
         let (account, time_ms) = (to.id, self.now.wall_ms);
         self.batch.push(Write::Append(LogRow { row, account, seq, time_ms, kind, name: *from, text: *text }));
-        Ok(Outcome::Kept { login, sending, to, author, seq, row, id, from: *from, text: *text })
+        let (from, text) = (*from, *text);
+        Ok(Outcome::Kept(KeptMail { login, sending, to, author, seq, row, id, from, text }))
     }
 
     /// Tells that nobody has the name, which is counted: names can be found out this way.

@@ -48,7 +48,7 @@ const SEQ_BLOCK_MAX: u32 = 64 * 1024;
 const TAIL_BYTES: usize = 64 * 1024;
 
 /// Room for so many of each of the [`Effects`] stays between turns.
-const EFFECTS_KEPT: usize = 1024;
+const EFFECTS_KEPT: usize = 512;
 
 /// What a mailbox may hold.
 #[derive(Clone, Copy, Debug)]

@@ -26,6 +26,8 @@ use crate::outbox::{Due, Outbox};
 use crate::store::{Author, RowId};
 use crate::window::Seen;
 
+use super::DUE_MAX;
+
 /// A message that is to be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Mail<'a> {
@@ -93,6 +95,9 @@ pub fn send(
 ) -> Result<(), Full> {
     let Mail { sending, text, .. } = *mail;
     let folded = to.folded;
+    if !core.in_memory {
+        to.last.find(core, folded);
+    }
     let due = login.outbox.due();
     // What a device sends keeps its order: nothing overtakes what is on the queue.
     if core.in_memory && due == Due::default() && send_in_memory(core, login, to, mail, false, effects) {
@@ -193,7 +198,7 @@ pub fn send_in_memory(
 }
 
 /// The most messages that are taken under one lock of their recipient's mailbox: others want it as well.
-const RUN_MAX: usize = 64;
+pub const RUN_MAX: u32 = 64;
 
 /// Keeps, pushes and answers messages for `last` in memory, as far as `next` has any that begin at a byte and are for a
 /// folded name. Nothing may be owed to the sender. Returns how many bytes were done with, and how many messages `next`
@@ -225,13 +230,46 @@ pub fn send_run_in_memory<'m>(
         (done, 0)
     });
     drop(window);
-    let answers = std::mem::take(&mut effects.answers);
-    if !answers.is_empty() {
-        login.outbox.answer(effects, |out| out.extend_from_slice(&answers));
-    }
-    effects.answers = answers;
-    effects.answers.clear();
+    answer_all(&login.outbox, Due::default(), effects);
     run
+}
+
+/// Puts messages for `last` on the queue of the writing thread, as [`send_run_in_memory`] keeps them.
+pub fn send_run_queued<'m>(
+    core: &Core,
+    login: &Arc<Login>,
+    last: &Recipient,
+    next: impl Fn(usize, &str) -> Option<(usize, Mail<'m>)>,
+) -> (usize, u64) {
+    let Some(account) = &last.0 else { return (0, 0) };
+    let Some(first) = next(0, &account.folded) else { return (0, 0) };
+    let kind = first.1.sending.due();
+    let owed = first.1.sending.count_of(login.outbox.due());
+    let most = RUN_MAX.min(DUE_MAX.saturating_sub(owed));
+    // Owed before they are on the queue: the writing thread may answer at once.
+    login.outbox.owe(kind.times(most));
+    let (mut coming, mut done) = (Some(first), 0);
+    let count = core.queue.run(login, &account.folded, most, || {
+        let (len, mail) = coming.take().or_else(|| next(done, &account.folded))?;
+        if mail.sending.due() != kind || login.outbox.is_full() {
+            coming = Some((len, mail));
+            return None;
+        }
+        done += len;
+        Some((mail.sending, mail.text))
+    });
+    login.outbox.forgive(kind.times(most - count));
+    (done, u64::from(coming.is_some()))
+}
+
+/// Appends the answers that were collected, of which the writing thread owed so many.
+pub fn answer_all(outbox: &Outbox, due: Due, effects: &mut Effects) {
+    let mut answers = std::mem::take(&mut effects.answers);
+    if !answers.is_empty() {
+        outbox.answer_due(due, effects, |out| out.extend_from_slice(&answers));
+    }
+    answers.clear();
+    effects.answers = answers;
 }
 
 /// A mailbox in memory that is locked for what somebody sends to it.
@@ -321,7 +359,8 @@ pub fn answer(
     }
 }
 
-fn put_answer(sending: Sending, result: Result<Kept, &Refusal>, out: &mut Vec<u8>) {
+/// Appends the answer to a SEND or a POST.
+pub fn put_answer(sending: Sending, result: Result<Kept, &Refusal>, out: &mut Vec<u8>) {
     match (sending, result) {
         (Sending::Send, Ok(kept)) => {
             let outcome = match kept.posted {

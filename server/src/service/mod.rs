@@ -277,8 +277,7 @@ pub struct Frames<'a, A> {
 
 /// Handles the messages at the beginning of `frames` that go to whom the caller sent to last, as far as nothing is
 /// special about them; returns how many bytes they took. Whatever is special is left for [`dispatch`], with all its
-/// refusals. Where messages live in memory this takes the locks once for all of them: they are the greater part of what
-/// a message costs there.
+/// refusals. The locks on the way are taken once for all of them: they are the greater part of what a message costs here.
 pub fn send_run(
     caller: &mut Caller,
     frames: Frames<'_, impl Fn(u8) -> bool>,
@@ -288,7 +287,7 @@ pub fn send_run(
     let Caller { core, outbox, login: Some(login), recipient, .. } = caller else { return 0 };
     let is_message = |op: u8| op == OpCode::Post.byte() || op == OpCode::Send.byte();
     let begins = frames.bytes.get(frame::HEADER - 1).is_some_and(|op| is_message(*op));
-    if !begins || !core.in_memory || outbox.due() != Due::default() {
+    if !begins || core.in_memory && outbox.due() != Due::default() {
         return 0;
     }
     let sends = &login.account.sends;
@@ -312,7 +311,10 @@ pub fn send_run(
         sends.take(1, now.up, core.limits.sends).ok()?;
         Some((frame.wire_len(), mail::Mail { sending, text, time_ms: now.wall_ms }))
     };
-    let (taken, unused) = mail::send_run_in_memory(core, login, recipient, next, effects);
+    let (taken, unused) = match core.in_memory {
+        true => mail::send_run_in_memory(core, login, recipient, next, effects),
+        false => mail::send_run_queued(core, login, recipient, next),
+    };
     sends.give_back(unused, core.limits.sends);
     taken
 }

@@ -100,7 +100,7 @@ fn nothing_is_reserved_for_a_mailbox_that_went_out_of_memory() {
     let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", None));
     bench.sent(&mut alice, "bob", "one", false);
     let gone = bob.login.account.clone();
-    let seq = gone.mailbox.lock().items().iter().map(|item| item.seq).last().unwrap();
+    let seq = gone.mailbox.lock().items().iter().map(|item| item.seq).next_back().unwrap();
     gone.mailbox.lock().take_excess(bob.login.session, u64::MAX, &bench.core.bounds, &mut Default::default());
     bench.core.with_mailbox(&gone, &mut Default::default(), |mailbox, effects| {
         mailbox.take_written(bob.login.session, u64::MAX, &bench.core.bounds, effects);

@@ -56,8 +56,9 @@ fn enters<'a>(bench: &'a Bench, name: &str, device: u8) -> Side<'a> {
 }
 
 /// What alice and bob get, where so many of alice's frames come at a time. Bob's mailbox has no room for all.
-fn played(sends: &str, at_once: usize) -> [Vec<(u8, String)>; 2] {
-    let bench = Bench::in_memory(&["mailbox=140", "text=100", sends]);
+fn played(in_memory: bool, sends: &str, at_once: usize) -> [Vec<(u8, String)>; 2] {
+    let settings = ["mailbox=140", "text=100", sends];
+    let bench = if in_memory { Bench::in_memory(&settings) } else { Bench::new(&settings) };
     drop(bench.enter("carol"));
     let mut sides = [("alice", 1), ("bob", 2)].map(|(name, device)| {
         let mut side = enters(&bench, name, device);
@@ -80,25 +81,26 @@ fn played(sends: &str, at_once: usize) -> [Vec<(u8, String)>; 2] {
 #[test]
 fn messages_that_come_together_are_taken_as_one_by_one() {
     // No limit; and one that stops alice within the messages to bob, or to herself.
-    for (sends, answers) in [("sends=off", 202), ("sends=10", 100), ("sends=13", 131)] {
-        let one_by_one = played(sends, 1);
+    let sends = [("sends=off", 202), ("sends=10", 100), ("sends=13", 131)];
+    for (in_memory, (sends, answers)) in
+        [true, false].into_iter().flat_map(|kind| sends.map(|sends| (kind, sends)))
+    {
+        let one_by_one = played(in_memory, sends, 1);
         let count = |op: u8| one_by_one.iter().flatten().filter(|(known, _)| *known == op).count();
         assert_eq!(count(OpCode::Post.answer()), answers, "{sends}");
         assert!(count(OpCode::Message.byte()) >= 100.min(answers - 3), "{sends}");
         for at_once in [2, 7, 64, 1_000] {
-            let together = played(sends, at_once);
-            assert_eq!(
-                together.each_ref().map(by_op),
-                one_by_one.each_ref().map(by_op),
-                "{sends}, {at_once}"
-            );
+            let together = played(in_memory, sends, at_once);
+            for (together, one_by_one) in together.iter().zip(&one_by_one) {
+                assert_eq!(by_op(together), by_op(one_by_one), "in memory {in_memory}, {sends}, {at_once}");
+            }
         }
     }
 }
 
 /// What is pushed to oneself may come before or after an answer; both keep their order.
-fn by_op(seen: &Vec<(u8, String)>) -> Vec<(u8, String)> {
-    let mut seen = seen.clone();
+fn by_op(seen: &[(u8, String)]) -> Vec<(u8, String)> {
+    let mut seen = seen.to_owned();
     seen.sort_by_key(|(op, _)| *op);
     seen
 }
