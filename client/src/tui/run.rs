@@ -3,18 +3,16 @@
 //! There is no tick. The loop wakes for a key, for the library, for a signal, or for a deadline that the screen needs;
 //! without one it waits for ever.
 
+mod keys;
 mod stops;
 
-use std::future::poll_fn;
 use std::io::{self, Write};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crossterm::event::EventStream;
-use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use tokio::time::{sleep_until, timeout};
 
+use self::keys::Keys;
 use super::aside::{Aside, Done, copied};
 use super::backend::Backend;
 use super::chosen::Chosen;
@@ -62,8 +60,7 @@ struct App {
     chosen: bool,
     screen: Screen,
     aside: Aside,
-    /// `None` while they are not ours to read.
-    keys: Option<EventStream>,
+    keys: Keys,
     normaliser: Normaliser,
     pace: Pace,
     stats: Stats,
@@ -124,7 +121,7 @@ impl App {
             chosen: false,
             screen,
             aside: Aside::new(),
-            keys: None,
+            keys: Keys::default(),
             normaliser: Normaliser::new(Habits {
                 hold_escape: cfg!(unix) && !kitty,
                 join_bursts: cfg!(windows),
@@ -147,7 +144,7 @@ impl App {
     /// Becomes another account of the config; a command that prints its password has the terminal meanwhile.
     fn become_account(&mut self, name: &str) {
         let choice = self.config.choice.again().map(|choice| choice.as_account(name));
-        self.keys = None;
+        self.keys.leave();
         terminal::lend();
         let start = choice.map_err(|error| error.to_string()).and_then(self.account);
         self.take_again();
@@ -199,7 +196,7 @@ impl App {
     }
 
     async fn run(&mut self) -> io::Result<u8> {
-        self.keys = Some(EventStream::new());
+        self.keys.take();
         let mut signals = Signals::new();
         let mut arrived = Vec::new();
         while self.model.quit.is_none() {
@@ -214,13 +211,13 @@ impl App {
                 // Signals first: one may say that there is nothing left to read keys from.
                 biased;
                 signalled = signals.next() => self.signalled(signalled),
-                key = next_key(&mut self.keys) => match key {
-                    Some(Ok(event)) => {
-                        let inputs = self.normaliser.feed(clock::now(), event);
+                key = self.keys.next() => match key {
+                    Some((came, Ok(event))) => {
+                        let inputs = self.normaliser.feed(came, event);
                         self.inputs(inputs);
                     }
                     // The terminal has gone.
-                    Some(Err(_)) | None => self.take(Msg::End(signals::Signals::HUNG_UP)),
+                    Some((_, Err(_))) | None => self.take(Msg::End(signals::Signals::HUNG_UP)),
                 },
                 done = self.aside.done() => self.done(done),
                 count = self.backend.events(&mut arrived) => {
@@ -322,7 +319,7 @@ impl App {
                     told.into_iter().for_each(|msg| self.take(msg));
                 }
                 Effect::Edit { open, text } => {
-                    self.keys = None;
+                    self.keys.leave();
                     // Its end left a wake-up behind: one that comes with the first key of the next stream hides it.
                     let _ = crossterm::event::poll(Duration::ZERO);
                     let told = self.aside.edit(open, &text);
@@ -419,16 +416,6 @@ impl App {
 fn now(backend: &Backend) -> Now {
     let wall_ms = if matches!(backend, Backend::Demo(_)) { demo::NOW_MS } else { clock::wall_ms() };
     Now { at: clock::now(), wall_ms }
-}
-
-/// The next key. Never, where the terminal has gone: whoever reads there does not come back.
-async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<crossterm::event::Event>> {
-    let Some(keys) = keys else { return std::future::pending().await };
-    poll_fn(|context| match terminal::has_gone_by_now() {
-        true => Poll::Pending,
-        false => keys.poll_next_unpin(context),
-    })
-    .await
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -1,6 +1,5 @@
 //! Stops and comes back: what signals ask of the loop, and the terminal that somebody else had meanwhile.
 
-use crossterm::event::EventStream;
 #[cfg(unix)]
 use rustix::process::{Pid, Signal};
 
@@ -74,7 +73,7 @@ impl App {
 
     pub(super) fn take_again(&mut self) {
         self.aside.take_back(&mut self.screen);
-        self.keys.get_or_insert_with(EventStream::new);
+        self.keys.take();
         // Nobody tells a program in the background that its window has another size.
         if let Ok((columns, rows)) = crossterm::terminal::size() {
             self.take(Msg::Input(Input::Resize(columns, rows)));
