@@ -1,3 +1,5 @@
+//! What an outbox takes, refuses and gives back.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 

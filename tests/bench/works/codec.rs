@@ -221,8 +221,9 @@ pub(super) fn instructions(bench: &mut Bench) {
             let now =
                 measures.iter().find(|(name, _)| *name == INSTRUCTIONS).map_or(0.0, |(_, count)| *count);
             page.push_str(&format!("{line} {now:.0}\n"));
-            match kept(&line) {
-                Some(kept) if !keeps && now > kept * SLACK => Err(format!(
+            // How many messages share a commit is chance, and with it what one costs: told, and not judged.
+            match kept(&line).filter(|_| durability == "none" && !keeps) {
+                Some(kept) if now > kept * SLACK => Err(format!(
                     "{now:.0} instructions a message, and {kept:.0} are kept: more than 5 % more"
                 )),
                 _ => Ok(measures),
