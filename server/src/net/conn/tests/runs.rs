@@ -88,6 +88,8 @@ fn messages_that_come_together_are_taken_as_one_by_one() {
         let one_by_one = played(in_memory, sends, 1);
         let count = |op: u8| one_by_one.iter().flatten().filter(|(known, _)| *known == op).count();
         assert_eq!(count(OpCode::Post.answer()), answers, "{sends}");
+        let for_others = |text: &String| text.contains("carol") || text.contains("myself");
+        assert!(!one_by_one[1].iter().any(|(_, text)| for_others(text)), "bob gets what is his");
         assert!(count(OpCode::Message.byte()) >= 100.min(answers - 3), "{sends}");
         for at_once in [2, 7, 64, 1_000] {
             let together = played(in_memory, sends, at_once);
@@ -125,8 +127,10 @@ fn who_has_the_name_next_gets_what_is_sent_to_it() {
         answers.len() == 2 && answers.iter().all(|(_, text)| text.contains("ok|delivered")),
         "{answers:?}"
     );
+    alice.says(Send, "bob|six");
+    assert_eq!(alice.read().map(|(op, _)| op), Some(Send.answer()), "without the writing thread");
     let texts: Vec<String> = came(&mut heir).into_iter().map(|(_, text)| text).collect();
-    assert_eq!(texts, ["\"alice|four\"", "\"alice|five\""]);
+    assert_eq!(texts, ["\"alice|four\"", "\"alice|five\"", "\"alice|six\""]);
 }
 
 /// Somebody who takes no answers is read no further, also within messages that came together.
