@@ -62,6 +62,11 @@ impl Recipient {
         self.0.as_ref()
     }
 
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> Option<&Arc<Account>> {
+        self.0.as_ref()
+    }
+
     /// Keeps nobody in memory any more.
     pub fn forget(&mut self) {
         self.0 = None;
