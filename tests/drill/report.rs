@@ -46,7 +46,12 @@ impl Report {
 
     /// Takes the lines of another report over, whose text this is.
     pub(crate) fn take(&mut self, text: &str) {
-        lines(text).for_each(|line| self.put(line));
+        for line in lines(text) {
+            let is_newer = |earlier: &Line| earlier.name == line.name && earlier.date > line.date;
+            if !self.lines.iter().any(is_newer) {
+                self.put(line);
+            }
+        }
     }
 
     /// Puts a step's line in the place of its earlier one.
