@@ -136,6 +136,8 @@ pub struct Keeper {
     undo: Vec<Undo>,
     /// Mailboxes for which this batch reserves numbers ahead.
     reserving: HashSet<AccountId>,
+    /// Mailboxes with numbers that are set aside for this batch.
+    aside: Vec<Arc<Account>>,
     effects: Effects,
     upkeep: Upkeep,
     now: Now,
@@ -179,6 +181,7 @@ impl Keeper {
             outcomes: Vec::new(),
             undo: Vec::new(),
             reserving: HashSet::new(),
+            aside: Vec::new(),
             effects: Effects::default(),
             upkeep: Upkeep::new(loaded.graves, loaded.clock, now),
             now,
@@ -302,6 +305,7 @@ impl Keeper {
         self.batch.writes.clear();
         self.batch.durable = false;
         self.reserving.clear();
+        self.aside.drain(..).for_each(|account| account.mailbox.lock().end_aside());
         self.core.finish(&mut self.effects);
         Ok(())
     }
@@ -391,7 +395,7 @@ impl Keeper {
             Outcome::Reserved(account, reserved) => account.mailbox.lock().reserve(reserved),
             Outcome::InMemory(job) => self.release_in_memory(&job),
             Outcome::FileInMemory(receipt) => {
-                if !mail::file_in_memory(&self.core, &receipt, &mut self.effects) {
+                if !mail::file_in_memory(&self.core, &receipt, true, &mut self.effects) {
                     // The numbers that were reserved are used up by others.
                     self.upkeep.file_later(*receipt, self.now);
                 }

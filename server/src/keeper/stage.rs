@@ -127,9 +127,16 @@ impl Keeper {
     }
 
     /// Reserves numbers for everything that this batch, and what comes meanwhile, may bring to a mailbox. They may be
-    /// used when the batch is committed, since others than this thread use them.
+    /// used when the batch is committed, since others than this thread use them; one for each that is staged is set
+    /// aside until then.
     fn reserve_ahead(&mut self, to: &Arc<Account>, jobs: u64) {
-        let needed = to.mailbox.lock().block_needed(jobs);
+        let mut mailbox = to.mailbox.lock();
+        let aside = mailbox.set_aside();
+        let needed = mailbox.block_needed(jobs.max(aside));
+        drop(mailbox);
+        if aside == 1 {
+            self.aside.push(to.clone());
+        }
         if let (Some(reserved), true) = (needed, !self.reserving.contains(&to.id)) {
             self.reserving.insert(to.id);
             self.batch.push(Write::Reserve(to.id, reserved + jobs));

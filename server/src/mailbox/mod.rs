@@ -143,6 +143,8 @@ pub struct Mailbox<O> {
     ahead: u32,
     /// True from when numbers ran short until more are reserved.
     short: bool,
+    /// How many of the reserved numbers the writing thread needs for what it has staged.
+    aside: u64,
     /// True while the mailbox is on the list of those to be saved.
     pub(crate) listed: bool,
     /// True while the writing thread has been asked to file what is owed.
@@ -171,6 +173,7 @@ impl<O: Outlet> Mailbox<O> {
             in_memory,
             ahead: SEQ_BLOCK as u32,
             short: false,
+            aside: 0,
             listed: false,
             settling: false,
             windows_dropped: 0,
@@ -320,6 +323,23 @@ impl<O: Outlet> Mailbox<O> {
     pub fn block_needed(&self, more: u64) -> Option<u64> {
         let last = self.next_seq + more;
         (last > self.reserved).then_some(last + SEQ_BLOCK)
+    }
+
+    /// True where a number may be used now: any by the writing thread, for what is `due`, and by others those that it does
+    /// not need.
+    pub fn has_number(&self, due: bool) -> bool {
+        self.block_needed(if due { 0 } else { self.aside }).is_none()
+    }
+
+    /// Sets a further number aside for what the writing thread has staged; returns how many there are now.
+    pub fn set_aside(&mut self) -> u64 {
+        self.aside += 1;
+        self.aside
+    }
+
+    /// Nothing is staged any more.
+    pub fn end_aside(&mut self) {
+        self.aside = 0;
     }
 
     /// True where half of a block is used, once until more are reserved: then the next one is asked for, so that no

@@ -191,7 +191,7 @@ pub fn send_in_memory(
     let Some(account) = to.last.find(core, to.folded) else { return false };
     let mut window = login.device.as_ref().map(|(_, cell)| cell.lock());
     let kept = core.with_mailbox(account, effects, |mailbox, effects| {
-        Keeping { core, login, account, mailbox, window: window.as_deref_mut() }.keep(mail, effects)
+        Keeping { core, login, account, mailbox, window: window.as_deref_mut(), due }.keep(mail, effects)
     });
     drop(window);
     match &kept {
@@ -219,7 +219,8 @@ pub fn send_run_in_memory<'m>(
     let Some(mut coming) = next(0, &account.folded) else { return (0, 0) };
     let mut window = login.device.as_ref().map(|(_, cell)| cell.lock());
     let run = core.with_mailbox(account, effects, |mailbox, effects| {
-        let mut keeping = Keeping { core, login, account, mailbox, window: window.as_deref_mut() };
+        let mut keeping =
+            Keeping { core, login, account, mailbox, window: window.as_deref_mut(), due: false };
         let mut done = 0;
         for left in (0..RUN_MAX).rev() {
             let (len, mail) = coming;
@@ -286,6 +287,8 @@ struct Keeping<'a> {
     /// The counters of the sender's device: locked with the mailbox, and before it, so that two connections of one device
     /// cannot both find a counter new.
     window: Option<&'a mut WindowCell>,
+    /// True where the writing thread keeps what it has staged.
+    due: bool,
 }
 
 impl Keeping<'_> {
@@ -302,7 +305,7 @@ impl Keeping<'_> {
                 Seen::Stale => return Some(Err(stale())),
             }
         }
-        if self.mailbox.life() != Life::Live || self.mailbox.block_needed(0).is_some() {
+        if self.mailbox.life() != Life::Live || !self.mailbox.has_number(self.due) {
             return None;
         }
         let wanted = sending.marks().has(Marks::WANTED);
@@ -396,20 +399,20 @@ pub fn put_answer(sending: Sending, result: Result<Kept, &Refusal>, out: &mut Ve
 pub fn file_delivered(core: &Core, account: &Account, owed: &Owed, effects: &mut Effects) {
     let Some((author, id)) = owed.origin else { return };
     let receipt = FileJob { author, id, state: ReceiptState::Delivered, peer: account.name.clone() };
-    if !file_in_memory(core, &receipt, effects) {
+    if !file_in_memory(core, &receipt, false, effects) {
         core.queue.control(Job::File(Box::new(receipt)));
     }
 }
 
-/// Files a receipt in memory; false where the writing thread has to do something first. Where the device is forgotten
-/// it goes nowhere.
-pub fn file_in_memory(core: &Core, receipt: &FileJob, effects: &mut Effects) -> bool {
+/// Files a receipt in memory; false where the writing thread has to do something first, and true where that thread does
+/// it now, for what is `due`. Where the device is forgotten it goes nowhere.
+pub fn file_in_memory(core: &Core, receipt: &FileJob, due: bool, effects: &mut Effects) -> bool {
     let FileJob { author, id, state, peer } = receipt;
     let content =
         Content { id: *id, time_ms: core.clock.now().wall_ms, name: peer, body: Body::Receipt(*state) };
     let Some(sender) = core.hub.by_id(author.account) else { return false };
     core.with_mailbox(&sender, effects, |mailbox, effects| {
-        if mailbox.life() != Life::Live || mailbox.block_needed(0).is_some() {
+        if mailbox.life() != Life::Live || !mailbox.has_number(due) {
             return false;
         }
         match mailbox.party_of(author.device) {

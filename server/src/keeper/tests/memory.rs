@@ -3,6 +3,7 @@
 use super::bench::{Bench, DAY, Party, SECOND};
 use crate::clock::Clock;
 use crate::hub::Account;
+use crate::keeper::Outcome;
 use crate::keeper::queue::Job;
 use crate::mailbox::SEQ_BLOCK;
 use crate::outbox::Due;
@@ -114,6 +115,40 @@ fn nothing_is_reserved_for_a_mailbox_that_went_out_of_memory() {
     bench.core.queue.control(Job::Reserve(gone));
     bench.turn().unwrap();
     assert_eq!(reserved(&mut bench), before);
+}
+
+/// Many who send at once used up what was reserved, and who had waited for it was refused.
+#[test]
+fn who_waits_for_numbers_gets_them_before_whoever_comes_later() {
+    let mut bench = bench();
+    let (mut alice, bob) = (bench.party("alice", Some(1)), bench.party("bob", Some(2)));
+    let mut carol = bench.party("carol", Some(3));
+    bench.sent(&mut alice, "bob", "the first", false);
+    let account = bob.login.account.clone();
+    while left(&account) > 0 {
+        bench.send(&mut carol, "bob", "x", false);
+    }
+    carol.read();
+    bench.send(&mut alice, "bob", "waits", false);
+    assert!(owed(&alice));
+    bench.turn_with(
+        |_| (),
+        |bench| {
+            // What the commit reserves is there, and others are quicker than this batch's messages.
+            let reserved = bench.keeper.outcomes.iter().find_map(|outcome| match outcome {
+                Outcome::Reserved(to, reserved) if to.id == account.id => Some(*reserved),
+                _ => None,
+            });
+            account.mailbox.lock().reserve(reserved.unwrap());
+            while !owed(&carol) {
+                bench.send(&mut carol, "bob", "x", false);
+                carol.read();
+            }
+        },
+    );
+    assert_eq!(alice.read(), ["ok stored"], "it has its number");
+    bench.turn().unwrap();
+    assert!(!owed(&carol) && left(&account) > 0);
 }
 
 /// Receipts that found no number were dropped, and their places never given back.
